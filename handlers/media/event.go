@@ -1,0 +1,218 @@
+package media
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Source is the source of the events that the pipeline sends itself.
+const Source = "ittybit-media"
+
+// What a person or a script can ask dispatch for, as the detail-type of an
+// event of [Source].
+const (
+	Backfill = "Backfill" // an object that was there before the pipeline
+	Redrive  = "Redrive"  // an upload from the dead letters
+	Retry    = "Retry"    // another attempt at jobs that failed or were rejected
+)
+
+const (
+	s3Source     = "aws.s3"
+	s3DetailType = "Object Created"
+	sqsSource    = "aws:sqs"
+)
+
+// Request asks for the jobs of one upload.
+type Request struct {
+	Upload  Upload
+	Attempt int
+	Jobs    []string // names of the wanted jobs; nil: all of the route's
+	// Direct: S3's own event, not yet tried by anyone. Any other request may be
+	// the repetition of one that made jobs before it failed.
+	Direct bool
+}
+
+// Wants reports whether the request is for the job of that name.
+func (r Request) Wants(job string) bool {
+	return r.Jobs == nil || slices.Contains(r.Jobs, job)
+}
+
+// Message is one request of a payload, or the reason why it cannot be read. An
+// unreadable message still has the bucket and key of its upload where it named
+// them.
+type Message struct {
+	ID      string // the queue's name for the message; "" when invoked directly
+	Request Request
+	Err     error
+}
+
+// Payload is what one invocation of dispatch was given.
+type Payload struct {
+	Queue    bool // a batch from the retry queue, to be answered message by message
+	Messages []Message
+}
+
+// wire has every field by which the forms of a payload are told apart.
+type wire struct {
+	Source     string          `json:"source"`
+	DetailType string          `json:"detail-type"`
+	Time       time.Time       `json:"time"`
+	Detail     json.RawMessage `json:"detail"`
+
+	Records []struct {
+		MessageID   string `json:"messageId"`
+		Body        string `json:"body"`
+		EventSource string `json:"eventSource"`
+	} `json:"Records"`
+
+	RequestPayload json.RawMessage `json:"requestPayload"`
+}
+
+type wireDetail struct {
+	Bucket struct {
+		Name string `json:"name"`
+	} `json:"bucket"`
+	Object struct {
+		Key       string `json:"key"`
+		Size      *int64 `json:"size"`
+		ETag      string `json:"etag"`
+		VersionID string `json:"version-id"`
+		Sequencer string `json:"sequencer"`
+	} `json:"object"`
+
+	Attempt int      `json:"attempt"`
+	Jobs    []string `json:"jobs"`
+}
+
+// DecodePayload reads every form in which an upload reaches dispatch: S3's
+// event as EventBridge delivers it, our own events, and batches of the retry
+// queue whose messages are either of these or the envelope in which Lambda
+// sends a failed asynchronous invocation to its destination ("Capturing records
+// of Lambda asynchronous invocations", AWS Lambda Developer Guide).
+//
+// A message that cannot be read carries its own error and leaves the others of
+// its batch alone.
+func DecodePayload(payload []byte) (Payload, error) {
+	var w wire
+	if err := json.Unmarshal(payload, &w); err != nil {
+		return Payload{}, fmt.Errorf("the payload is not an event: %w", jsonError(err))
+	}
+	if w.Records == nil {
+		r, err := w.request()
+		r.Direct = err == nil && w.Source == s3Source
+		return Payload{Messages: []Message{{Request: r, Err: err}}}, nil
+	}
+	p := Payload{Queue: true, Messages: make([]Message, len(w.Records))}
+	for i, record := range w.Records {
+		if record.EventSource != sqsSource {
+			return Payload{}, fmt.Errorf("Records[%d].eventSource is %q: dispatch takes batches of an SQS queue only", i, record.EventSource)
+		}
+		m := Message{ID: record.MessageID}
+		m.Request, m.Err = decodeBody([]byte(record.Body))
+		p.Messages[i] = m
+	}
+	return p, nil
+}
+
+func decodeBody(body []byte) (Request, error) {
+	var w wire
+	if err := json.Unmarshal(body, &w); err != nil {
+		return Request{}, fmt.Errorf("the message is not an event: %w", jsonError(err))
+	}
+	if w.RequestPayload == nil {
+		return w.request()
+	}
+	var inner wire
+	if err := json.Unmarshal(w.RequestPayload, &inner); err != nil {
+		return Request{}, fmt.Errorf("the envelope's requestPayload is not an event: %w", jsonError(err))
+	}
+	return inner.request()
+}
+
+func (w wire) request() (Request, error) {
+	ours := w.Source == Source && (w.DetailType == Backfill || w.DetailType == Redrive || w.DetailType == Retry)
+	if !ours && !(w.Source == s3Source && w.DetailType == s3DetailType) {
+		return Request{}, fmt.Errorf("source %q with detail-type %q is neither S3's %q nor a %s, %s or %s of %q",
+			Redact(w.Source), Redact(w.DetailType), s3DetailType, Backfill, Redrive, Retry, Source)
+	}
+	var d wireDetail
+	if err := json.Unmarshal(w.Detail, &d); err != nil {
+		return Request{}, fmt.Errorf("the event's detail is unreadable: %w", jsonError(err))
+	}
+	if d.Bucket.Name == "" || d.Object.Key == "" {
+		return Request{}, errors.New("the event has no detail.bucket.name or no detail.object.key")
+	}
+	r := Request{Upload: Upload{
+		Bucket:    d.Bucket.Name,
+		Key:       d.Object.Key,
+		Size:      UnknownSize,
+		ETag:      strings.Trim(d.Object.ETag, `"`),
+		VersionID: d.Object.VersionID,
+		Sequencer: d.Object.Sequencer,
+		Time:      w.Time,
+	}}
+	if d.Object.Size != nil {
+		r.Upload.Size = *d.Object.Size
+	}
+	if r.Upload.VersionID == "null" { // what S3 calls the version of an object made before versioning was on
+		r.Upload.VersionID = ""
+	}
+	if r.Upload.VersionID == "" && r.Upload.ETag == "" {
+		return r, errors.New("the event has neither detail.object.version-id nor detail.object.etag: nothing tells this upload from the next one of its key")
+	}
+	if ours {
+		if d.Attempt < 0 {
+			return r, fmt.Errorf("detail.attempt is %d: it counts up from 0", d.Attempt)
+		}
+		r.Attempt, r.Jobs = d.Attempt, d.Jobs
+	}
+	return r, nil
+}
+
+// EncodeRequest is the event of [Source] that asks for r: the counterpart of
+// [DecodePayload], for the scripts that invoke dispatch themselves.
+func EncodeRequest(detailType string, r Request) ([]byte, error) {
+	var d wireDetail
+	d.Bucket.Name = r.Upload.Bucket
+	d.Object.Key = r.Upload.Key
+	if r.Upload.Size != UnknownSize {
+		d.Object.Size = &r.Upload.Size
+	}
+	d.Object.ETag = r.Upload.ETag
+	d.Object.VersionID = r.Upload.VersionID
+	d.Object.Sequencer = r.Upload.Sequencer
+	d.Attempt, d.Jobs = r.Attempt, r.Jobs
+	detail, err := marshal(d)
+	if err != nil {
+		return nil, err
+	}
+	return marshal(struct {
+		Source     string          `json:"source"`
+		DetailType string          `json:"detail-type"`
+		Time       time.Time       `json:"time"`
+		Detail     json.RawMessage `json:"detail"`
+	}{Source, detailType, r.Upload.Time.UTC(), detail})
+}
+
+// marshal is json.Marshal without the escapes that only HTML needs: keys reach
+// the other side as people know them.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// jsonError keeps of a decoding error what helps, never the text that was
+// decoded.
+func jsonError(err error) error {
+	return errors.New(Redact(err.Error()))
+}

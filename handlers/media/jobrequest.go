@@ -1,0 +1,81 @@
+package media
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+)
+
+// Placement says where in a job request Ittybit expects the connection.
+type Placement string
+
+// The two places that Ittybit's documentation names.
+const (
+	PlacementOptions Placement = "options"
+	PlacementRoot    Placement = "root"
+)
+
+// JobRequest has all that the body of a job request is made of.
+type JobRequest struct {
+	Upload     Upload
+	Ref        JobRef
+	Job        Job
+	Outputs    string // the folder of the upload's bucket that outputs must stay in
+	Connection string // "": Ittybit's default connection
+	Placement  Placement
+	WebhookURL string // without the token
+	Token      string // the callback token
+}
+
+// Body is the body of the request to create the job, and the idempotency key
+// that goes with it. The same request gives the same bytes, so that Ittybit
+// knows a repetition: the key is the first 128 bits of the body's SHA-256 in 32
+// hex digits, as Ittybit limits it to 16 to 32 characters
+// (https://ittybit.com/api/idempotency).
+//
+// It fails when the job has an output that the upload's key makes impossible.
+func (r JobRequest) Body() (body []byte, idempotencyKey string, err error) {
+	output := ""
+	if r.Job.Output != "" {
+		if output, err = r.Job.Output.Render(r.Upload, r.Job.Name); err != nil {
+			return nil, "", err
+		}
+		if (Folder{Bucket: r.Upload.Bucket, Prefix: r.Outputs}).Loops(output) {
+			return nil, "", fmt.Errorf("the output of job %q would be an upload again: into the watched bucket it must lie under %q", r.Job.Name, r.Outputs)
+		}
+	}
+	options, root := r.Job.Options, ""
+	if _, own := options[ConnectionOption]; r.Connection != "" && !own {
+		if r.Placement == PlacementRoot {
+			root = r.Connection
+		} else {
+			options = maps.Clone(options)
+			if options == nil {
+				options = map[string]any{}
+			}
+			options[ConnectionOption] = r.Connection
+		}
+	}
+	body, err = marshal(struct {
+		Input      string         `json:"input"`
+		Kind       string         `json:"kind"`
+		Connection string         `json:"connection_id,omitempty"`
+		Options    map[string]any `json:"options,omitempty"`
+		Output     string         `json:"output,omitempty"`
+		WebhookURL string         `json:"webhook_url"`
+		// A map's keys are marshalled in order, so the bytes do not change.
+		Metadata map[string]string `json:"metadata"`
+	}{
+		Input:      r.Upload.URL(),
+		Kind:       r.Job.Kind,
+		Connection: root,
+		Options:    options,
+		Output:     output,
+		WebhookURL: r.WebhookURL + "?token=" + url.QueryEscape(r.Token),
+		Metadata:   r.Ref.metadata(),
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("the request for job %q cannot be written as JSON: %w", r.Job.Name, err)
+	}
+	return body, digest(body), nil
+}

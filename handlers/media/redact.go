@@ -1,0 +1,32 @@
+package media
+
+import (
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxErrorText bounds, in bytes, a text that came from outside: it ends up in
+// log lines, in rows and in queue attributes.
+const maxErrorText = 1024
+
+// What must not be read by those who read logs: callback tokens, credentials in
+// headers, signed URLs.
+var secretText = regexp.MustCompile(`(?i)((?:token|x-amz-signature|x-amz-credential|x-amz-security-token|signature)(?:=|%3d)|authorization["']?\s*[:=]\s*["']?(?:bearer\s+|basic\s+)?|bearer\s+)[^\s"'&<>,;)\\]+`)
+
+// Redact makes a text from outside fit to be logged and stored: without any
+// token, credential or signature, in valid UTF-8 and of at most 1 KB. Every
+// error text that quotes another system goes through it.
+func Redact(text string) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	text = secretText.ReplaceAllString(text, "${1}[redacted]")
+	if len(text) <= maxErrorText {
+		return text
+	}
+	const ellipsis = "…"
+	cut := maxErrorText - len(ellipsis)
+	for !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + ellipsis
+}
