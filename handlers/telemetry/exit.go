@@ -1,0 +1,13 @@
+package telemetry
+
+import (
+	"log/slog"
+	"os"
+)
+
+// Exit ends the init of a function that cannot work. Lambda then reports the
+// error and tries the init again at the next event.
+func Exit(err error) {
+	NewLogger(slog.LevelInfo).Error("the function cannot start", "error", err.Error())
+	os.Exit(1)
+}
