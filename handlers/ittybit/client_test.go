@@ -1,0 +1,434 @@
+package ittybit_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"ittybit-media/handlers/ittybit"
+	"ittybit-media/handlers/media"
+)
+
+const apiKey = "ittybit_live_0123456789"
+
+func fixedKey(key string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) { return key, nil }
+}
+
+// newClient is a client of a server that answers with handler.
+func newClient(t *testing.T, handler http.HandlerFunc, change ...func(*ittybit.Options)) *ittybit.Client {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	o := ittybit.Options{BaseURL: server.URL, Key: fixedKey(apiKey), Version: "1.2.3"}
+	for _, f := range change {
+		f(&o)
+	}
+	c, err := ittybit.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func answers(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+func asError(t *testing.T, err error) *ittybit.Error {
+	t.Helper()
+	e, ok := errors.AsType[*ittybit.Error](err)
+	if !ok {
+		t.Fatalf("%v is no *ittybit.Error", err)
+	}
+	return e
+}
+
+func TestCreateSendsTheRequest(t *testing.T) {
+	t.Parallel()
+	const body, key = `{"input":"s3://b/k","kind":"video"}`, "0123456789abcdef0123456789abcdef"
+	c := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+		sent, _ := io.ReadAll(r.Body)
+		if got := r.Method + " " + r.URL.String(); got != "POST /v1/jobs" {
+			t.Errorf("got %s", got)
+		}
+		if string(sent) != body {
+			t.Errorf("body %s", sent)
+		}
+		for name, want := range map[string]string{
+			"Authorization":   "Bearer " + apiKey,
+			"Content-Type":    "application/json",
+			"Accept":          "application/json",
+			"Idempotency-Key": key,
+			"User-Agent":      "ittybit-media/1.2.3",
+			"Accept-Version":  "",
+		} {
+			if got := r.Header.Get(name); got != want {
+				t.Errorf("%s: %q, want %q", name, got, want)
+			}
+		}
+		w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(w, `{"id":"job_1","object":"job","status":"queued","kind":"video","input":"s3://b/k","created_at":1775210400000}`)
+	}, func(o *ittybit.Options) { o.BaseURL += "/v1/" })
+	got, err := c.Create(t.Context(), []byte(body), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.JobID != "job_1" || got.State != media.Queued || got.Input != "s3://b/k" || !got.CreatedAt.Equal(ms(1775210400000)) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestGetEscapesTheID(t *testing.T) {
+	t.Parallel()
+	const id = "job/../1?x#y %"
+	c := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet || r.RequestURI != "/jobs/job%2F..%2F1%3Fx%23y%20%25" {
+			t.Errorf("got %s %s", r.Method, r.RequestURI)
+		}
+		if r.Header.Get("Content-Type") != "" || r.Header.Get("Idempotency-Key") != "" || r.ContentLength != 0 {
+			t.Errorf("a GET with %v, %d bytes", r.Header, r.ContentLength)
+		}
+		_, _ = io.WriteString(w, `{"id":"job/../1?x#y %","status":"succeeded","output":"https://cdn.ittybit.com/v.mp4"}`)
+	})
+	got, err := c.Get(t.Context(), id)
+	if err != nil || got.State != media.Succeeded || got.OutputURL() != "https://cdn.ittybit.com/v.mp4" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestGetRefusesWhatIsNoID(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, func(http.ResponseWriter, *http.Request) { t.Error("asked") })
+	for _, id := range []string{"", ".", ".."} {
+		if _, err := c.Get(t.Context(), id); err == nil {
+			t.Errorf("%q: no error", id)
+		}
+	}
+}
+
+func TestSuccess(t *testing.T) {
+	t.Parallel()
+	long := `{"id":"job_1","results":"` + strings.Repeat("x", 1<<20) + `"}`
+	tests := []struct {
+		name   string
+		status int
+		body   string
+		ok     bool
+	}{
+		{"created", 201, `{"id":"job_1"}`, true},
+		{"replayed", 200, `{"id":"job_1"}`, true},
+		{"accepted", 202, `{"id":"job_1"}`, true},
+		{"wrapped", 200, `{"meta":{"request_id":"req_1"},"data":{"id":"job_1"},"error":null}`, true},
+		{"wrapped beside another id", 200, `{"id":"req_1","data":{"id":"job_1"}}`, true},
+		{"no id", 200, `{"status":"queued"}`, false},
+		{"empty id", 201, `{"id":""}`, false},
+		{"no content", 204, ``, false},
+		{"empty", 201, ``, false},
+		{"HTML", 200, `<html>Welcome</html>`, false},
+		{"list", 200, `[{"id":"job_1"}]`, false},
+		{"too long", 200, long, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var calls atomic.Int32
+			c := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+				calls.Add(1)
+				answers(tt.status, tt.body)(w, r)
+			})
+			got, err := c.Create(t.Context(), []byte(`{}`), "k")
+			if calls.Load() != 1 {
+				t.Errorf("%d calls", calls.Load())
+			}
+			if tt.ok {
+				if err != nil || got.JobID != "job_1" {
+					t.Errorf("got %+v, %v", got, err)
+				}
+				return
+			}
+			if e := asError(t, err); e.Kind != "malformed_answer" || e.Status != tt.status || e.Permanent() {
+				t.Errorf("got %+v", e)
+			}
+		})
+	}
+}
+
+func TestGetRefusesAnotherJob(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, answers(200, `{"id":"job_2","status":"failed"}`))
+	_, err := c.Get(t.Context(), "job_1")
+	if e := asError(t, err); e.Kind != "malformed_answer" || !strings.Contains(e.Message, "job_2") {
+		t.Errorf("got %v", e)
+	}
+}
+
+func TestFailure(t *testing.T) {
+	t.Parallel()
+	const direct = `{"kind":"invalid_input","message":"no such scheme"}`
+	tests := []struct {
+		name          string
+		status        int
+		body          string
+		kind, message string
+		fromIttybit   bool
+		permanent     bool
+		notFound      bool
+		text          string // in Error()
+	}{
+		{name: "direct", status: 400, body: direct, kind: "invalid_input", message: "no such scheme", fromIttybit: true, permanent: true,
+			text: "ittybit: create job: HTTP 400 invalid_input: no such scheme"},
+		{name: "unprocessable", status: 422, body: direct, kind: "invalid_input", message: "no such scheme", fromIttybit: true, permanent: true},
+		{name: "too large", status: 413, body: direct, kind: "invalid_input", message: "no such scheme", fromIttybit: true, permanent: true},
+		{name: "media type", status: 415, body: direct, kind: "invalid_input", message: "no such scheme", fromIttybit: true, permanent: true},
+		{name: "error object", status: 400, body: `{"meta":{},"error":{"code":"bad","message":"no"}}`, kind: "bad", message: "no", fromIttybit: true, permanent: true},
+		{name: "error message only", status: 400, body: `{"error":{"message":"no"}}`, message: "no", fromIttybit: true, permanent: true},
+		{name: "error text", status: 400, body: `{"error":"no"}`, message: "no", fromIttybit: true, permanent: true},
+		{name: "empty error", status: 400, body: `{"error":{}}`, message: `{"error":{}}`},
+		{name: "gateway", status: 400, body: `{"message":"Bad Request"}`, message: "Bad Request"},
+		{name: "HTML", status: 400, body: "<html>\n  <h1>400</h1>\n</html>", message: "<html> <h1>400</h1> </html>"},
+		{name: "no body", status: 400, text: "ittybit: create job: HTTP 400"},
+		{name: "list", status: 400, body: `["no"]`, message: `["no"]`},
+		{name: "payment", status: 402, body: direct, kind: "invalid_input", message: "no such scheme", fromIttybit: true, text: "check the bill"},
+		{name: "forbidden", status: 403, body: direct, kind: "invalid_input", message: "no such scheme", fromIttybit: true, text: "check what the API key may do"},
+		{name: "not found", status: 404, body: `{"kind":"job_not_found","message":"no job"}`, kind: "job_not_found", message: "no job", fromIttybit: true, notFound: true},
+		{name: "not found by a proxy", status: 404, body: `404 page not found`, message: "404 page not found", text: "check the API URL"},
+		{name: "method", status: 405, text: "check the API URL"},
+		{name: "conflict", status: 409, body: direct, kind: "invalid_input", message: "no such scheme", fromIttybit: true},
+		{name: "gone", status: 410, body: direct, kind: "invalid_input", message: "no such scheme", fromIttybit: true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var calls atomic.Int32
+			c := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+				calls.Add(1)
+				answers(tt.status, tt.body)(w, r)
+			})
+			_, err := c.Create(t.Context(), []byte(`{}`), "k")
+			e := asError(t, err)
+			if calls.Load() != 1 {
+				t.Errorf("%d calls", calls.Load())
+			}
+			if e.Status != tt.status || e.Kind != tt.kind || e.Message != tt.message || e.FromIttybit != tt.fromIttybit {
+				t.Errorf("got %+v", e)
+			}
+			if e.Permanent() != tt.permanent || e.NotFound() != tt.notFound {
+				t.Errorf("permanent %v, not found %v", e.Permanent(), e.NotFound())
+			}
+			if !strings.Contains(e.Error(), tt.text) {
+				t.Errorf("text %q", e)
+			}
+		})
+	}
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	own := &http.Client{}
+	t.Cleanup(func() {
+		if own.CheckRedirect != nil {
+			t.Error("the caller's client was changed")
+		}
+	})
+	for name, change := range map[string]func(*ittybit.Options){
+		"own client":    func(o *ittybit.Options) { o.HTTP = own },
+		"client's made": func(*ittybit.Options) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/jobs" {
+					t.Errorf("followed to %s", r.URL)
+				}
+				http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+			}, change)
+			_, err := c.Create(t.Context(), []byte(`{}`), "k")
+			if e := asError(t, err); e.Status != 307 || e.Permanent() || !strings.Contains(e.Error(), "check the API URL") {
+				t.Errorf("got %v", e)
+			}
+		})
+	}
+}
+
+func TestRefusedKeyIsReadAgainOnce(t *testing.T) {
+	t.Parallel()
+	const fresh = "ittybit_live_fresh"
+	needs := func(key string, calls *atomic.Int32) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			calls.Add(1)
+			if r.Header.Get("Authorization") != "Bearer "+key {
+				answers(401, `{"kind":"token_invalid","message":"the token `+r.Header.Get("Authorization")[7:]+` is invalid"}`)(w, r)
+				return
+			}
+			answers(201, `{"id":"job_1"}`)(w, r)
+		}
+	}
+	t.Run("renewed", func(t *testing.T) {
+		t.Parallel()
+		var calls atomic.Int32
+		c := newClient(t, needs(fresh, &calls), func(o *ittybit.Options) { o.RefreshKey = fixedKey(fresh) }).Attempts(1)
+		if got, err := c.Create(t.Context(), []byte(`{}`), "k"); err != nil || got.JobID != "job_1" || calls.Load() != 2 {
+			t.Errorf("got %+v, %v after %d calls", got, err, calls.Load())
+		}
+	})
+	t.Run("refused again", func(t *testing.T) {
+		t.Parallel()
+		var calls, reads atomic.Int32
+		c := newClient(t, needs("another", &calls), func(o *ittybit.Options) {
+			o.RefreshKey = func(context.Context) (string, error) { reads.Add(1); return fresh, nil }
+		})
+		_, err := c.Create(t.Context(), []byte(`{}`), "k")
+		e := asError(t, err)
+		if e.Status != 401 || e.Permanent() || calls.Load() != 2 || reads.Load() != 1 || !strings.Contains(e.Error(), "check the API key") {
+			t.Errorf("got %v after %d calls, %d reads", e, calls.Load(), reads.Load())
+		}
+		if strings.Contains(e.Error(), fresh) || e.Message != "the token [redacted] is invalid" {
+			t.Errorf("got %v", e)
+		}
+	})
+	t.Run("cannot be read", func(t *testing.T) {
+		t.Parallel()
+		var calls atomic.Int32
+		broken := errors.New("secrets are down")
+		c := newClient(t, needs(fresh, &calls), func(o *ittybit.Options) {
+			o.RefreshKey = func(context.Context) (string, error) { return "", broken }
+		})
+		_, err := c.Create(t.Context(), []byte(`{}`), "k")
+		if e := asError(t, err); e.Status != 401 || !errors.Is(err, broken) || calls.Load() != 1 {
+			t.Errorf("got %v after %d calls", err, calls.Load())
+		}
+	})
+	t.Run("no way to", func(t *testing.T) {
+		t.Parallel()
+		var calls atomic.Int32
+		_, err := newClient(t, needs(fresh, &calls)).Create(t.Context(), []byte(`{}`), "k")
+		if e := asError(t, err); e.Status != 401 || calls.Load() != 1 {
+			t.Errorf("got %v after %d calls", err, calls.Load())
+		}
+	})
+}
+
+func TestKeyMustBeUsable(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("secrets are down")
+	tests := map[string]struct {
+		key  func(context.Context) (string, error)
+		text string
+	}{
+		"unreadable": {func(context.Context) (string, error) { return "", broken }, "secrets are down"},
+		"empty":      {fixedKey(""), "is empty"},
+		"newline":    {fixedKey("abc123\n"), "store the key alone"},
+		"JSON":       {fixedKey(`{"key": "abc123"}`), "store the key alone"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newClient(t, func(http.ResponseWriter, *http.Request) { t.Error("called") }, func(o *ittybit.Options) { o.Key = tt.key })
+			_, err := c.Create(t.Context(), []byte(`{}`), "k")
+			if err == nil || !strings.Contains(err.Error(), tt.text) || strings.Contains(err.Error(), "abc123") {
+				t.Errorf("got %v", err)
+			}
+			if name == "unreadable" && !errors.Is(err, broken) {
+				t.Errorf("%v does not wrap its cause", err)
+			}
+		})
+	}
+}
+
+func TestErrorsHaveNoSecrets(t *testing.T) {
+	t.Parallel()
+	const token = "eyJhbGciOiJIUzI1NiJ9.payload.sum"
+	for _, body := range []string{
+		`{"kind":"invalid_input","message":"webhook_url https://x.example/webhook?token=` + token + ` cannot be reached"}`,
+		`{"kind":"invalid_input ` + apiKey + `","message":"key ` + apiKey + `"}`,
+		`{"error":{"message":"Authorization: Bearer ` + apiKey + `"}}`,
+		`{"error":"Bearer ` + apiKey + `"}`,
+		`<html>` + strings.Repeat(" ", 2000) + `{"webhook_url":"https://x.example/webhook?token=` + token + `"} ` + apiKey + `</html>`,
+		strings.Repeat("x", 1015) + apiKey,
+	} {
+		c := newClient(t, answers(400, body))
+		_, err := c.Create(t.Context(), []byte(`{}`), "k")
+		e := asError(t, err)
+		for _, text := range []string{e.Error(), e.Message, e.Kind} {
+			if strings.Contains(text, token[:10]) || strings.Contains(text, apiKey[:9]) || len(text) > 1024 {
+				t.Errorf("got %q", text)
+			}
+		}
+	}
+}
+
+// The answers' ends are read, so one connection is enough.
+func TestConnectionsAreReused(t *testing.T) {
+	t.Parallel()
+	var conns atomic.Int32
+	server := httptest.NewUnstartedServer(nil)
+	bodies := []string{`{"id":"job_1"}`, strings.Repeat("x", 1<<20+100)}
+	var calls atomic.Int32
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := calls.Add(1)
+		answers(200+200*(int(n)/2%2), bodies[int(n)%2])(w, r)
+	})
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	server.Start()
+	t.Cleanup(server.Close)
+	counted := roundTripper(func(r *http.Request) (*http.Response, error) {
+		return transport.RoundTrip(r.WithContext(traceConns(r.Context(), &conns)))
+	})
+	c, err := ittybit.New(ittybit.Options{BaseURL: server.URL, Key: fixedKey(apiKey), HTTP: &http.Client{Transport: counted}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 8 {
+		_, _ = c.Create(t.Context(), []byte(`{}`), "k")
+	}
+	if calls.Load() != 8 || conns.Load() != 1 {
+		t.Errorf("%d calls over %d connections", calls.Load(), conns.Load())
+	}
+}
+
+func TestNewValidates(t *testing.T) {
+	t.Parallel()
+	if _, err := ittybit.New(ittybit.Options{BaseURL: "http://api.ittybit.com", Key: fixedKey(apiKey)}); err == nil {
+		t.Error("plain http is accepted")
+	}
+	if _, err := ittybit.New(ittybit.Options{BaseURL: ittybit.DefaultURL}); err == nil {
+		t.Error("no key is accepted")
+	}
+	if _, err := ittybit.New(ittybit.Options{BaseURL: ittybit.DefaultURL, Key: fixedKey(apiKey)}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCheckURL(t *testing.T) {
+	t.Parallel()
+	for _, good := range []string{
+		ittybit.DefaultURL, "https://api.example/v1/", "https://10.0.0.1:8443",
+		"http://localhost:8080", "http://127.0.0.1:1", "http://127.9.9.9", "http://[::1]:1",
+	} {
+		if err := ittybit.CheckURL(good); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	for _, bad := range []string{
+		"", "api.ittybit.com", "https://", "https:///jobs", "https:api", "ftp://api.ittybit.com", "http://api.ittybit.com",
+		"http://localhost.example", "http://10.0.0.1", "https://user:hunter2@api.ittybit.com", "https://api.ittybit.com?key=hunter2",
+		"https://api.ittybit.com?", "https://api.ittybit.com/#hunter2", "https://hunter2:%zz@api", "https://a b/",
+	} {
+		err := ittybit.CheckURL(bad)
+		if err == nil {
+			t.Errorf("%s is accepted", bad)
+		} else if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package ittybit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"ittybit-media/handlers/media"
+)
+
+const jobsPath = "/jobs"
+
+// Create makes a job from the body of a request, see [media.JobRequest.Body].
+// For 24 hours, a repetition with the same key gives the first one's job
+// (https://ittybit.com/api). What the call got as an answer is an [*Error].
+func (c *Client) Create(ctx context.Context, body []byte, idempotencyKey string) (media.Result, error) {
+	return c.job(ctx, request{
+		op:             "create job",
+		method:         http.MethodPost,
+		path:           jobsPath,
+		body:           body,
+		idempotencyKey: idempotencyKey,
+		limit:          maxAnswer,
+	})
+}
+
+// Get asks for a job. What the call got as an answer is an [*Error]; see
+// [Error.NotFound].
+func (c *Client) Get(ctx context.Context, id string) (media.Result, error) {
+	if id == "" || id == "." || id == ".." { // a path of its own
+		return media.Result{}, errors.New("ittybit: get job: " + `"` + id + `" is no job id`)
+	}
+	r := request{
+		op:     "get job " + clip(id, maxID),
+		method: http.MethodGet,
+		path:   jobsPath + "/" + url.PathEscape(id),
+		limit:  maxAnswer,
+	}
+	result, err := c.job(ctx, r)
+	if err == nil && result.JobID != id {
+		return media.Result{}, r.malformed(answer{status: http.StatusOK}, "the answer is about job %s", result.JobID)
+	}
+	return result, err
+}
+
+// job makes a call that a job answers.
+func (c *Client) job(ctx context.Context, r request) (media.Result, error) {
+	a, err := c.call(ctx, r)
+	if err != nil {
+		return media.Result{}, err
+	}
+	var root envelope
+	if err := json.Unmarshal(a.body, &root); err != nil {
+		return media.Result{}, r.malformed(a, "it is not a job: %v", err)
+	}
+	j, _ := root.resource()
+	result, _, err := j.result("")
+	if err != nil {
+		return media.Result{}, r.malformed(a, "%v", err)
+	}
+	return result, nil
+}
