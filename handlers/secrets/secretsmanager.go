@@ -1,0 +1,42 @@
+package secrets
+
+import (
+	"context"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+)
+
+// SecretValueGetter is what FromSecretsManager needs of the Secrets Manager client.
+type SecretValueGetter interface {
+	GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
+}
+
+// FromSecretsManager returns the Fetcher of the secret with the given name or ARN. A binary value is taken as UTF-8 text.
+// The errors wrap ErrMissing, ErrDenied or ErrThrottled where that is the reason.
+func FromSecretsManager(api SecretValueGetter, id string) Fetcher {
+	what := fmt.Sprintf("secret %q", id)
+	fill := fmt.Sprintf("put the value in with `aws secretsmanager put-secret-value --secret-id %s --secret-string file://FILE`", id)
+	// AWS Secrets Manager API Reference, GetSecretValue, "Errors".
+	advice := map[string]Advice{
+		// Secrets Manager says the same of a secret without any version, as the stack makes it.
+		"ResourceNotFoundException": {ErrMissing, "it does not exist in this region, or has no value yet: " + fill},
+		"InvalidRequestException":   {ErrMissing, "if it is marked for deletion, take it back with `aws secretsmanager restore-secret --secret-id " + id + "`"},
+		"DecryptionFailure":         AllowDecrypt,
+	}
+	return func(ctx context.Context) (string, error) {
+		out, err := api.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})
+		switch {
+		case err != nil:
+			return "", Explain(what, "secretsmanager:GetSecretValue", err, advice)
+		case out.SecretString != nil:
+			return *out.SecretString, nil
+		case out.SecretBinary == nil:
+			return "", fmt.Errorf("%s: %w: it holds neither text nor bytes: %s", what, ErrMissing, fill)
+		case !utf8.Valid(out.SecretBinary):
+			return "", fmt.Errorf("%s: its binary value is not UTF-8 text: %s", what, fill)
+		}
+		return string(out.SecretBinary), nil
+	}
+}
