@@ -12,7 +12,7 @@ const maxErrorText = 1024
 
 // What must not be read by those who read logs: callback tokens, credentials in
 // headers, signed URLs.
-var secretText = regexp.MustCompile(`(?i)((?:token|x-amz-signature|x-amz-credential|x-amz-security-token|signature)(?:=|%3d)|authorization["']?\s*[:=]\s*["']?(?:bearer\s+|basic\s+)?|bearer\s+)[^\s"'&<>,;)\\]+`)
+var secretText = regexp.MustCompile(`(?i)((?:token|x-amz-signature|x-amz-credential|x-amz-security-token|signature)(?:=|%3d)|"token"\s*:\s*"|authorization["']?\s*[:=]\s*["']?(?:bearer\s+|basic\s+)?|bearer\s+)[^\s"'&<>,;)\\]+`)
 
 // Redact makes a text from outside fit to be logged and stored: without any
 // token, credential or signature, in valid UTF-8 and of at most 1 KB. Every

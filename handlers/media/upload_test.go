@@ -259,6 +259,8 @@ func TestRedact(t *testing.T) {
 		`bad webhook_url https://x/webhook?token=eyJ.aaa.bbb&x=1`:      `bad webhook_url https://x/webhook?token=[redacted]&x=1`,
 		`{"url":"https://x/webhook?token=eyJ.aaa.bbb","n":1}`:          `{"url":"https://x/webhook?token=[redacted]","n":1}`,
 		`Authorization: Bearer ittybit_live_abc is wrong`:              `Authorization: Bearer [redacted] is wrong`,
+		`{"token":"eyJ.aaa.bbb"}`:                                      `{"token":"[redacted]"}`,
+		`the token: is missing`:                                        `the token: is missing`,
 		`{"authorization":"Bearer ittybit_live_abc"}`:                  `{"authorization":"Bearer [redacted]"}`,
 		`GET https://b.s3.amazonaws.com/k?X-Amz-Signature=0f0f failed`: `GET https://b.s3.amazonaws.com/k?X-Amz-Signature=[redacted] failed`,
 		"\xff\xfe": "\uFFFD",
