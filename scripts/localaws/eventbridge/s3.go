@@ -1,0 +1,95 @@
+package eventbridge
+
+import (
+	"crypto/rand"
+	"time"
+
+	smithyrand "github.com/aws/smithy-go/rand"
+)
+
+// Reasons for which S3 creates an object, as its events name them (Amazon S3
+// User Guide, "EventBridge event message structure").
+const (
+	ReasonPut               = "PutObject"
+	ReasonPost              = "POST Object"
+	ReasonCopy              = "CopyObject"
+	ReasonCompleteMultipart = "CompleteMultipartUpload"
+)
+
+// Object is what S3's event tells of a created object.
+type Object struct {
+	Account, Region string // of the bucket
+	Bucket, Key     string // the key as it is: EventBridge events do not URL-encode it
+	Size            int64  // bytes
+	ETag            string // without quotes
+	VersionID       string // empty in a bucket without versions
+	Sequencer       string // hexadecimal; orders the events of one key
+	Reason          string
+	Time            time.Time
+	SourceIP        string // of the uploader; empty: 127.0.0.1
+}
+
+// The members stand in the order of the real event, which aws-lambda-go has no
+// type for.
+type objectCreated struct {
+	Version    string   `json:"version"`
+	ID         string   `json:"id"`
+	DetailType string   `json:"detail-type"`
+	Source     string   `json:"source"`
+	Account    string   `json:"account"`
+	Time       string   `json:"time"`
+	Region     string   `json:"region"`
+	Resources  []string `json:"resources"`
+	Detail     detail   `json:"detail"`
+}
+
+type detail struct {
+	Version         string       `json:"version"`
+	Bucket          bucketDetail `json:"bucket"`
+	Object          objectDetail `json:"object"`
+	RequestID       string       `json:"request-id"`
+	Requester       string       `json:"requester"`
+	SourceIPAddress string       `json:"source-ip-address"`
+	Reason          string       `json:"reason"`
+}
+
+type bucketDetail struct {
+	Name string `json:"name"`
+}
+
+type objectDetail struct {
+	Key       string `json:"key"`
+	Size      int64  `json:"size"`
+	ETag      string `json:"etag"`
+	VersionID string `json:"version-id,omitempty"`
+	Sequencer string `json:"sequencer"`
+}
+
+// ObjectCreated returns the event that S3 sends to EventBridge for a created
+// object. Each call makes an event of its own id.
+func ObjectCreated(o Object) []byte {
+	id, _ := smithyrand.NewUUID(rand.Reader).GetUUID() // crypto/rand never fails
+	if o.SourceIP == "" {
+		o.SourceIP = "127.0.0.1"
+	}
+	return encode(objectCreated{
+		Version:    "0",
+		ID:         id,
+		DetailType: "Object Created",
+		Source:     "aws.s3",
+		Account:    o.Account,
+		Time:       o.Time.UTC().Format(time.RFC3339),
+		Region:     o.Region,
+		Resources:  []string{"arn:aws:s3:::" + o.Bucket},
+		Detail: detail{
+			Version: "0",
+			Bucket:  bucketDetail{o.Bucket},
+			Object:  objectDetail{o.Key, o.Size, o.ETag, o.VersionID, o.Sequencer},
+			// S3's request ids are 16 capital letters and digits.
+			RequestID:       rand.Text()[:16],
+			Requester:       o.Account,
+			SourceIPAddress: o.SourceIP,
+			Reason:          o.Reason,
+		},
+	})
+}

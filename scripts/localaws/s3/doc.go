@@ -1,0 +1,11 @@
+// Package s3 is the local run's object storage: S3's REST API on loopback, object bytes on disk, and one
+// notification for every object created.
+//
+// The protocol is github.com/rclone/gofakes3's. The backend is ours because that library's own backends hold every
+// object in memory, and an upload can be larger than memory. What an object is called never reaches the file system:
+// bytes live under names made here, and an index in memory maps keys to them, so any key S3 accepts is stored exactly.
+//
+// The store starts empty and keeps nothing after Close. Not imitated: checksums of multipart parts and trailing
+// checksums are accepted unread, parts under 5 MiB are accepted, a copy source's versionId is ignored, and
+// GetObjectAttributes shows a multipart ETag in the library's spelling.
+package s3
