@@ -1,0 +1,146 @@
+package localittybit
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// callbackTimeout is how long Ittybit waits for the answer to a callback
+// (https://ittybit.com/docs/webhooks).
+const callbackTimeout = 5 * time.Second
+
+// SignatureHeader has the HMAC-SHA256 of a callback's body, in lower-case hex
+// (https://ittybit.com/guides/webhooks-with-laravel-queues-and-events).
+const SignatureHeader = "Ittybit-Signature"
+
+// Delivery is one sending of a callback. None loses the callback, two double
+// it, different times put callbacks out of order.
+type Delivery struct {
+	After time.Duration // by the clock
+	Shape Shape         // "": Options.Shape
+}
+
+// callBack sends the callbacks for what a job has become.
+func (s *Server) callBack(j Job) {
+	defer s.finished()
+	deliveries := []Delivery{{}}
+	if s.opts.Deliveries != nil {
+		deliveries = s.opts.Deliveries(j)
+	}
+	if len(deliveries) > 0 && s.opts.Transport == nil && !onLoopback(j.WebhookURL) {
+		s.notice("callbacks are sent only to this machine: those to other hosts are dropped")
+		deliveries = nil
+	}
+	if len(deliveries) == 0 {
+		s.stats.called(func(c *CallbackCounts) { c.Lost++ })
+	}
+	event := newID("evt", j.UpdatedAt)
+	for _, d := range deliveries {
+		orDefault(&d.Shape, s.opts.Shape)
+		p := &post{url: j.WebhookURL, body: d.Shape.payload(&j, event)}
+		s.mu.Lock()
+		s.begin() // ended by send
+		s.mu.Unlock()
+		s.later(d.After, func() { s.send(p) })
+	}
+}
+
+// later has f run among the calls when the clock has moved on by d.
+func (s *Server) later(d time.Duration, f func()) {
+	if d <= 0 {
+		s.calls.do(f)
+		return
+	}
+	s.schedule.after(d, func() { s.calls.do(f) })
+}
+
+func (s *Server) finished() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.end()
+}
+
+// post is one delivery under way.
+type post struct {
+	url    string
+	body   []byte
+	failed int // attempts
+}
+
+// send makes one attempt, and sees to it that others follow.
+func (s *Server) send(p *post) {
+	if s.ctx.Err() != nil {
+		return
+	}
+	s.stats.called(func(c *CallbackCounts) { c.Posts++ })
+	if s.attempt(p) {
+		s.stats.called(func(c *CallbackCounts) { c.Delivered++ })
+		s.finished()
+		return
+	}
+	if p.failed++; p.failed >= s.opts.CallbackAttempts {
+		s.stats.called(func(c *CallbackCounts) { c.GivenUp++ })
+		s.finished()
+		return
+	}
+	// Doubled at most 16 times: far beyond any use, and far from overflow.
+	s.later(s.opts.CallbackBackoff<<min(p.failed-1, 16), func() { s.send(p) })
+}
+
+// attempt reports whether the receiver took the callback.
+func (s *Server) attempt(p *post) bool {
+	ctx, cancel := context.WithTimeout(s.ctx, callbackTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(p.body))
+	if err != nil {
+		return false
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("User-Agent", "Ittybit-Stand-In")
+	if s.opts.SigningSecret != "" {
+		mac := hmac.New(sha256.New, []byte(s.opts.SigningSecret))
+		mac.Write(p.body)
+		request.Header.Set(SignatureHeader, hex.EncodeToString(mac.Sum(nil)))
+	}
+	response, err := s.callback.Do(request)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = response.Body.Close() }()
+	// Read to the end, within reason, so that the connection can be used again.
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
+	return response.StatusCode >= 200 && response.StatusCode < 300
+}
+
+func callbackClient(transport http.RoundTripper) *http.Client {
+	if transport == nil {
+		transport = directTransport()
+	}
+	return &http.Client{Transport: transport, CheckRedirect: stayHere}
+}
+
+// directTransport uses no proxy: everything is on this machine.
+func directTransport() *http.Transport {
+	return &http.Transport{MaxIdleConnsPerHost: callsAtOnce, IdleConnTimeout: 30 * time.Second}
+}
+
+// stayHere follows no redirect: it could lead anywhere.
+func stayHere(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+func onLoopback(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && isLoopback(u.Hostname())
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,56 @@
+package localittybit
+
+import "sync"
+
+// pool runs functions, at most limit at once, in the order they came. It has a
+// goroutine only while there is something to do. (errgroup's limit makes the
+// caller wait; here the caller is answering a request.)
+type pool struct {
+	limit int
+
+	mu      sync.Mutex
+	queue   []func()
+	running int
+	workers sync.WaitGroup
+	closed  bool
+}
+
+func (p *pool) do(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.queue = append(p.queue, f)
+	if p.running < p.limit {
+		p.running++
+		p.workers.Go(p.work)
+	}
+}
+
+func (p *pool) work() {
+	for f := p.next(); f != nil; f = p.next() {
+		f()
+	}
+}
+
+func (p *pool) next() func() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.queue) == 0 {
+		p.running--
+		return nil
+	}
+	f := p.queue[0]
+	p.queue[0] = nil
+	p.queue = p.queue[1:]
+	return f
+}
+
+// close drops what has not begun and waits for what has.
+func (p *pool) close() {
+	p.mu.Lock()
+	p.closed, p.queue = true, nil
+	p.mu.Unlock()
+	p.workers.Wait()
+}
