@@ -1,0 +1,84 @@
+// Command dispatch is the Lambda function that turns uploads into Ittybit jobs.
+// EventBridge invokes it for every upload; the retry queue brings back what
+// failed.
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"ittybit-media/handlers/awsclient"
+	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/ittybit"
+	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/results"
+	"ittybit-media/handlers/secrets"
+	"ittybit-media/handlers/secrets/parameterstore"
+	"ittybit-media/handlers/telemetry"
+)
+
+func main() {
+	h, err := wire(os.Getenv)
+	if err != nil {
+		telemetry.Exit(err)
+	}
+	lambda.Start(h)
+}
+
+// wire builds the handler from the environment. Nothing is read yet but what
+// is on its way when the first event comes.
+func wire(getenv func(string) string) (*handler, error) {
+	cfg, err := env.LoadDispatch(getenv)
+	if err != nil {
+		return nil, err
+	}
+	aws, err := awsclient.FromEnv(getenv)
+	if err != nil {
+		return nil, err
+	}
+	log := telemetry.NewLogger(cfg.LogLevel)
+
+	secretsManager := secretsmanager.NewFromConfig(aws)
+	readKey := secrets.FromSecretsManager(secretsManager, cfg.APIKey.Secret)
+	if cfg.APIKey.Parameter != "" {
+		readKey = parameterstore.From(ssm.NewFromConfig(aws), cfg.APIKey.Parameter)
+	}
+	apiKey := secrets.NewValue(fmt.Sprintf("Ittybit's API key (%s)", cmp.Or(cfg.APIKey.Secret, cfg.APIKey.Parameter)), readKey, secrets.APIKey, secrets.WithLogger(log))
+	apiKey.Prefetch()
+	callbackKeys := secrets.NewValue(fmt.Sprintf("the callback keys (%s)", cfg.CallbackKeys), secrets.FromSecretsManager(secretsManager, cfg.CallbackKeys), secrets.CallbackKeys, secrets.WithLogger(log))
+	callbackKeys.Prefetch()
+
+	client, err := ittybit.New(ittybit.Options{
+		BaseURL:    cfg.APIURL,
+		Key:        apiKey.Get,
+		RefreshKey: func(ctx context.Context) (string, error) { return apiKey.Refresh(ctx, 0) },
+		Version:    media.Version,
+	})
+	if err != nil {
+		return nil, err
+	}
+	table := results.New(dynamodb.NewFromConfig(aws), cfg.Table, results.Options{TTL: cfg.ResultTTL})
+	return &handler{
+		routes:     cfg.Routes,
+		outputs:    cfg.OutputPrefix,
+		table:      cfg.Table,
+		webhookURL: cfg.WebhookURL,
+		connection: cfg.Connection,
+		placement:  cfg.Placement,
+		overdue:    cfg.OverdueAfter,
+		direct:     client,
+		queued:     client.Attempts(1),
+		ledger:     table,
+		keys:       callbackKeys.Get,
+		budget:     newBudget(cfg.DailyJobLimit, table),
+		log:        log,
+		metrics:    telemetry.NewMetrics(os.Stdout, cfg.Namespace),
+	}, nil
+}
