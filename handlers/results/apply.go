@@ -1,0 +1,136 @@
+package results
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"ittybit-media/handlers/media"
+)
+
+// Mode says what [Table.Apply] does where there is no row.
+type Mode int
+
+const (
+	// CreateOrUpdate makes the row: the callback was faster than dispatch. Only
+	// for those who know from a token whose job it is.
+	CreateOrUpdate Mode = iota
+	// UpdateOnly takes only what a row of dispatch confirms.
+	UpdateOnly
+)
+
+// Verdict is what became of a result.
+type Verdict int
+
+const (
+	// Stored: the row has it now.
+	Stored Verdict = iota
+	// Duplicate: the row has it, or something later.
+	Duplicate
+	// Missing: there is no row.
+	Missing
+	// Mismatch: the row is that of another upload, job or attempt.
+	Mismatch
+)
+
+// String is the verdict for logs.
+func (v Verdict) String() string {
+	switch v {
+	case Stored:
+		return "stored"
+	case Duplicate:
+		return "duplicate"
+	case Missing:
+		return "missing"
+	case Mismatch:
+		return "mismatch"
+	}
+	return fmt.Sprintf("Verdict(%d)", int(v))
+}
+
+// Outcome is what [Table.Apply] did. The times are those of a row that was
+// there and was changed, as far as it knows them.
+type Outcome struct {
+	Verdict      Verdict
+	UploadedAt   time.Time // when S3 made the object
+	DispatchedAt time.Time // when dispatch noted the job
+}
+
+// applyAttempts bounds how often Apply tries again because the row came, or
+// rose, between its write and its look at why that was refused. Ranks only
+// rise, so the second try settles it unless somebody deletes rows.
+const applyAttempts = 3
+
+// Apply writes what Ittybit said of a job, or what sweep made of its silence,
+// unless the row's rank says that this is no news. What r leaves out, the row
+// keeps; but its error is that of the state it has.
+func (t *Table) Apply(ctx context.Context, ref media.JobRef, r media.Result, mode Mode) (Outcome, error) {
+	const doing = "storing a result"
+	if err := t.checkKeys(doing, ref.Key, r.JobID); err != nil {
+		return Outcome{}, err
+	}
+	u, err := t.change(ref, r)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("table %s: %s: %w", t.name, doing, err)
+	}
+	condition := sameJob + " AND #rank < :rank"
+	if mode == CreateOrUpdate {
+		condition = "attribute_not_exists(#pk) OR (" + condition + ")"
+	}
+	key := rowKey(ref.Key, jobPrefix+r.JobID)
+	for range applyAttempts {
+		before, stored, err := t.update(ctx, doing, key, u, condition)
+		if err != nil {
+			return Outcome{}, err
+		}
+		if stored {
+			return Outcome{Stored, before.UploadedAt.Time(), before.DispatchedAt.Time()}, nil
+		}
+		s, err := t.stand(ctx, doing, ref, r.JobID, r.State.Rank())
+		switch {
+		case err != nil:
+			return Outcome{}, err
+		case s == level:
+			return Outcome{Verdict: Duplicate}, nil
+		case s == foreign:
+			return Outcome{Verdict: Mismatch}, nil
+		case s == absent && mode == UpdateOnly:
+			return Outcome{Verdict: Missing}, nil
+		}
+	}
+	return Outcome{}, fmt.Errorf("table %s: %s: job %s: its row changes too fast, try again", t.name, doing, r.JobID)
+}
+
+// change is how a result changes a row.
+func (t *Table) change(ref media.JobRef, r media.Result) (*update, error) {
+	now := t.now()
+	row := jobRow(ref, r)
+	row.UpdatedAt = millis(now)
+	if r.State.Final() {
+		row.ExpiresAt = t.expiry(now)
+	} else {
+		row.Open = openMark
+	}
+	attributes, err := marshal(row)
+	if err != nil {
+		return nil, err
+	}
+	delete(attributes, PartitionKey)
+	delete(attributes, SortKey)
+
+	u := newUpdate()
+	u.set(attributes)
+	if r.State.Final() {
+		u.remove(OpenIndexHashKey, OpenIndexSortKey)
+	} else {
+		// Dispatch's time stays. Without one, sweep looks soon.
+		u.fill(item{OpenIndexSortKey: number(millis(now))})
+	}
+	if row.Error == "" {
+		u.remove("error")
+	}
+	if len(row.Outputs) > 0 && row.OutputsOmitted == 0 {
+		u.remove("outputs_omitted")
+	}
+	return u, nil
+}

@@ -1,0 +1,158 @@
+package results_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/smithy-go"
+
+	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/results"
+)
+
+// operations are all that can fail, by the IAM action that they take.
+var operations = map[string]func(context.Context, *results.Table, results.Scanner) error{
+	"Query Upload": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
+		_, err := t.Upload(ctx, upload.Key, "u")
+		return err
+	},
+	"Query Overdue": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
+		for _, err := range t.Overdue(ctx, start) {
+			return err
+		}
+		return nil
+	},
+	"Scan ByState": func(ctx context.Context, t *results.Table, s results.Scanner) error {
+		for _, err := range t.ByState(ctx, s, "failed") {
+			return err
+		}
+		return nil
+	},
+	"PutItem Queued": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
+		_, err := t.Queued(ctx, upload, refTo("video", 0), queued, start)
+		return err
+	},
+	"PutItem Reject": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
+		_, err := t.Reject(ctx, upload, refTo("video", 0), "no")
+		return err
+	},
+	"UpdateItem Apply": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
+		_, err := t.Apply(ctx, refTo("video", 0), succeeded, results.CreateOrUpdate)
+		return err
+	},
+	"UpdateItem Reschedule": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
+		_, err := t.Reschedule(ctx, upload.Key, jobID, start)
+		return err
+	},
+	"UpdateItem CountJobs": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
+		return t.CountJobs(ctx, start, 1)
+	},
+	"GetItem JobsOn": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
+		_, err := t.JobsOn(ctx, start)
+		return err
+	},
+}
+
+func TestErrorsSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	for code, reason := range map[string]error{
+		"ResourceNotFoundException":              results.ErrNoTable,
+		"AccessDeniedException":                  results.ErrDenied,
+		"ProvisionedThroughputExceededException": results.ErrThrottled,
+		"ThrottlingException":                    results.ErrThrottled,
+		"RequestLimitExceeded":                   results.ErrThrottled,
+		"ValidationException":                    nil,
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write([]byte(`{"__type":"com.amazonaws.dynamodb.v20120810#` + code + `","message":"as AWS has it"}`))
+		}))
+		t.Cleanup(srv.Close)
+		for name, operation := range operations {
+			t.Run(code+" "+name, func(t *testing.T) {
+				t.Parallel()
+				client := client(srv.URL)
+				err := operation(t.Context(), results.New(client, tableName, results.Options{}), client)
+				if err == nil {
+					t.Fatal("no error")
+				}
+				for _, sentinel := range []error{results.ErrNoTable, results.ErrDenied, results.ErrThrottled} {
+					if errors.Is(err, sentinel) != (sentinel == reason) {
+						t.Errorf("errors.Is(%q, %q) = %v", err, sentinel, sentinel != reason)
+					}
+				}
+				if api, ok := errors.AsType[smithy.APIError](err); !ok || api.ErrorCode() != code {
+					t.Errorf("DynamoDB's error is lost in %q", err)
+				}
+				action, _, _ := strings.Cut(name, " ")
+				if reason == results.ErrDenied && !strings.Contains(err.Error(), "allow the role dynamodb:"+action) {
+					t.Errorf("%q does not name the action", err)
+				}
+				if !strings.Contains(err.Error(), "table "+tableName) {
+					t.Errorf("%q does not name the table", err)
+				}
+			})
+		}
+	}
+}
+
+func TestNetworkErrors(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	srv := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(srv.Close)
+	client := client(srv.URL)
+	for name, operation := range operations {
+		if err := operation(ctx, results.New(client, tableName, results.Options{}), client); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What follows a refused write can fail as well.
+func TestErrorsAfterARefusedWrite(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 0)
+	ref := refTo("video", 0)
+	f.queued(t, ref, queued)
+	f.apply(t, ref, succeeded, results.CreateOrUpdate)
+	broken := errors.New("connection reset")
+	table := results.New(fake{DynamoDB: f.client, getItem: func(*dynamodb.GetItemInput) (*dynamodb.GetItemOutput, error) { return nil, broken }}, tableName, results.Options{})
+	if _, err := table.Apply(t.Context(), ref, failed, results.CreateOrUpdate); !errors.Is(err, broken) {
+		t.Errorf("Apply: %v", err)
+	}
+	if _, err := table.Queued(t.Context(), upload, ref, queued, start); !errors.Is(err, broken) {
+		t.Errorf("Queued: %v", err)
+	}
+}
+
+func TestEmptyKeysAreRefused(t *testing.T) {
+	t.Parallel()
+	table := results.New(nil, tableName, results.Options{}) // nothing is asked
+	ctx := t.Context()
+	ref, noKey, noUpload := refTo("video", 0), refTo("video", 0), refTo("video", 0)
+	noKey.Key, noUpload.Upload = "", ""
+	for name, operation := range map[string]func() error{
+		"Upload, key":       func() error { _, err := table.Upload(ctx, "", "u"); return err },
+		"Upload, upload":    func() error { _, err := table.Upload(ctx, "k", ""); return err },
+		"Queued, key":       func() error { _, err := table.Queued(ctx, upload, noKey, queued, start); return err },
+		"Queued, job id":    func() error { _, err := table.Queued(ctx, upload, ref, media.Result{}, start); return err },
+		"Apply, key":        func() error { _, err := table.Apply(ctx, noKey, queued, 0); return err },
+		"Apply, job id":     func() error { _, err := table.Apply(ctx, ref, media.Result{}, 0); return err },
+		"Reject, key":       func() error { _, err := table.Reject(ctx, upload, noKey, "no"); return err },
+		"Reject, upload":    func() error { _, err := table.Reject(ctx, upload, noUpload, "no"); return err },
+		"Reschedule, key":   func() error { _, err := table.Reschedule(ctx, "", jobID, start); return err },
+		"Reschedule, jobID": func() error { _, err := table.Reschedule(ctx, "k", "", start); return err },
+	} {
+		if err := operation(); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

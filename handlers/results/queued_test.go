@@ -1,0 +1,150 @@
+package results_test
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/results"
+)
+
+func TestQueuedNotesTheJobAsItWasAnswered(t *testing.T) {
+	t.Parallel()
+	checkAt := start.Add(30 * time.Minute)
+	for name, test := range map[string]struct {
+		answer  media.Result
+		status  string
+		state   media.State
+		checkAt time.Time
+	}{
+		"queued":               {queued, "queued", media.Queued, checkAt},
+		"no word":              {media.Result{JobID: jobID}, "queued", media.Queued, checkAt},
+		"a word of its own":    {media.Result{JobID: jobID, Status: "waiting"}, "waiting", media.Queued, checkAt},
+		"at work":              {processing, "validating", media.Processing, checkAt},
+		"adopted, over by now": {succeeded, "queued", media.Queued, start},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, time.Hour)
+			ref := refTo("video", 2)
+			if created, err := f.Queued(t.Context(), upload, ref, test.answer, checkAt); !created || err != nil {
+				t.Fatalf("Queued = %v, %v", created, err)
+			}
+			row := f.row(t)
+			if row.Status != test.status || row.State != test.state.String() || *row.Rank != test.state.Rank() || row.CheckAt != ms(test.checkAt) {
+				t.Errorf("row = %s", asJSON(t, row))
+			}
+			if row.Open == "" || row.OutputURL != "" || row.ExpiresAt != 0 || row.CompletedAt != 0 {
+				t.Errorf("the row looks final: %s", asJSON(t, row))
+			}
+			if row.Ref() != ref || row.JobID() != jobID || !row.Since().Equal(start) {
+				t.Errorf("row is of %+v, %s, since %v", row.Ref(), row.JobID(), row.Since())
+			}
+		})
+	}
+}
+
+func TestQueuedCountsAJobOnce(t *testing.T) {
+	t.Parallel()
+	for name, callback := range map[string]*media.Result{"dispatch first": nil, "callback first": &succeeded} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, 0)
+			ref := refTo("video", 0)
+			if callback != nil {
+				f.apply(t, ref, *callback, results.CreateOrUpdate)
+			}
+			var created atomic.Int64
+			var wg sync.WaitGroup
+			for range 20 {
+				wg.Go(func() {
+					ok, err := f.Queued(t.Context(), upload, ref, queued, start)
+					if err != nil {
+						t.Error(err)
+					}
+					if ok {
+						created.Add(1)
+					}
+				})
+			}
+			wg.Wait()
+			if created.Load() != 1 {
+				t.Errorf("noted %d times, want once", created.Load())
+			}
+		})
+	}
+}
+
+// The description of one that was faster stays.
+func TestQueuedFillsOnlyWhatIsAbsent(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 0)
+	ref := refTo("video", 0)
+	r := succeeded
+	r.Kind, r.CreatedAt = "adaptive_video", start.Add(-time.Second)
+	f.apply(t, ref, r, results.CreateOrUpdate)
+	f.now = start.Add(time.Minute)
+	if !f.queued(t, ref, queued) {
+		t.Error("not counted as new")
+	}
+	row := f.row(t)
+	if row.Kind != "adaptive_video" || row.CreatedAt != ms(r.CreatedAt) || row.UpdatedAt != ms(start) || row.Status != "completed" || row.Open != "" {
+		t.Errorf("dispatch changed the callback's row: %s", asJSON(t, row))
+	}
+	if row.DispatchedAt != ms(f.now) || row.Sequencer != upload.Sequencer {
+		t.Errorf("dispatch did not fill the row: %s", asJSON(t, row))
+	}
+	if f.queued(t, ref, queued) {
+		t.Error("counted as new twice")
+	}
+}
+
+func TestQueuedWithoutWhatTheEventDidNotSay(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 0)
+	u := media.Upload{Bucket: "b", Key: upload.Key}
+	if _, err := f.Queued(t.Context(), u, refTo("video", 0), media.Result{JobID: jobID}, start); err != nil {
+		t.Fatal(err)
+	}
+	stored := f.item(t, upload.Key, "task#"+jobID)
+	for _, name := range []string{"etag", "version_id", "sequencer", "uploaded_at", "created_at", "kind", "error", "outputs", "size"} {
+		if v, ok := stored[name]; ok {
+			t.Errorf("%s = %v, want none", name, v)
+		}
+	}
+}
+
+func TestQueuedRefusesAnotherJobsRow(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 0)
+	f.queued(t, refTo("video", 0), queued)
+	created, err := f.Queued(t.Context(), upload, refTo("audio", 0), queued, start)
+	if created || !errors.Is(err, results.ErrOtherJob) {
+		t.Errorf("Queued = %v, %v, want ErrOtherJob", created, err)
+	}
+	if row := f.row(t); row.Job != "video" {
+		t.Errorf("the row is of %s now", row.Job)
+	}
+}
+
+func TestQueuedFailsWhenTheRowVanishes(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 0)
+	table := results.New(fake{DynamoDB: f.client, putItem: func(*dynamodb.PutItemInput) (*dynamodb.PutItemOutput, error) {
+		return nil, &types.ConditionalCheckFailedException{}
+	}}, tableName, results.Options{})
+	created, err := table.Queued(t.Context(), upload, refTo("video", 0), queued, start)
+	if created || err == nil || !strings.Contains(err.Error(), "try again") {
+		t.Errorf("Queued = %v, %v", created, err)
+	}
+	if row := f.row(t); row.Key != "" {
+		t.Errorf("half a row was made: %s", asJSON(t, row))
+	}
+}

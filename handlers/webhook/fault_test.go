@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/results"
+	"ittybit-media/handlers/telemetry"
+	"ittybit-media/scripts/localaws/awsjson"
+)
+
+// faults answers the calls of one operation with the faults, in their order;
+// the last one goes on. nil lets a call through.
+func (c *cloud) faults(operation string, faults ...*awsjson.Fault) {
+	c.Intercept(func(_ context.Context, call awsjson.Call) error {
+		if call.Operation != operation {
+			return nil
+		}
+		fault := faults[min(call.Ordinal, len(faults))-1]
+		if fault == nil {
+			return nil
+		}
+		return fault
+	})
+}
+
+// block makes one service silent until the end of the test.
+func (c *cloud) block(t *testing.T, service string) {
+	t.Helper()
+	ended := make(chan struct{})
+	t.Cleanup(func() { close(ended) })
+	c.Intercept(func(ctx context.Context, call awsjson.Call) error {
+		if call.Service == service {
+			select {
+			case <-ctx.Done():
+			case <-ended:
+			}
+		}
+		return nil
+	})
+}
+
+var down = &awsjson.Fault{Type: "InternalServerError", Message: "down", Status: 500}
+
+func TestDynamoDBFails(t *testing.T) {
+	t.Parallel()
+	throttled := awsjson.Throttled(awsjson.Call{Service: awsjson.ServiceDynamoDB})
+	tests := map[string]struct {
+		faults []*awsjson.Fault
+		want   answer
+		says   string // in the log, where it is not stored
+	}{
+		"down":                {[]*awsjson.Fault{down}, notStored, "down"},
+		"down once":           {[]*awsjson.Fault{down, nil}, stored, ""},
+		"throttled":           {[]*awsjson.Fault{throttled}, notStored, results.ErrThrottled.Error()},
+		"throttled twice":     {[]*awsjson.Fault{throttled, throttled, nil}, stored, ""},
+		"access denied":       {[]*awsjson.Fault{{Type: "AccessDeniedException", Message: "not allowed"}}, notStored, "allow the role dynamodb:UpdateItem"},
+		"no such table":       {[]*awsjson.Fault{{Type: "ResourceNotFoundException", Message: "not found"}}, notStored, results.ErrNoTable.Error()},
+		"the answer was lost": {[]*awsjson.Fault{{Type: "InternalServerError", Status: 500, Applied: true}, nil}, duplicate, ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCloud(t)
+			synctest.Test(t, func(t *testing.T) {
+				f := c.deploy(t)
+				c.faults("UpdateItem", tt.faults...)
+				began := time.Now()
+				f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), tt.want)
+				if took := time.Since(began); took > deadline {
+					t.Errorf("took %v, over the deadline", took)
+				}
+				if tt.want != notStored {
+					wantRow(t, f.only(t), guidesRow("task_abc123", began))
+					return
+				}
+				if all := f.rows(t); len(all) != 0 {
+					t.Errorf("written: %v", all)
+				}
+				line := f.logged(t, "result not stored")
+				if text, _ := line["error"].(string); !strings.Contains(text, tt.says) || !strings.Contains(text, "table "+tableName) {
+					t.Errorf("the log says %q, want the table and %q", text, tt.says)
+				}
+				if line["key"] != ref.Key || line["level"] != "ERROR" {
+					t.Errorf("the log says %v", line)
+				}
+				f.wantCounted(t, telemetry.Results, map[string]float64{})
+				f.wantCounted(t, telemetry.CallbacksRefused, map[string]float64{})
+
+				// Ittybit sends again.
+				c.Intercept(nil)
+				f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), stored)
+			})
+		})
+	}
+}
+
+// What is silent is given up when the time is over.
+func TestSilenceOfAWS(t *testing.T) {
+	t.Parallel()
+	for _, service := range []string{awsjson.ServiceDynamoDB, awsjson.ServiceSecrets} {
+		t.Run(service, func(t *testing.T) {
+			t.Parallel()
+			c := newCloud(t)
+			c.block(t, service)
+			f := c.deploy(t)
+			const patience = 100 * time.Millisecond
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			began := time.Now()
+			if got := f.post(ctx, t, request(t, "callback.json", f.token(t, ref, newestKey))); got != notStored {
+				t.Errorf("answered %v, want %v", got, notStored)
+			}
+			// A second of the machine's own for 100 ms; without the deadline
+			// the AWS client waits 1.5 s and asks again.
+			if took := time.Since(began); took < patience || took > patience+time.Second {
+				t.Errorf("took %v, want %v", took, patience)
+			}
+			if text, _ := f.logged(t, "callback not stored")["error"].(string); !strings.Contains(text, context.DeadlineExceeded.Error()) {
+				t.Errorf("the log says %q", text)
+			}
+		})
+	}
+}
+
+type storeFunc func(context.Context, media.JobRef, media.Result, results.Mode) (results.Outcome, error)
+
+func (s storeFunc) Apply(ctx context.Context, ref media.JobRef, r media.Result, mode results.Mode) (results.Outcome, error) {
+	return s(ctx, ref, r, mode)
+}
+
+// Ittybit waits for 5 s.
+func TestTheAnswerIsGivenWithin4s(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	synctest.Test(t, func(t *testing.T) {
+		f := c.deploy(t)
+		f.store = storeFunc(func(ctx context.Context, _ media.JobRef, _ media.Result, _ results.Mode) (results.Outcome, error) {
+			<-ctx.Done()
+			return results.Outcome{}, ctx.Err()
+		})
+		began := time.Now()
+		f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), notStored)
+		if took := time.Since(began); took != 4*time.Second {
+			t.Errorf("answered after %v, want 4s", took)
+		}
+	})
+}
+
+// A secret that is not there yet fails callbacks, not the init, and heals as
+// soon as it is filled.
+func TestSecretsThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	const (
+		short  = "a short key"
+		broken = `["broken key list of 32 bytes or more`
+	)
+	put := func(name string) string { return "put-secret-value --secret-id " + name }
+	tests := map[string]struct {
+		value *string // nil: the secret is empty
+		says  string
+	}{
+		"empty":           {nil, put(keysName)},
+		"blank":           {new(" "), "the secret is empty"},
+		"broken JSON":     {new(broken), "not one of strings"},
+		"a JSON object":   {new(`{"key":"` + newestKey + `"}`), "JSON object"},
+		"an empty list":   {new(`[]`), "empty JSON list"},
+		"too short a key": {new(toJSON(t, []string{newestKey, short})), "callback key 2 of 2 is shorter than 32 bytes"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCloud(t)
+			c.SetEmptySecret(keysName)
+			if tt.value != nil {
+				c.SetSecret(keysName, *tt.value)
+			}
+			f := c.deploy(t)
+			f.private = append(f.private, short, broken)
+			req := request(t, "callback.json", f.token(t, ref, newestKey))
+			f.want(t, req, notStored)
+			text, _ := f.logged(t, "callback not stored")["error"].(string)
+			if !strings.Contains(text, tt.says) || !strings.Contains(text, "the callback keys ("+keysName+")") {
+				t.Errorf("the log says %q, want the secret's name and %q", text, tt.says)
+			}
+			f.want(t, request(t, "callback.json", ""), forbidden) // needs no key to tell
+			if all := f.rows(t); len(all) != 0 {
+				t.Errorf("written: %v", all)
+			}
+			c.setKeys(t, newestKey)
+			f.want(t, req, stored)
+		})
+	}
+
+	for _, mode := range []env.Auth{env.AuthSignature, env.AuthBoth} {
+		t.Run("no secret for signatures, "+string(mode), func(t *testing.T) {
+			t.Parallel()
+			c := newCloud(t)
+			const name = "media/nowhere"
+			f := c.deploy(t, env.WebhookAuth, string(mode), env.IttybitWebhookSecret, name)
+			f.queued(t, upload, ref, "task_abc123")
+			req := signed(t, f.token(t, ref, newestKey), about(t, ref, "", "task_abc123", "succeeded"))
+			f.want(t, req, notStored)
+			if text, _ := f.logged(t, "callback not stored")["error"].(string); !strings.Contains(text, put(name)) {
+				t.Errorf("the log says %q, want %q", text, put(name))
+			}
+			c.SetSecret(name, signingSecret)
+			f.want(t, req, stored)
+		})
+	}
+}
+
+// A rotated signing secret that cannot be read is our fault, not the sender's.
+func TestSigningSecretCannotBeReadAgain(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	synctest.Test(t, func(t *testing.T) {
+		f := c.deploySigned(t)
+		f.queued(t, upload, ref, "task_abc123")
+		body := about(t, ref, "", "task_abc123", "succeeded")
+		f.want(t, signed(t, "", body), stored)
+		time.Sleep(afterAMinute)
+		c.faults("GetSecretValue", down)
+		req := signed(t, "", body)
+		req.Headers[signatureHeader] = sign("whsec_next", body)
+		f.want(t, req, notStored)
+		f.want(t, signed(t, "", body), duplicate)
+	})
+}

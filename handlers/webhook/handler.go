@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"ittybit-media/handlers/ittybit"
+	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/results"
+	"ittybit-media/handlers/telemetry"
+)
+
+const (
+	// maxBody is the largest callback, in bytes after base64.
+	maxBody = 1 << 20
+
+	// deadline is when the answer is given, whatever happened: Ittybit waits 5
+	// seconds.
+	deadline = 4 * time.Second
+)
+
+// store is the table.
+type store interface {
+	Apply(ctx context.Context, ref media.JobRef, r media.Result, mode results.Mode) (results.Outcome, error)
+}
+
+// handler writes callbacks to the table.
+type handler struct {
+	auth    authenticator
+	store   store
+	log     *slog.Logger
+	metrics *telemetry.Metrics
+}
+
+// refusal is a callback that is not taken.
+type refusal struct {
+	status int
+	reason string // as counted
+	err    error
+}
+
+func (r refusal) Error() string { return r.err.Error() }
+func (r refusal) Unwrap() error { return r.err }
+
+// Handle answers one callback. It never fails: Ittybit sends again what is not
+// answered with 2xx.
+func (h *handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	text, err := h.callback(ctx, req)
+	if err == nil {
+		return reply(http.StatusOK, text), nil
+	}
+	if r, ok := errors.AsType[refusal](err); ok {
+		h.log.WarnContext(ctx, "callback refused", "status", r.status, "reason", r.reason, "error", err.Error())
+		h.metrics.Add(telemetry.CallbacksRefused, 1, r.reason)
+		return reply(r.status, r.reason), nil
+	}
+	h.log.ErrorContext(ctx, "callback not stored", "error", err.Error())
+	return reply(http.StatusInternalServerError, "not stored, send it again"), nil
+}
+
+func reply(status int, text string) events.APIGatewayV2HTTPResponse {
+	return events.APIGatewayV2HTTPResponse{
+		StatusCode: status,
+		Headers:    map[string]string{"Content-Type": "text/plain; charset=utf-8"},
+		Body:       text,
+	}
+}
+
+// callback takes one callback, in the order that reveals the least to those who
+// may not send one: size, authentication, form.
+func (h *handler) callback(ctx context.Context, req events.APIGatewayV2HTTPRequest) (string, error) {
+	body, err := decodeBody(req)
+	if err != nil {
+		return "", err
+	}
+	if err := h.auth.signature(ctx, req.Headers, body); err != nil {
+		return "", err
+	}
+	ref, err := h.auth.token(ctx, req.QueryStringParameters)
+	if err != nil {
+		return "", err
+	}
+	c, err := ittybit.DecodeCallback(body)
+	if err != nil {
+		return "", refusal{http.StatusBadRequest, "unreadable", err}
+	}
+	if c.Ignored != "" {
+		h.log.InfoContext(ctx, "callback ignored", "event", c.Event, "reason", c.Ignored)
+		return "ignored", nil
+	}
+	mode := results.CreateOrUpdate
+	if !h.auth.tokens {
+		// Only the signature speaks for the metadata, and it is the same for
+		// all that this account's jobs report: dispatch's row must confirm it.
+		mode = results.UpdateOnly
+		if ref, err = media.RefFromMetadata(c.Result.Metadata); err != nil {
+			return "", refusal{http.StatusUnauthorized, "unauthorized", err}
+		}
+	} else if ref.Contradicts(c.Result.Metadata) {
+		return "", refusal{http.StatusUnauthorized, "unauthorized", errors.New("the token is for another job than the callback's metadata name")}
+	}
+	log := h.log.With("bucket", ref.Bucket, "key", ref.Key, "job", ref.Job, "upload", ref.Upload, "id", c.Result.JobID)
+	if c.Conflict {
+		log.WarnContext(ctx, "the callback's event and status disagree", "event", c.Event, "status", c.Result.Status)
+	}
+	outcome, err := h.store.Apply(ctx, ref, c.Result, mode)
+	if err != nil {
+		log.ErrorContext(ctx, "result not stored", "error", err.Error())
+		return "", err
+	}
+	switch outcome.Verdict {
+	case results.Mismatch:
+		return "", refusal{http.StatusUnauthorized, "unauthorized", errors.New("the job belongs to another upload than the callback says")}
+	case results.Missing:
+		return "", errors.New("the job has no row yet: dispatch is about to write it")
+	case results.Duplicate:
+		log.InfoContext(ctx, "duplicate", "status", c.Result.Status, "event", c.Event)
+		return "duplicate", nil
+	}
+	log.InfoContext(ctx, "result stored", "status", c.Result.Status, "state", c.Result.State.String(), "event", c.Event)
+	if c.Result.State.Final() {
+		h.metrics.Add(telemetry.Results, 1, c.Result.State.String())
+		if !outcome.UploadedAt.IsZero() {
+			h.metrics.Add(telemetry.UploadToResult, time.Since(outcome.UploadedAt).Seconds(), "")
+		}
+	}
+	return "ok", nil
+}
+
+// decodeBody returns the bytes that Ittybit sent and signed.
+func decodeBody(req events.APIGatewayV2HTTPRequest) ([]byte, error) {
+	size := len(req.Body)
+	if req.IsBase64Encoded {
+		size = base64.StdEncoding.DecodedLen(size) - 2 // the padding at most
+	}
+	tooLarge := refusal{http.StatusRequestEntityTooLarge, "too large", errors.New("the callback has over 1 MiB")}
+	if size > maxBody {
+		return nil, tooLarge
+	}
+	if !req.IsBase64Encoded {
+		return []byte(req.Body), nil
+	}
+	body, err := base64.StdEncoding.DecodeString(req.Body)
+	switch {
+	case err != nil:
+		return nil, refusal{http.StatusBadRequest, "unreadable", errors.New("the body is not base64, though API Gateway says so")}
+	case len(body) > maxBody:
+		return nil, tooLarge
+	}
+	return body, nil
+}

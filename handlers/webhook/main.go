@@ -1,0 +1,59 @@
+// Command webhook is the Lambda function behind API Gateway that takes Ittybit's
+// callbacks and writes the results to the table.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"ittybit-media/handlers/awsclient"
+	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/results"
+	"ittybit-media/handlers/secrets"
+	"ittybit-media/handlers/telemetry"
+)
+
+func main() {
+	h, err := wire(os.Getenv)
+	if err != nil {
+		telemetry.Exit(err)
+	}
+	lambda.Start(h.Handle)
+}
+
+// wire builds the handler from the environment. Nothing is read yet but what
+// is on its way when the first callback comes.
+func wire(getenv func(string) string) (*handler, error) {
+	cfg, err := env.LoadWebhook(getenv)
+	if err != nil {
+		return nil, err
+	}
+	aws, err := awsclient.FromEnv(getenv)
+	if err != nil {
+		return nil, err
+	}
+	log := telemetry.NewLogger(cfg.LogLevel)
+	secretsManager := secretsmanager.NewFromConfig(aws)
+
+	auth := authenticator{tokens: cfg.Auth != env.AuthSignature, signatures: cfg.Auth != env.AuthToken}
+	if auth.tokens {
+		keys := secrets.NewValue(fmt.Sprintf("the callback keys (%s)", cfg.CallbackKeys), secrets.FromSecretsManager(secretsManager, cfg.CallbackKeys), secrets.CallbackKeys, secrets.WithLogger(log))
+		keys.Prefetch()
+		auth.keys = keys
+	}
+	if auth.signatures {
+		signing := secrets.NewValue(fmt.Sprintf("Ittybit's webhook secret (%s)", cfg.SigningSecrets), secrets.FromSecretsManager(secretsManager, cfg.SigningSecrets), secrets.Texts, secrets.WithLogger(log))
+		signing.Prefetch()
+		auth.secrets = signing
+	}
+	return &handler{
+		auth:    auth,
+		store:   results.New(dynamodb.NewFromConfig(aws), cfg.Table, results.Options{TTL: cfg.ResultTTL}),
+		log:     log,
+		metrics: telemetry.NewMetrics(os.Stdout, cfg.Namespace),
+	}, nil
+}

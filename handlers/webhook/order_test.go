@@ -1,0 +1,250 @@
+package main
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/results"
+	"ittybit-media/handlers/telemetry"
+)
+
+// described is what dispatch adds to a job's row.
+func described(r row, uploaded, dispatched time.Time) row {
+	r = maps.Clone(r)
+	r["input"] = "s3://my-media-bucket/uploads/video.mov"
+	r["etag"], r["version_id"], r["sequencer"] = upload.ETag, upload.VersionID, upload.Sequencer
+	r["uploaded_at"] = float64(uploaded.UnixMilli())
+	r["dispatched_at"] = float64(dispatched.UnixMilli())
+	return r
+}
+
+func TestACallbackFasterThanDispatch(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	synctest.Test(t, func(t *testing.T) {
+		f := c.deploy(t)
+		f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), stored)
+		called := time.Now()
+		time.Sleep(time.Second)
+		u := upload
+		u.Time = called.Add(-3 * time.Second)
+		f.queued(t, u, ref, "task_abc123")
+		wantRow(t, f.only(t), described(guidesRow("task_abc123", called), u.Time, time.Now()))
+		f.wantCounted(t, telemetry.UploadToResult, map[string]float64{}) // nobody knew it then
+	})
+}
+
+func TestACallbackADayLate(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	synctest.Test(t, func(t *testing.T) {
+		f := c.deploy(t)
+		u := upload
+		u.Time = time.Now().Add(-1500 * time.Millisecond)
+		dispatched := time.Now()
+		f.queued(t, u, ref, "task_abc123")
+		if f.only(t)["open"] != "1" {
+			t.Fatal("a queued job is not in sweep's index")
+		}
+		time.Sleep(24 * time.Hour)
+		f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), stored)
+		wantRow(t, f.only(t), described(guidesRow("task_abc123", time.Now()), u.Time, dispatched))
+		f.wantCounted(t, telemetry.UploadToResult, map[string]float64{"": 24*60*60 + 1.5})
+
+		time.Sleep(24 * time.Hour)
+		before := f.rows(t)
+		f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), duplicate)
+		wantRow(t, f.only(t), before[0])
+		f.wantCounted(t, telemetry.Results, map[string]float64{"succeeded": 1})
+	})
+}
+
+// permutations yields every order of n things.
+func permutations(n int) iter.Seq[[]int] {
+	return func(yield func([]int) bool) {
+		order := make([]int, 0, n)
+		var extend func() bool
+		extend = func() bool {
+			if len(order) == n {
+				return yield(order)
+			}
+			for i := range n {
+				if slices.Contains(order, i) {
+					continue
+				}
+				order = append(order, i)
+				if !extend() {
+					return false
+				}
+				order = order[:len(order)-1]
+			}
+			return true
+		}
+		extend()
+	}
+}
+
+// Whatever the order in which a job's callbacks come, and dispatch's note among
+// them, the end is the same row, attribute for attribute.
+func TestEveryOrderEndsTheSame(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	synctest.Test(t, func(t *testing.T) {
+		f := c.deploy(t)
+		token := f.token(t, ref, newestKey)
+		u := upload
+		u.Time = time.Now().Add(-2 * time.Second)
+		finished := []any{
+			"kind", "video", "created_at", 1775210400000, "completed_at", 1775210404000, "duration_ms", 4820,
+			"output", map[string]string{"url": "https://cdn.ittybit.com/abc/video.mp4"},
+		}
+		const (
+			processing = iota
+			failed
+			succeeded
+			again
+			dispatch
+			steps
+		)
+		wants, results := map[any]row{}, map[string]float64{}
+		for order := range permutations(steps) {
+			id := fmt.Sprintf("job_%v", order)
+			rank := -1
+			expect := func(its int, state string) answer {
+				if its <= rank {
+					return duplicate
+				}
+				rank = its
+				if state != "" {
+					results[state]++
+				}
+				return stored
+			}
+			for _, step := range order {
+				switch step {
+				case processing:
+					f.want(t, callback(t, token, about(t, ref, "job.updated", id, "processing", "created_at", 1775210400000)), expect(1, ""))
+				case failed:
+					f.want(t, callback(t, token, about(t, ref, "job.failed", id, "failed", "error", "no codec", "finished_at", 1775210403000)), expect(3, "failed"))
+				case succeeded, again:
+					f.want(t, callback(t, token, about(t, ref, "job.succeeded", id, "completed", finished...)), expect(4, "succeeded"))
+				case dispatch:
+					f.queued(t, u, ref, id)
+				}
+			}
+			want := described(guidesRow(id, time.Now()), u.Time, time.Now())
+			wants[want["sk"]] = want
+		}
+		for _, got := range f.rows(t) {
+			wantRow(t, got, wants[got["sk"]])
+			delete(wants, got["sk"])
+		}
+		if len(wants) != 0 {
+			t.Errorf("rows are missing: %v", slices.Collect(maps.Keys(wants)))
+		}
+		f.wantCounted(t, telemetry.Results, results)
+	})
+}
+
+// Failed and cancelled are both the end: the first stays.
+func TestTheFirstOfFailedAndCancelledStays(t *testing.T) {
+	t.Parallel()
+	for _, order := range [][]string{{"failed", "cancelled"}, {"cancelled", "failed"}} {
+		f := newCloud(t).deploy(t)
+		token := f.token(t, ref, newestKey)
+		f.want(t, callback(t, token, about(t, ref, "", "job_1", order[0])), stored)
+		f.want(t, callback(t, token, about(t, ref, "", "job_1", order[1])), duplicate)
+		if got := f.only(t)["state"]; got != order[0] {
+			t.Errorf("%v ends as %v", order, got)
+		}
+		f.wantCounted(t, telemetry.Results, map[string]float64{order[0]: 1})
+	}
+}
+
+// What sweep made of Ittybit's silence gives way to whatever Ittybit says.
+func TestACallbackReplacesAnInferredFailure(t *testing.T) {
+	t.Parallel()
+	for _, status := range []string{"failed", "cancelled", "succeeded"} {
+		f := newCloud(t).deploy(t)
+		f.queued(t, upload, ref, "job_1")
+		if _, err := f.table.Apply(t.Context(), ref, media.Result{JobID: "job_1", State: media.InferredFailed, Error: "given up"}, results.UpdateOnly); err != nil {
+			t.Fatal(err)
+		}
+		token := f.token(t, ref, newestKey)
+		f.want(t, callback(t, token, about(t, ref, "", "job_1", "processing")), duplicate)
+		f.want(t, callback(t, token, about(t, ref, "", "job_1", status)), stored)
+		if got := f.only(t); got["state"] != status || got["error"] != nil {
+			t.Errorf("after %s the row is %v", status, got)
+		}
+	}
+}
+
+func TestTheSameCallbackManyTimesAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newCloud(t).deploy(t)
+	req := request(t, "callback.json", f.token(t, ref, newestKey))
+	const senders = 20
+	answers := make([]answer, senders)
+	var all sync.WaitGroup
+	for i := range answers {
+		all.Go(func() { answers[i] = f.post(t.Context(), t, req) })
+	}
+	all.Wait()
+	count := map[answer]int{}
+	for _, a := range answers {
+		count[a]++
+	}
+	if want := map[answer]int{stored: 1, duplicate: senders - 1}; !maps.Equal(count, want) {
+		t.Errorf("answers %v, want %v", count, want)
+	}
+	f.only(t)
+	f.wantCounted(t, telemetry.Results, map[string]float64{"succeeded": 1})
+}
+
+// The usual way costs one write; keys are cached, and what is refused costs
+// nothing.
+func TestCallsToAWS(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	f := c.deploy(t)
+	token := f.token(t, ref, newestKey)
+	other := f.token(t, refTo(upload, "audio", 0), newestKey)
+	f.queued(t, upload, ref, "task_abc123")
+	f.want(t, callback(t, token, about(t, ref, "", "warm up", "processing")), stored)
+	if n := c.calls("SecretsManager"); n != 1 {
+		t.Errorf("%d calls to Secrets Manager until the first callback was stored, want 1", n)
+	}
+	tests := []struct {
+		name  string
+		token string
+		body  string
+		want  answer
+		calls int
+	}{
+		{"processing", token, about(t, ref, "", "task_abc123", "processing"), stored, 1},
+		{"succeeded", token, about(t, ref, "", "task_abc123", "succeeded"), stored, 1},
+		{"before dispatch", token, about(t, ref, "", "task_early", "succeeded"), stored, 1},
+		{"twice", token, about(t, ref, "", "task_abc123", "succeeded"), duplicate, 2},
+		{"ignored", token, `{"event":"media.created","data":{}}`, ignored, 0},
+		{"another's token", other, about(t, ref, "", "task_abc123", "succeeded"), forbidden, 0},
+		{"unreadable", token, `{`, unreadable, 0},
+		{"no token", "", `{`, forbidden, 0},
+	}
+	for _, tt := range tests {
+		before := c.calls("DynamoDB")
+		f.want(t, callback(t, tt.token, tt.body), tt.want)
+		if n := c.calls("DynamoDB") - before; n != tt.calls {
+			t.Errorf("%s: %d calls to DynamoDB, want %d", tt.name, n, tt.calls)
+		}
+	}
+	if n := c.calls("SecretsManager"); n != 1 {
+		t.Errorf("%d calls to Secrets Manager in all, want 1", n)
+	}
+}

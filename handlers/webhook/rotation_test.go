@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"ittybit-media/scripts/localaws/awsjson"
+)
+
+// Keys are cached for 5 minutes, and read again for an unknown one once a
+// minute at most.
+const (
+	afterAMinute = time.Minute + time.Second
+	afterTheTTL  = 5*time.Minute + time.Second
+)
+
+// reads fails unless the secret was read that many times.
+func (c *cloud) reads(t *testing.T, want int) {
+	t.Helper()
+	if n := c.calls("SecretsManager"); n != want {
+		t.Errorf("Secrets Manager was asked %d times, want %d", n, want)
+	}
+}
+
+func TestANewerKeyThanTheCachedOnes(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	c.setKeys(t, olderKey)
+	synctest.Test(t, func(t *testing.T) {
+		f := c.deploy(t)
+		older, newest := request(t, "callback.json", f.token(t, ref, olderKey)), request(t, "callback.json", f.token(t, ref, newestKey))
+		f.want(t, older, stored)
+		c.reads(t, 1)
+
+		c.setKeys(t, newestKey, olderKey)
+		time.Sleep(30 * time.Second)
+		f.want(t, newest, forbidden) // the keys were read less than a minute ago
+		c.reads(t, 1)
+
+		time.Sleep(31 * time.Second)
+		f.want(t, newest, duplicate)
+		f.want(t, older, duplicate) // still listed
+		f.want(t, newest, duplicate)
+		c.reads(t, 2)
+	})
+}
+
+func TestForgedKeyIDsDoNotReadTheKeysAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	synctest.Test(t, func(t *testing.T) {
+		f := c.deploy(t)
+		good := request(t, "callback.json", f.token(t, ref, newestKey))
+		f.want(t, good, stored)
+		forgeries := func() {
+			t.Helper()
+			for i := range 100 {
+				token := f.forge(t, jwt.SigningMethodHS256, fmt.Sprintf("%08x", i), []byte(foreignKey), claims())
+				f.want(t, request(t, "callback.json", token), forbidden)
+			}
+		}
+		forgeries()
+		c.reads(t, 1)
+		time.Sleep(afterAMinute)
+		forgeries()
+		c.reads(t, 2)
+		time.Sleep(afterAMinute)
+		forgeries()
+		c.reads(t, 3)
+		f.want(t, good, duplicate)
+		c.reads(t, 3)
+	})
+}
+
+func TestARemovedKeyIsRevoked(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	synctest.Test(t, func(t *testing.T) {
+		f := c.deploy(t)
+		older, newest := f.token(t, ref, olderKey), f.token(t, ref, newestKey)
+		f.want(t, request(t, "callback.json", older), stored)
+
+		c.setKeys(t, newestKey)
+		time.Sleep(4 * time.Minute)
+		f.want(t, request(t, "callback.json", older), duplicate) // until the cache is over
+
+		time.Sleep(afterTheTTL - 4*time.Minute)
+		before := f.only(t)
+		f.want(t, request(t, "callback.json", older), forbidden)
+		f.want(t, callback(t, older, about(t, ref, "", "job_new", "succeeded")), forbidden)
+		wantRow(t, f.only(t), before)
+		f.want(t, request(t, "callback.json", newest), duplicate)
+		c.reads(t, 2)
+	})
+}
+
+// While the keys cannot be read again, those in use stay in use; who comes with
+// another one is told to come again.
+func TestTheKeysCannotBeReadAgain(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	synctest.Test(t, func(t *testing.T) {
+		f := c.deploy(t)
+		f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), stored)
+		c.setKeys(t, foreignKey, newestKey)
+		c.Intercept(func(_ context.Context, call awsjson.Call) error {
+			if call.Service == awsjson.ServiceSecrets {
+				return &awsjson.Fault{Type: "InternalServiceError", Message: "down", Status: 500}
+			}
+			return nil
+		})
+		time.Sleep(afterTheTTL)
+		f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), duplicate)
+		time.Sleep(afterAMinute)
+		f.want(t, request(t, "callback.json", f.token(t, ref, foreignKey)), notStored)
+
+		c.Intercept(nil)
+		time.Sleep(afterAMinute)
+		f.want(t, request(t, "callback.json", f.token(t, ref, foreignKey)), duplicate)
+	})
+}

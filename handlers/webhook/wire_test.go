@@ -1,0 +1,69 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"ittybit-media/handlers/env"
+)
+
+// The init ends with an error that names every variable that is missing or
+// wrong, and gives no value of a credential away.
+func TestWireNamesTheVariable(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		changes []string
+		names   []string
+	}{
+		"no table":           {[]string{env.TableName, ""}, []string{env.TableName}},
+		"no keys":            {[]string{env.CallbackKeySecret, ""}, []string{env.CallbackKeySecret}},
+		"blank keys":         {[]string{env.CallbackKeySecret, "  "}, []string{env.CallbackKeySecret}},
+		"nothing":            {[]string{env.TableName, "", env.CallbackKeySecret, ""}, []string{env.TableName, env.CallbackKeySecret}},
+		"unknown auth":       {[]string{env.WebhookAuth, "none"}, []string{env.WebhookAuth}},
+		"signature, none":    {[]string{env.WebhookAuth, "signature"}, []string{env.IttybitWebhookSecret}},
+		"both, no secret":    {[]string{env.WebhookAuth, "both"}, []string{env.IttybitWebhookSecret}},
+		"both, nothing":      {[]string{env.WebhookAuth, "both", env.CallbackKeySecret, ""}, []string{env.IttybitWebhookSecret, env.CallbackKeySecret}},
+		"short TTL":          {[]string{env.ResultTTLDays, "29"}, []string{env.ResultTTLDays}},
+		"TTL in words":       {[]string{env.ResultTTLDays, "a month"}, []string{env.ResultTTLDays}},
+		"unknown level":      {[]string{env.LogLevel, "loud"}, []string{env.LogLevel}},
+		"no region":          {[]string{"AWS_REGION", ""}, []string{"AWS_REGION"}},
+		"no credentials":     {[]string{"AWS_ACCESS_KEY_ID", ""}, []string{"AWS_ACCESS_KEY_ID"}},
+		"endpoint of no use": {[]string{"AWS_ENDPOINT_URL", "nowhere"}, []string{"AWS_ENDPOINT_URL"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h, err := wire((&cloud{url: "http://127.0.0.1:1"}).environment(append([]string{"AWS_SECRET_ACCESS_KEY", "private"}, tt.changes...)...))
+			if err == nil {
+				t.Fatalf("wired: %+v", h)
+			}
+			for _, name := range tt.names {
+				if !strings.Contains(err.Error(), name) {
+					t.Errorf("error %q, want %s in it", err, name)
+				}
+			}
+			if strings.Contains(err.Error(), "private") {
+				t.Errorf("error %q gives a credential away", err)
+			}
+		})
+	}
+}
+
+// What the environment says is what the handler does with it: names and ARNs of
+// secrets, and a secret's key for each mode.
+func TestWireUsesTheEnvironment(t *testing.T) {
+	t.Parallel()
+	const arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:" + keysName + "-a1B2c3"
+	c := newCloud(t)
+	f := c.deploy(t, env.CallbackKeySecret, arn, env.LogLevel, "warn", env.MetricsNamespace, "Mine")
+	f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), stored)
+
+	signatures := newCloud(t).deploySigned(t)
+	if signatures.auth.keys != nil || signatures.auth.secrets == nil {
+		t.Error("with signatures alone the callback keys are read, or no secret is")
+	}
+	tokens := newCloud(t).deploy(t, env.IttybitWebhookSecret, secretName)
+	if tokens.auth.secrets != nil || tokens.auth.keys == nil {
+		t.Error("with tokens alone the webhook secret is read, or no key is")
+	}
+}

@@ -1,0 +1,253 @@
+// Command local runs the whole pipeline on this machine, with the real handlers
+// and stand-ins for AWS and Ittybit: files given to it go in, finished rows come
+// out. It needs Go and nothing else; with ffmpeg on PATH the outputs are real.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"ittybit-media/handlers/media"
+	"ittybit-media/infra/bundle"
+	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/localpipeline"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+const usage = `Run the pipeline on this machine.
+
+  go run ./scripts/local [flags] FILE…   upload the files, follow them, print their rows
+  go run ./scripts/local [flags]         serve until Ctrl-C
+
+Files that are given are uploaded under the first route's prefix that fits, and
+followed until each of their jobs is over. The exit code is 0 when every job
+succeeded, 1 when something failed, was rejected, was given up or took too long,
+2 when the command line or the stack file is wrong.
+
+  go run ./scripts/local testdata/sample.mov
+  go run ./scripts/local -json testdata/sample.mov
+  go run ./scripts/local -key 'uploads/a b+c.mov' testdata/sample.mov
+
+Flags:
+`
+
+// command is what the command line says.
+type command struct {
+	files   []string
+	stack   string
+	key     string
+	addr    string
+	timeout time.Duration
+	json    bool
+	keep    bool
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	cmd, err := parse(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case err != nil:
+		fmt.Fprintf(stderr, "local: %v\nlocal -h says how it is used\n", err)
+		return exitUsage
+	}
+	if err := cmd.run(ctx, stdout, stderr); err != nil {
+		fmt.Fprintf(stderr, "local: %v\n", err)
+		if _, ok := errors.AsType[usageError](err); ok {
+			return exitUsage
+		}
+		return exitFailed
+	}
+	return exitOK
+}
+
+// usageError is what the user can put right in the command line or in a file.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func parse(args []string, stderr io.Writer) (command, error) {
+	var c command
+	flags := flag.NewFlagSet("local", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&c.stack, "stack", "dev", "take routes, connection and limits from Pulumi.`STACK`.yaml")
+	flags.StringVar(&c.key, "key", "", "upload the one file as this object `key`")
+	flags.StringVar(&c.addr, "addr", "127.0.0.1:0", "`address` of the S3 endpoint; port 0 takes a free one")
+	flags.DurationVar(&c.timeout, "timeout", 2*time.Minute, "how long to follow the files")
+	flags.BoolVar(&c.json, "json", false, "print nothing to standard output but the rows, one JSON object a line")
+	flags.BoolVar(&c.keep, "keep", false, "keep objects and outputs in a folder when done, and say where")
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stderr, usage)
+		flags.SetOutput(stderr)
+		flags.PrintDefaults()
+	}
+	if err != nil {
+		return c, err
+	}
+	c.files = flags.Args()
+	switch {
+	case c.key != "" && len(c.files) != 1:
+		return c, fmt.Errorf("-key names the object of one file; there are %d", len(c.files))
+	case len(c.key) > maxKey:
+		return c, fmt.Errorf("-key has %d bytes; S3 takes %d", len(c.key), maxKey)
+	case c.timeout <= 0:
+		return c, fmt.Errorf("-timeout %v is not above 0", c.timeout)
+	}
+	for _, file := range c.files {
+		info, err := os.Stat(file)
+		switch {
+		case err != nil:
+			return c, fmt.Errorf("cannot read the file: %w", err)
+		case !info.Mode().IsRegular():
+			return c, fmt.Errorf("%s is not a file", file)
+		}
+	}
+	return c, nil
+}
+
+// maxKey is the longest object key, in bytes ("Naming Amazon S3 objects", S3
+// User Guide).
+const maxKey = 1024
+
+func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
+	root, err := bundle.FindRoot()
+	if err != nil {
+		return usageError{err}
+	}
+	config, err := readStack(filepath.Join(root, "Pulumi."+c.stack+".yaml"), stderr)
+	if err != nil {
+		return usageError{err}
+	}
+	uploads, err := c.uploads(config.Routes)
+	if err != nil {
+		return usageError{err}
+	}
+	fmt.Fprintln(stderr, "Compiling the handlers…")
+	binaries, err := bundle.Compile(ctx, bundle.Options{Root: root, Target: bundle.Host()})
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	dir, done, err := c.folder(stderr)
+	if err != nil {
+		return err
+	}
+	defer done()
+	ffmpeg, err := exec.LookPath("ffmpeg")
+	if err != nil {
+		fmt.Fprintln(stderr, "ffmpeg is not on PATH: every output is a copy of its input. Install ffmpeg to see real outputs.")
+		ffmpeg = ""
+	}
+	var observe observer
+	p, err := localpipeline.Start(ctx, localpipeline.Options{
+		Stack:    config,
+		Binaries: binaries,
+		Addr:     c.addr,
+		Dir:      dir,
+		Observe:  observe.step,
+		Ittybit: func(o *localittybit.Options) {
+			o.FFmpeg = ffmpeg
+			o.Notice = func(text string) { fmt.Fprintln(stderr, text) }
+		},
+	})
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	defer p.Close()
+	if len(uploads) == 0 {
+		return serve(ctx, p, &observe, config, stdout)
+	}
+	return c.follow(ctx, p, &observe, config, uploads, stdout, stderr)
+}
+
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return errors.New("interrupted")
+	}
+	return err
+}
+
+func readStack(file string, stderr io.Writer) (stack.Config, error) {
+	values, err := stack.ReadFile(file)
+	if err != nil {
+		return stack.Config{}, err
+	}
+	config, warnings, err := stack.Parse(values)
+	for _, w := range warnings {
+		fmt.Fprintf(stderr, "warning: %s: %v\n", filepath.Base(file), w)
+	}
+	if err != nil {
+		return config, fmt.Errorf("%s is wrong:\n%w", filepath.Base(file), err)
+	}
+	return config, nil
+}
+
+// folder is where the objects and outputs are, and what is to be done with them
+// in the end.
+func (c command) folder(stderr io.Writer) (dir string, done func(), err error) {
+	dir, err = os.MkdirTemp("", "ittybit-media-")
+	if err != nil {
+		return "", nil, fmt.Errorf("no folder for the objects: %w", err)
+	}
+	if c.keep {
+		return dir, func() { fmt.Fprintf(stderr, "Objects and outputs are kept in %s\n", dir) }, nil
+	}
+	return dir, func() { _ = os.RemoveAll(dir) }, nil
+}
+
+// upload is one file and the key it gets.
+type upload struct {
+	file string
+	key  string
+}
+
+func (c command) uploads(routes media.Routes) ([]upload, error) {
+	files := map[string]string{}
+	var all []upload
+	for _, file := range c.files {
+		key := c.key
+		if key == "" {
+			key = defaultKey(routes, filepath.Base(file))
+		}
+		if other, ok := files[key]; ok {
+			return nil, fmt.Errorf("%s and %s would have the same key, %s; upload them one after the other, with -key", other, file, key)
+		}
+		files[key] = file
+		all = append(all, upload{file, key})
+	}
+	return all, nil
+}
+
+// defaultKey is the file's name under the prefix of the first route that takes
+// it there.
+func defaultKey(routes media.Routes, name string) string {
+	for _, r := range routes {
+		if _, ok := routes.Match(r.Prefix + name); ok {
+			return r.Prefix + name
+		}
+	}
+	return routes[0].Prefix + name
+}

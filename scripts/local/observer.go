@@ -1,0 +1,49 @@
+package main
+
+import (
+	"sync"
+
+	"ittybit-media/scripts/localpipeline"
+)
+
+// observer hands the pipeline's steps on to whoever is listening. A listener
+// never holds the pipeline up.
+type observer struct {
+	mu     sync.Mutex
+	steps  []localpipeline.Step
+	signal chan struct{}
+}
+
+func (o *observer) step(s localpipeline.Step) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.steps = append(o.steps, s)
+	select {
+	case o.more() <- struct{}{}:
+	default:
+	}
+}
+
+// more has a value when there are steps to take. The lock must be held.
+func (o *observer) more() chan struct{} {
+	if o.signal == nil {
+		o.signal = make(chan struct{}, 1)
+	}
+	return o.signal
+}
+
+// news is the channel that has a value when there are steps to take.
+func (o *observer) news() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.more()
+}
+
+// take returns the steps since the last call.
+func (o *observer) take() []localpipeline.Step {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	steps := o.steps
+	o.steps = nil
+	return steps
+}

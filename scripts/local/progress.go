@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+
+	"ittybit-media/scripts/localpipeline"
+)
+
+// maxShown is how many files a terminal shows at once.
+const maxShown = 12
+
+// progress shows how far the files are: drawn over and over on a terminal, a
+// line for each step elsewhere.
+type progress struct {
+	out      io.Writer
+	terminal *os.File // nil: not one
+	drawn    int      // lines on the terminal to draw over
+}
+
+func newProgress(out io.Writer) *progress {
+	p := &progress{out: out}
+	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		p.terminal = f
+	}
+	return p
+}
+
+func (p *progress) step(s localpipeline.Step) {
+	if line := stepLine(s); p.terminal == nil && line != "" {
+		fmt.Fprintln(p.out, line)
+	}
+}
+
+func (p *progress) show(files []*followed) {
+	if p.terminal == nil {
+		return
+	}
+	width, _, err := term.GetSize(int(p.terminal.Fd()))
+	if err != nil || width < 20 {
+		width = 80
+	}
+	over := 0
+	var lines []string
+	for _, file := range files {
+		if file.over {
+			over++
+			if len(files) > maxShown {
+				continue
+			}
+		}
+		if len(lines) < maxShown {
+			lines = append(lines, clip(printable(file.key)+"  "+printable(file.jobStates()), width-1))
+		}
+	}
+	if len(files) > 1 {
+		lines = append(lines, fmt.Sprintf("%d of %d files done", over, len(files)))
+	}
+	p.erase()
+	for _, line := range lines {
+		fmt.Fprintln(p.out, line)
+	}
+	p.drawn = len(lines)
+}
+
+// end leaves the terminal to the table.
+func (p *progress) end() {
+	if p.terminal != nil {
+		p.erase()
+	}
+}
+
+func (p *progress) erase() {
+	if p.drawn > 0 {
+		fmt.Fprintf(p.out, "\x1b[%dA\x1b[J", p.drawn)
+		p.drawn = 0
+	}
+}
+
+// clip keeps a line from wrapping: a wrapped one would be drawn over in part.
+func clip(line string, width int) string {
+	runes := []rune(line)
+	if len(runes) <= width {
+		return line
+	}
+	return string(runes[:width-1]) + "…"
+}

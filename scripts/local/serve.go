@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/localpipeline"
+)
+
+// serve runs the pipeline until the user ends it.
+func serve(ctx context.Context, p *localpipeline.Pipeline, o *observer, config stack.Config, stdout io.Writer) error {
+	key := defaultKey(config.Routes, "sample"+config.Routes[0].Suffixes[0])
+	fmt.Fprintf(stdout, `
+S3 endpoint  %[1]s (path style, region %[2]s)
+Bucket       %[3]s
+Access key   %[4]s
+Secret key   %[5]s
+
+Upload a file:
+
+  AWS_ACCESS_KEY_ID=%[4]s AWS_SECRET_ACCESS_KEY=%[5]s AWS_REGION=%[2]s \
+    aws --endpoint-url %[1]s s3 cp testdata/sample.mov s3://%[3]s/%[6]s
+
+  curl --fail --aws-sigv4 aws:amz:%[2]s:s3 --user %[4]s:%[5]s \
+    --upload-file testdata/sample.mov %[1]s/%[3]s/%[6]s
+
+Ctrl-C ends it.
+
+`, p.S3URL, localpipeline.Region, p.Bucket, p.AccessKey, p.SecretKey, key)
+	news := o.news()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-news:
+			for _, s := range o.take() {
+				if line := stepLine(s); line != "" {
+					fmt.Fprintln(stdout, line)
+				}
+			}
+		}
+	}
+}
+
+// stepLine is a step for people; "" for what they need not see.
+func stepLine(s localpipeline.Step) string {
+	if s.Kind == localpipeline.Called {
+		return "" // webhook's own log says more
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %-11s ", s.Time.Format("15:04:05.000"), s.Source)
+	if s.Upload.Key != "" {
+		fmt.Fprintf(&b, "%s: ", printable(s.Upload.Key))
+	}
+	if s.Kind != localpipeline.Logged {
+		b.WriteString(string(s.Kind))
+		if s.Text != "" {
+			b.WriteString(": ")
+		}
+	}
+	b.WriteString(printable(s.Text))
+	return b.String()
+}
+
+// printable keeps a key or a message from steering the terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
+}

@@ -1,0 +1,409 @@
+// Package localpipeline is the whole pipeline on this machine: the real handler
+// binaries between stand-ins of S3, EventBridge, Lambda, SQS, API Gateway,
+// DynamoDB and Ittybit, all in one process and all on loopback. Each stand-in
+// is a package of its own; here they are put together as the stack puts the
+// services together.
+package localpipeline
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/results"
+	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/localaws/apigateway"
+	"ittybit-media/scripts/localaws/awsjson"
+	"ittybit-media/scripts/localaws/clock"
+	"ittybit-media/scripts/localaws/eventbridge"
+	"ittybit-media/scripts/localaws/lambda"
+	"ittybit-media/scripts/localaws/s3"
+	"ittybit-media/scripts/localaws/sqs"
+	"ittybit-media/scripts/localittybit"
+)
+
+// Region is where the local run claims to be.
+const Region = "us-east-1"
+
+// What things are called in the local run.
+const (
+	DefaultBucket  = "my-media-bucket" // when the stack makes its bucket
+	account        = "000000000000"
+	tableName      = "results"
+	apiKeySecret   = "ittybit-api-key"
+	callbackSecret = "callback-keys"
+)
+
+// Options say what to run.
+type Options struct {
+	Stack    stack.Config
+	Binaries map[string]string // handler → path, as bundle.Compile returns them
+	Addr     string            // of the S3 endpoint; "": a free port on loopback
+	Dir      string            // an existing folder for objects and outputs; "": a temporary one, removed by Close
+	Clock    *clock.Clock      // nil: the wall clock
+	Observe  func(Step)        // is told what happens, by several goroutines
+	// Ittybit changes how the stand-in works or misbehaves, before it starts.
+	Ittybit func(*localittybit.Options)
+	// Env is set on top of the functions' environment, by function.
+	Env map[string]map[string]string
+}
+
+// Pipeline is a running pipeline.
+type Pipeline struct {
+	Bucket       string
+	S3URL        string
+	WebhookURL   string // without a token
+	AccessKey    string
+	SecretKey    string
+	CallbackKeys []string // newest first
+	Table        string
+
+	Objects    *s3.Store
+	AWS        *awsjson.Server // DynamoDB, Secrets Manager, Parameter Store
+	Ittybit    *localittybit.Server
+	Dispatch   *lambda.Function
+	Webhook    *lambda.Function
+	RetryQueue *sqs.Queue
+	DeadLetter *sqs.Queue
+
+	opts   Options
+	clock  *clock.Clock
+	awsURL string
+	apiURL string // Ittybit's
+	rule   *eventbridge.Pattern
+	stops  []func() // in the order in which they were started
+}
+
+// Start runs the pipeline until Close. Its error is one line that says what is
+// in the way.
+func Start(ctx context.Context, o Options) (*Pipeline, error) {
+	p := &Pipeline{
+		Bucket:       o.Stack.BucketName,
+		AccessKey:    "LOCAL" + rand.Text()[:15],
+		SecretKey:    rand.Text() + rand.Text()[:14],
+		CallbackKeys: []string{rand.Text() + rand.Text()},
+		Table:        tableName,
+		opts:         o,
+		clock:        o.Clock,
+	}
+	if p.Bucket == "" {
+		p.Bucket = DefaultBucket
+	}
+	if p.clock == nil {
+		p.clock = clock.New()
+	}
+	if err := p.start(ctx); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Pipeline) start(ctx context.Context) error {
+	dir := p.opts.Dir
+	if dir == "" {
+		temp, err := os.MkdirTemp("", "ittybit-media-")
+		if err != nil {
+			return err
+		}
+		p.stops = append(p.stops, func() { _ = os.RemoveAll(temp) })
+		dir = temp
+	}
+	for _, step := range []func(context.Context, string) error{p.startAWS, p.startIttybit, p.startQueues, p.startFunctions, p.startS3} {
+		if err := step(ctx, dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close ends everything, the last started first, and returns when it is gone.
+func (p *Pipeline) Close() {
+	for i := len(p.stops) - 1; i >= 0; i-- {
+		p.stops[i]()
+	}
+	p.stops = nil
+}
+
+// serve runs a handler on an address and returns its URL.
+func (p *Pipeline) serve(what, addr string, h http.Handler) (string, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return "", fmt.Errorf("%s cannot listen: %w", what, err)
+	}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(l)
+	}()
+	p.stops = append(p.stops, func() {
+		_ = server.Close()
+		<-done
+	})
+	return "http://" + l.Addr().String(), nil
+}
+
+const loopback = "127.0.0.1:0"
+
+func (p *Pipeline) startAWS(ctx context.Context, _ string) (err error) {
+	p.AWS = awsjson.New()
+	if p.awsURL, err = p.serve("the AWS endpoint", loopback, p.AWS); err != nil {
+		return err
+	}
+	keys, err := json.Marshal(p.CallbackKeys)
+	if err != nil {
+		return err
+	}
+	p.AWS.SetSecret(callbackSecret, string(keys))
+	_, err = p.DynamoDB().CreateTable(ctx, results.CreateTableInput(tableName))
+	return err
+}
+
+// DynamoDB is a client for the table.
+func (p *Pipeline) DynamoDB() *dynamodb.Client { return awsjson.DynamoDB(p.awsURL) }
+
+// S3 is a client for the bucket.
+func (p *Pipeline) S3() *awss3.Client {
+	return awss3.New(awss3.Options{
+		Region:       Region,
+		BaseEndpoint: aws.String(p.S3URL),
+		Credentials:  credentials.NewStaticCredentialsProvider(p.AccessKey, p.SecretKey, ""),
+		UsePathStyle: true,
+	})
+}
+
+func (p *Pipeline) startIttybit(_ context.Context, dir string) error {
+	outputs := filepath.Join(dir, "outputs")
+	if err := os.MkdirAll(outputs, 0o700); err != nil {
+		return err
+	}
+	key := "local_" + rand.Text()
+	p.AWS.SetSecret(apiKeySecret, key)
+	o := localittybit.Options{
+		Keys:    []string{key},
+		Clock:   after{p.clock},
+		Storage: objects{p},
+		Dir:     outputs,
+	}
+	if p.opts.Ittybit != nil {
+		p.opts.Ittybit(&o)
+	}
+	server, err := localittybit.New(o)
+	if err != nil {
+		return err
+	}
+	p.Ittybit = server
+	p.stops = append(p.stops, func() { _ = server.Close() })
+	return nil
+}
+
+func (p *Pipeline) startQueues(context.Context, string) (err error) {
+	p.DeadLetter, err = sqs.New(p.clock, sqs.Config{
+		Name:      "dead-letters",
+		ARN:       arn("sqs", "dead-letters"),
+		Retention: media.RetryRetention,
+	})
+	if err != nil {
+		return err
+	}
+	p.RetryQueue, err = sqs.New(p.clock, sqs.Config{
+		Name:        "retry",
+		ARN:         arn("sqs", "retry"),
+		Delay:       media.RetryDelay,
+		Visibility:  media.RetryVisibility,
+		Retention:   media.RetryRetention,
+		MaxReceives: media.RetryReceives,
+		DeadLetter:  p.DeadLetter,
+		Observe:     p.queueEvent,
+	})
+	return err
+}
+
+func (p *Pipeline) startFunctions(ctx context.Context, dir string) (err error) {
+	if p.apiURL, err = p.serve("Ittybit's stand-in", loopback, p.Ittybit); err != nil {
+		return err
+	}
+	if p.Webhook, err = p.function(ctx, dir, "webhook", media.WebhookTimeout, nil); err != nil {
+		return err
+	}
+	gateway, err := apigateway.Handler(apigateway.Config{Function: p.Webhook, Route: media.WebhookRoute, Account: account, Now: p.clock.Now})
+	if err != nil {
+		return err
+	}
+	if p.WebhookURL, err = p.serve("the API gateway", loopback, gateway); err != nil {
+		return err
+	}
+	p.WebhookURL += media.WebhookPath
+	routes, err := p.opts.Stack.Routes.JSON()
+	if err != nil {
+		return err
+	}
+	if p.Dispatch, err = p.function(ctx, dir, "dispatch", media.DispatchTimeout, map[string][]byte{media.RoutesFile: routes}); err != nil {
+		return err
+	}
+	consuming, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done, err := p.RetryQueue.Consume(consuming, sqs.Mapping{
+		BatchSize:      media.RetryBatch,
+		MaxConcurrency: media.RetryConcurrency,
+		Invoke:         p.invokeDispatch,
+	})
+	if err != nil {
+		stop()
+		return err
+	}
+	p.stops = append(p.stops, func() {
+		stop()
+		<-done
+	})
+	return nil
+}
+
+// FunctionEnv is the environment that a function is configured with.
+func (p *Pipeline) FunctionEnv(name string) map[string]string {
+	vars := map[string]string{
+		"AWS_ACCESS_KEY_ID":     p.AccessKey,
+		"AWS_SECRET_ACCESS_KEY": p.SecretKey,
+		"AWS_ENDPOINT_URL":      p.awsURL,
+		env.TableName:           tableName,
+		env.CallbackKeySecret:   callbackSecret,
+		env.LogLevel:            p.opts.Stack.LogLevel.String(),
+		env.ResultTTLDays:       strconv.FormatInt(p.opts.Stack.ResultTTLDays, 10),
+	}
+	if name == "dispatch" {
+		maps.Copy(vars, map[string]string{
+			env.WebhookURL:          p.WebhookURL,
+			env.IttybitAPIURL:       p.apiURL,
+			env.IttybitAPIKeySecret: apiKeySecret,
+			env.IttybitConnectionID: p.opts.Stack.ConnectionID,
+			env.ConnectionPlacement: string(p.opts.Stack.ConnectionPlacement),
+			env.OutputPrefix:        p.opts.Stack.OutputPrefix,
+			env.DailyJobLimit:       strconv.FormatInt(p.opts.Stack.DailyJobLimit, 10),
+			env.OverdueAfter:        p.opts.Stack.OverdueAfter.String(),
+		})
+	}
+	maps.Copy(vars, p.opts.Env[name])
+	return vars
+}
+
+func (p *Pipeline) invokeDispatch(ctx context.Context, payload []byte) ([]byte, error) {
+	r, err := p.Dispatch.Invoke(ctx, payload)
+	if err != nil {
+		return nil, err
+	}
+	if r.FunctionError != "" {
+		return nil, errors.New(r.FunctionError)
+	}
+	return r.Payload, nil
+}
+
+// function starts a handler's binary and checks that its init succeeds.
+func (p *Pipeline) function(ctx context.Context, dir, name string, timeout time.Duration, files map[string][]byte) (*lambda.Function, error) {
+	binary, ok := p.opts.Binaries[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no binary of the handler %s", name)
+	}
+	root := filepath.Join(dir, "functions", name)
+	if err := os.MkdirAll(root, 0o700); err != nil {
+		return nil, err
+	}
+	for file, content := range files {
+		if err := os.WriteFile(filepath.Join(root, file), content, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	f, err := lambda.Start(context.WithoutCancel(ctx), lambda.Config{
+		Name:           name,
+		ARN:            arn("lambda", "function:"+name),
+		Binary:         binary,
+		Dir:            root,
+		Env:            p.FunctionEnv(name),
+		Timeout:        timeout,
+		MaxConcurrency: 2 * runtime.NumCPU(),
+		Log:            p.functionLog(name),
+		OnFailure:      p.retryLater,
+		Observe:        p.functionEvent,
+		Now:            p.clock.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.stops = append(p.stops, f.Close)
+	if _, err := f.Check(ctx); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func arn(service, name string) string {
+	return fmt.Sprintf("arn:aws:%s:%s:%s:%s", service, Region, account, name)
+}
+
+func (p *Pipeline) startS3(_ context.Context, dir string) (err error) {
+	pattern, err := media.EventPattern(p.Bucket, p.opts.Stack.Routes)
+	if err != nil {
+		return err
+	}
+	if p.rule, err = eventbridge.Compile([]byte(pattern)); err != nil {
+		return err
+	}
+	p.Objects, err = s3.New(s3.Options{
+		Dir:       dir,
+		AccessKey: p.AccessKey,
+		SecretKey: p.SecretKey,
+		Buckets:   []string{p.Bucket},
+		OnCreated: p.created,
+	})
+	if err != nil {
+		return err
+	}
+	p.stops = append(p.stops, func() { _ = p.Objects.Close() })
+	addr := p.opts.Addr
+	if addr == "" {
+		addr = loopback
+	}
+	p.S3URL, err = p.serve("the S3 endpoint", addr, p.Objects.Handler())
+	return err
+}
+
+// objects is Ittybit's connection to the bucket.
+type objects struct{ p *Pipeline }
+
+func (o objects) Open(_ context.Context, bucket, key string) (string, func(), error) {
+	path, release, err := o.p.Objects.Open(bucket, key)
+	if errors.Is(err, s3.ErrNotFound) {
+		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	return path, release, err
+}
+
+func (o objects) Put(ctx context.Context, bucket, key, path string) error {
+	return o.p.Objects.PutFile(ctx, bucket, key, path)
+}
+
+// after lets the stand-in wait on the clock.
+type after struct{ *clock.Clock }
+
+func (a after) After(d time.Duration) <-chan time.Time {
+	c := make(chan time.Time, 1)
+	a.AfterFunc(d, func() { c <- a.Now() })
+	return c
+}

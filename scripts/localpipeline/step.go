@@ -1,0 +1,173 @@
+package localpipeline
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"ittybit-media/handlers/media"
+	"ittybit-media/scripts/localaws/eventbridge"
+	"ittybit-media/scripts/localaws/lambda"
+	"ittybit-media/scripts/localaws/s3"
+	"ittybit-media/scripts/localaws/sqs"
+)
+
+// Kind is what a step is about.
+type Kind string
+
+// The kinds of steps.
+const (
+	Uploaded   Kind = "uploaded"    // an object came into being; Text is its size
+	Unmatched  Kind = "not matched" // the rule does not take it; Text says why
+	Skipped    Kind = "skipped"     // dispatch does not take it; Text says why
+	Dispatched Kind = "dispatched"  // dispatch is done with it
+	Failed     Kind = "failed"      // dispatch failed; Text says how
+	Waiting    Kind = "waiting"     // it is in the retry queue
+	Retried    Kind = "retried"     // the retry queue gives it to dispatch again
+	DeadLetter Kind = "dead letter" // it was given up
+	Called     Kind = "called"      // webhook answered a callback
+	Logged     Kind = "log"         // a line that a function logged
+	Exited     Kind = "exited"      // a function's process ended; Text says how
+)
+
+// Step is one thing that happened on the way from an upload to its rows.
+type Step struct {
+	Time   time.Time
+	Kind   Kind
+	Source string       // the part that it happened in
+	Upload media.Upload // the zero value where the step is about none
+	Text   string
+}
+
+func (p *Pipeline) tell(kind Kind, source string, u media.Upload, text string) {
+	if p.opts.Observe != nil {
+		p.opts.Observe(Step{Time: p.clock.Now(), Kind: kind, Source: source, Upload: u, Text: text})
+	}
+}
+
+// created is EventBridge: S3 reports every new object to it, and the rule sends
+// what it matches to dispatch.
+func (p *Pipeline) created(c s3.Created) {
+	u := media.Upload{Bucket: c.Bucket, Key: c.Key, Size: c.Size, ETag: c.ETag, VersionID: c.VersionID, Sequencer: c.Sequencer, Time: c.Time}
+	p.tell(Uploaded, "s3", u, fmt.Sprintf("%d bytes", c.Size))
+	event := eventbridge.ObjectCreated(eventbridge.Object{
+		Account: account, Region: Region,
+		Bucket: c.Bucket, Key: c.Key, Size: c.Size, ETag: c.ETag, VersionID: c.VersionID, Sequencer: c.Sequencer,
+		Reason: c.Reason, Time: c.Time,
+	})
+	if why := p.rule.Explain(event); why != "" {
+		p.tell(Unmatched, "rule", u, why)
+		return
+	}
+	p.Deliver(event)
+}
+
+// Deliver gives dispatch an event as EventBridge does: asynchronously, and to
+// the retry queue when it cannot be delivered.
+func (p *Pipeline) Deliver(event []byte) {
+	if _, err := p.Dispatch.InvokeAsync(event); err != nil {
+		p.retryLater(event)
+	}
+}
+
+// retryLater puts an event, or Lambda's envelope of one, into the retry queue.
+func (p *Pipeline) retryLater(message []byte) {
+	if _, err := p.RetryQueue.Send(string(message), nil); err != nil {
+		p.tell(DeadLetter, "retry queue", uploadOf(message), err.Error())
+	}
+}
+
+// uploadOf is the upload that a message or a payload is about; the zero value
+// when it is about several or none.
+func uploadOf(message []byte) media.Upload {
+	var envelope struct {
+		RequestPayload json.RawMessage `json:"requestPayload"`
+	}
+	if json.Unmarshal(message, &envelope) == nil && envelope.RequestPayload != nil {
+		message = envelope.RequestPayload
+	}
+	payload, err := media.DecodePayload(message)
+	if err != nil || len(payload.Messages) != 1 {
+		return media.Upload{}
+	}
+	return payload.Messages[0].Request.Upload
+}
+
+func (p *Pipeline) functionEvent(e lambda.Event) {
+	if p.opts.Observe == nil {
+		return
+	}
+	switch {
+	case e.Kind == lambda.ProcessExited:
+		p.tell(Exited, e.Function, media.Upload{}, e.Failure)
+	case e.Kind != lambda.InvocationEnded:
+	case e.Function == "webhook":
+		p.tell(Called, e.Function, media.Upload{}, e.Failure)
+	case e.Failure != "":
+		p.tell(Failed, e.Function, uploadOf(e.Request), e.Failure)
+	default:
+		var answer struct{ Skipped string }
+		if json.Unmarshal(e.Response, &answer) == nil && answer.Skipped != "" {
+			p.tell(Skipped, e.Function, uploadOf(e.Request), answer.Skipped)
+		} else {
+			p.tell(Dispatched, e.Function, uploadOf(e.Request), "")
+		}
+	}
+}
+
+func (p *Pipeline) queueEvent(e sqs.Event) {
+	if p.opts.Observe == nil {
+		return
+	}
+	kinds := map[sqs.Kind]Kind{sqs.Sent: Waiting, sqs.Received: Retried, sqs.DeadLettered: DeadLetter, sqs.Expired: DeadLetter}
+	if kind, ok := kinds[e.Kind]; ok {
+		p.tell(kind, "retry queue", uploadOf([]byte(e.Body)), fmt.Sprintf("received %d times", e.Receives))
+	}
+}
+
+// logWriter turns what a function writes into steps. Metrics are not for a
+// person's eyes.
+type logWriter struct {
+	p        *Pipeline
+	function string
+}
+
+func (p *Pipeline) functionLog(name string) logWriter { return logWriter{p, name} }
+
+func (w logWriter) Write(line []byte) (int, error) {
+	if w.p.opts.Observe == nil {
+		return len(line), nil
+	}
+	text := strings.TrimRight(string(line), "\n")
+	var fields map[string]any
+	if json.Unmarshal(line, &fields) != nil {
+		w.p.tell(Logged, w.function, media.Upload{}, text)
+		return len(line), nil
+	}
+	if fields["_aws"] != nil {
+		return len(line), nil
+	}
+	bucket, _ := fields["bucket"].(string)
+	key, _ := fields["key"].(string)
+	w.p.tell(Logged, w.function, media.Upload{Bucket: bucket, Key: key}, logText(fields))
+	return len(line), nil
+}
+
+// logText is a log line's message and what it says beside the upload.
+func logText(fields map[string]any) string {
+	var b strings.Builder
+	if level := fields["level"]; level != "INFO" {
+		fmt.Fprintf(&b, "%v: ", level)
+	}
+	fmt.Fprint(&b, fields["message"])
+	for _, name := range []string{"timestamp", "level", "message", "requestId", "bucket", "key", "upload"} {
+		delete(fields, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		fmt.Fprintf(&b, " %s=%v", name, fields[name])
+	}
+	return b.String()
+}
