@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"ittybit-media/handlers/awsclient"
 	"ittybit-media/handlers/env"
@@ -48,7 +47,7 @@ func wire(getenv func(string) string) (*handler, error) {
 	secretsManager := secretsmanager.NewFromConfig(aws)
 	readKey := secrets.FromSecretsManager(secretsManager, cfg.APIKey.Secret)
 	if cfg.APIKey.Parameter != "" {
-		readKey = parameterstore.From(ssm.NewFromConfig(aws), cfg.APIKey.Parameter)
+		readKey = parameterstore.From(aws, cfg.APIKey.Parameter)
 	}
 	apiKey := secrets.NewValue(fmt.Sprintf("Ittybit's API key (%s)", cmp.Or(cfg.APIKey.Secret, cfg.APIKey.Parameter)), readKey, secrets.APIKey, secrets.WithLogger(log))
 	apiKey.Prefetch()

@@ -10,6 +10,10 @@ import (
 // log lines, in rows and in queue attributes.
 const maxErrorText = 1024
 
+// maxRead bounds, in bytes, what is looked through: what a secret at its end
+// leaves is far behind the text's own end.
+const maxRead = 16 << 10
+
 // What must not be read by those who read logs: callback tokens, credentials in
 // headers, signed URLs.
 var secretText = regexp.MustCompile(`(?i)((?:token|x-amz-signature|x-amz-credential|x-amz-security-token|signature)(?:=|%3d)|"token"\s*:\s*"|authorization["']?\s*[:=]\s*["']?(?:bearer\s+|basic\s+)?|bearer\s+)[^\s"'&<>,;)\\]+`)
@@ -18,6 +22,9 @@ var secretText = regexp.MustCompile(`(?i)((?:token|x-amz-signature|x-amz-credent
 // token, credential or signature, in valid UTF-8 and of at most 1 KB. Every
 // error text that quotes another system goes through it.
 func Redact(text string) string {
+	if len(text) > maxRead {
+		text = text[:maxRead]
+	}
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	text = secretText.ReplaceAllString(text, "${1}[redacted]")
 	if len(text) <= maxErrorText {
