@@ -43,6 +43,9 @@ func (r JobRequest) Body() (body []byte, idempotencyKey string, err error) {
 		if (Folder{Bucket: r.Upload.Bucket, Prefix: r.Outputs}).Loops(output) {
 			return nil, "", fmt.Errorf("the output of job %q would be an upload again: into the watched bucket it must lie under %q", r.Job.Name, r.Outputs)
 		}
+		if _, key, _ := Template(output).split(); len(key) > MaxKey {
+			return nil, "", fmt.Errorf("the output of job %q would have a key of %d bytes; S3 takes %d: use a shorter key or output", r.Job.Name, len(key), MaxKey)
+		}
 	}
 	options, root := r.Job.Options, ""
 	if _, own := options[ConnectionOption]; r.Connection != "" && !own {

@@ -17,7 +17,6 @@ import (
 const (
 	maxRoutes = 50
 	maxJobs   = 20
-	maxPrefix = 1024 // bytes, as a key
 )
 
 // DefaultSuffixes are the guide's: the uploads that a route without suffixes
@@ -165,8 +164,8 @@ func (p *routesParser) route(path string, value any) Route {
 		MaxBytes: p.bytes(path+".maxBytes", fields["maxBytes"]),
 	}
 	switch {
-	case len(r.Prefix) > maxPrefix:
-		p.mistakes.Addf(path+".prefix", "has %d bytes; a key has at most %d", len(r.Prefix), maxPrefix)
+	case len(r.Prefix) > MaxKey:
+		p.mistakes.Addf(path+".prefix", "has %d bytes; a key has at most %d", len(r.Prefix), MaxKey)
 	case p.outputs.Prefix != "" && p.outputs.Holds(r.Prefix):
 		p.mistakes.Addf(path+".prefix", "%q lies inside outputPrefix %q, from where nothing is dispatched; choose another prefix", r.Prefix, p.outputs.Prefix)
 	}

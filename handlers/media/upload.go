@@ -13,6 +13,10 @@ import (
 // UnknownSize is the size of an upload whose event did not say it.
 const UnknownSize = -1
 
+// MaxKey is the longest object key, in bytes ("Naming Amazon S3 objects", Amazon
+// S3 User Guide).
+const MaxKey = 1024
+
 // Upload is one version of one S3 object. Its key is never URL-encoded.
 type Upload struct {
 	Bucket    string

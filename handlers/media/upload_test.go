@@ -236,6 +236,7 @@ func TestOutputsThatCannotBe(t *testing.T) {
 		"a key without a dot":       {"uploads/raw", "s3://other/${stem}|${ext}", `"output":"s3://other/raw|"`, ""},
 		"a brace":                   {"uploads/{date}.mov", "s3://other/${stem}.mp4", "", "brace"},
 		"a brace that is not used":  {"{x}/a.mov", "s3://other/${stem}.mp4", `"output":"s3://other/a.mp4"`, ""},
+		"a key that grows too long": {strings.Repeat("k", 1020) + ".mov", "s3://other/x/${key}", "", "1026 bytes"},
 		"a loop":                    {"a.mov", "s3://my-media-bucket/elsewhere/${stem}.mov", "", "an upload again"},
 		"another bucket is no loop": {"a.mov", "s3://my-media-bucket-2/elsewhere/${stem}.mov", `"output":"s3://my-media-bucket-2/elsewhere/a.mov"`, ""},
 	} {

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -112,14 +113,16 @@ func parse(args []string, stderr io.Writer) (command, error) {
 	switch {
 	case c.key != "" && len(c.files) != 1:
 		return c, fmt.Errorf("-key names the object of one file; there are %d", len(c.files))
-	case len(c.key) > maxKey:
-		return c, fmt.Errorf("-key has %d bytes; S3 takes %d", len(c.key), maxKey)
+	case len(c.key) > media.MaxKey:
+		return c, fmt.Errorf("-key has %d bytes; S3 takes %d", len(c.key), media.MaxKey)
 	case c.timeout <= 0:
 		return c, fmt.Errorf("-timeout %v is not above 0", c.timeout)
 	}
 	for _, file := range c.files {
 		info, err := os.Stat(file)
 		switch {
+		case err != nil && strings.HasPrefix(file, "-"):
+			return c, fmt.Errorf("%s is no file; flags go before the files", file)
 		case err != nil:
 			return c, fmt.Errorf("cannot read the file: %w", err)
 		case !info.Mode().IsRegular():
@@ -128,10 +131,6 @@ func parse(args []string, stderr io.Writer) (command, error) {
 	}
 	return c, nil
 }
-
-// maxKey is the longest object key, in bytes ("Naming Amazon S3 objects", S3
-// User Guide).
-const maxKey = 1024
 
 func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
 	root, err := bundle.FindRoot()

@@ -1,0 +1,350 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestMain is also the command itself, for the tests that need it as a process.
+func TestMain(m *testing.M) {
+	if err := os.Chdir(filepath.Join("..", "..")); err != nil { // where the README runs it
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	if os.Getenv("LOCAL_TEST_COMMAND") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+const sample = "testdata/sample.mov"
+
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+func local(t *testing.T, args ...string) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, args, &stdout, &stderr)
+	return result{code, stdout.String(), stderr.String()}
+}
+
+// rows are the JSON lines; anything else in stdout is an error.
+func (r result) rows(t *testing.T) []map[string]any {
+	t.Helper()
+	var rows []map[string]any
+	for line := range strings.Lines(r.stdout) {
+		var row map[string]any
+		if err := json.Unmarshal([]byte(line), &row); err != nil {
+			t.Fatalf("%v in %q", err, line)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// withoutFFmpeg hides ffmpeg, not go: copies take no time to make.
+func withoutFFmpeg(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"go", "gcc", "cc"} {
+		if path, err := exec.LookPath(name); err == nil {
+			if err := os.Symlink(path, filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Setenv("PATH", dir)
+}
+
+func write(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestTheReadmesCommand(t *testing.T) {
+	r := local(t, sample)
+	if r.code != 0 || strings.Count(r.stdout, "succeeded") != 3 || !strings.Contains(r.stdout, "3 rows in") {
+		t.Errorf("%d\n%s\n%s", r.code, r.stdout, r.stderr)
+	}
+}
+
+func TestRowsAsJSON(t *testing.T) {
+	withoutFFmpeg(t)
+	r := local(t, "-json", sample)
+	if r.code != 0 {
+		t.Fatal(r)
+	}
+	if strings.Count(r.stderr, "ffmpeg is not on PATH") != 1 {
+		t.Errorf("it does not say once that the outputs are copies:\n%s", r.stderr)
+	}
+	var jobs []string
+	for _, row := range r.rows(t) {
+		jobs = append(jobs, row["job"].(string))
+		id, _ := row["sk"].(string)
+		if row["pk"] != "uploads/sample.mov" || !strings.HasPrefix(id, "task#job_") || row["state"] != "succeeded" || row["status"] != "completed" ||
+			row["rank"] != 4.0 || row["input"] != "s3://my-media-bucket/uploads/sample.mov" || row["open"] != nil {
+			t.Errorf("row %v", row)
+		}
+	}
+	if !slices.Equal(jobs, []string{"video", "thumbnail", "audio"}) {
+		t.Errorf("jobs %v", jobs)
+	}
+}
+
+func TestKeysAreTakenAsTheyAre(t *testing.T) {
+	withoutFFmpeg(t)
+	for _, key := range []string{"uploads/a b+c%41#?&'\"😀\u200f//../x.MOV", "uploads/" + strings.Repeat("k", 980) + ".Mp4"} {
+		r := local(t, "-json", "-key", key, sample)
+		rows := r.rows(t)
+		if r.code != 0 || len(rows) != 3 {
+			t.Fatalf("%d and %d rows", r.code, len(rows))
+		}
+		for _, row := range rows {
+			if row["pk"] != key || row["input"] != "s3://my-media-bucket/"+key {
+				t.Errorf("%q became %v", key, row["pk"])
+			}
+		}
+	}
+}
+
+func TestWhatIsNotPickedUpFailsWithItsReason(t *testing.T) {
+	withoutFFmpeg(t)
+	for _, tt := range []struct{ key, content, says string }{
+		{"uploads/x.txt", "x", "not matched"},
+		{"uploads/x.mp4.part", "x", "not matched"},
+		{"uploads/folder/", "", "not matched"},
+		{"uploads/empty.mov", "", "skipped: 0 bytes"},
+		{"elsewhere/x.mov", "x", "skipped: no route"},
+		{"ittybit-output/x.mov", "x", "skipped: output folder"},
+	} {
+		r := local(t, "-key", tt.key, write(t, "file", tt.content))
+		if r.code != 1 || !strings.Contains(r.stdout, tt.says) || !strings.Contains(r.stderr, "1 of 1 files did not get all of their results") {
+			t.Errorf("%s: %d\n%s\n%s", tt.key, r.code, r.stdout, r.stderr)
+		}
+	}
+}
+
+func TestSeveralFiles(t *testing.T) {
+	withoutFFmpeg(t)
+	r := local(t, "-json", write(t, "a.mov", "x"), write(t, "b.mp4", "x"), write(t, "c.txt", "x"))
+	if r.code != 1 || len(r.rows(t)) != 6 {
+		t.Error(r)
+	}
+}
+
+func TestACorruptFileFails(t *testing.T) {
+	if _, err := exec.LookPath("ffmpeg"); err != nil {
+		t.Skip("without ffmpeg nothing looks into a file")
+	}
+	r := local(t, "-json", write(t, "corrupt.mov", "this is no video"))
+	rows := r.rows(t)
+	if r.code != 1 || len(rows) != 3 {
+		t.Fatal(r)
+	}
+	for _, row := range rows {
+		if row["state"] != "failed" || row["error"] == nil {
+			t.Errorf("row %v", row)
+		}
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	t.Parallel()
+	for says, args := range map[string][]string{
+		"-nonsense":                 {"-nonsense"},
+		"-key names the object":     {"-key", "k"},
+		"there are 2":               {"-key", "k", sample, sample},
+		"1025 bytes":                {"-key", strings.Repeat("k", 1025), sample},
+		"not above 0":               {"-timeout", "0s", sample},
+		"no-such-file":              {"no-such-file"},
+		"testdata is not a file":    {"testdata"},
+		"flags go before the files": {sample, "-json"},
+		"no stack file":             {"-stack", "nowhere", sample},
+		"would have the same key":   {sample, write(t, "sample.mov", "x")},
+		"there are Pulumi.dev.yaml": {"-stack", "nowhere"},
+		"invalid value \"soon\"":    {"-timeout", "soon"},
+	} {
+		r := local(t, args...)
+		if r.code != 2 || !strings.Contains(r.stderr, says) || r.stdout != "" {
+			t.Errorf("%v: %d, %q does not say %q", args, r.code, r.stderr, says)
+		}
+	}
+}
+
+func TestHelpTeaches(t *testing.T) {
+	t.Parallel()
+	r := local(t, "-h")
+	if r.code != 0 || !strings.Contains(r.stderr, "go run ./scripts/local testdata/sample.mov") || !strings.Contains(r.stderr, "-timeout") {
+		t.Error(r)
+	}
+}
+
+func TestItEndsInTime(t *testing.T) {
+	withoutFFmpeg(t)
+	r := local(t, "-timeout", "1ms", sample)
+	if r.code != 1 || !strings.Contains(r.stderr, "not over after 1ms (-timeout): uploads/sample.mov") {
+		t.Error(r)
+	}
+}
+
+func TestATakenPortIsOneLine(t *testing.T) {
+	withoutFFmpeg(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	r := local(t, "-addr", l.Addr().String())
+	lines := strings.Split(strings.TrimSpace(r.stderr), "\n")
+	if last := lines[len(lines)-1]; r.code != 1 || !strings.Contains(last, "the S3 endpoint cannot listen") || !strings.Contains(last, l.Addr().String()) {
+		t.Error(r)
+	}
+}
+
+func TestKeepSaysWhere(t *testing.T) {
+	withoutFFmpeg(t)
+	r := local(t, "-keep", sample)
+	_, dir, ok := strings.Cut(r.stderr, "kept in ")
+	dir = strings.TrimSpace(dir)
+	if r.code != 0 || !ok {
+		t.Fatal(r)
+	}
+	defer os.RemoveAll(dir)
+	outputs, err := filepath.Glob(filepath.Join(dir, "outputs", "*", "sample.*"))
+	if err != nil || len(outputs) != 2 { // the audio is in the bucket
+		t.Errorf("outputs %v, %v", outputs, err)
+	}
+}
+
+// served is the command, serving in a process of its own.
+type served struct {
+	*exec.Cmd
+	temp  string
+	lines *bufio.Scanner
+	info  map[string]string
+	curl  string
+}
+
+func serving(t *testing.T) *served {
+	t.Helper()
+	s := &served{Cmd: exec.Command(os.Args[0]), temp: t.TempDir(), info: map[string]string{}}
+	s.Env = append(os.Environ(), "LOCAL_TEST_COMMAND=1", "TMPDIR="+s.temp)
+	s.Dir = filepath.Join("scripts", "local") // TestMain goes to the root from here
+	s.Stderr = os.Stderr
+	out, err := s.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Process.Kill() })
+	s.lines = bufio.NewScanner(out)
+	var text strings.Builder
+	for s.lines.Scan() {
+		line := s.lines.Text()
+		fmt.Fprintln(&text, line)
+		for _, name := range []string{"S3 endpoint", "Bucket", "Access key", "Secret key"} {
+			if rest, ok := strings.CutPrefix(line, name); ok {
+				s.info[name] = strings.Fields(rest)[0]
+			}
+		}
+		if strings.HasPrefix(line, "Ctrl-C") {
+			break
+		}
+	}
+	if m := regexp.MustCompile(`(?s)curl .*?\n\n`).FindString(text.String()); m != "" {
+		s.curl = m
+	}
+	if len(s.info) != 4 || s.curl == "" {
+		t.Fatalf("it prints\n%s", &text)
+	}
+	return s
+}
+
+// children are the processes that a process has started, by /proc.
+func children(t *testing.T, pid int) []int {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil || len(stats) == 0 {
+		t.Skip("there is no /proc to look for processes in")
+	}
+	var found []int
+	for _, stat := range stats {
+		data, err := os.ReadFile(stat)
+		if err != nil {
+			continue // it has ended
+		}
+		var child, parent int
+		var state string
+		after := data[bytes.LastIndexByte(data, ')')+1:]
+		if _, err := fmt.Sscan(string(data), &child); err != nil {
+			continue
+		}
+		if _, err := fmt.Sscan(string(after), &state, &parent); err == nil && parent == pid {
+			found = append(found, child)
+		}
+	}
+	return found
+}
+
+func TestServing(t *testing.T) {
+	s := serving(t)
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("curl is not on PATH")
+	}
+	upload := exec.Command("sh", "-c", s.curl)
+	if out, err := upload.CombinedOutput(); err != nil {
+		t.Fatalf("the printed line %s: %v\n%s", s.curl, err, out)
+	}
+	stored := 0
+	for stored < 3 && s.lines.Scan() {
+		if strings.Contains(s.lines.Text(), "result stored") && strings.Contains(s.lines.Text(), "state=succeeded") {
+			stored++
+		}
+	}
+	kids := children(t, s.Process.Pid)
+	if stored != 3 || len(kids) < 2 {
+		t.Fatalf("%d results, processes %v", stored, kids)
+	}
+	if err := s.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	for s.lines.Scan() { // what it still had to say
+	}
+	if err := s.Wait(); err != nil {
+		t.Errorf("Ctrl-C ends it with %v", err)
+	}
+	for _, pid := range kids {
+		if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+			t.Errorf("process %d outlives it", pid)
+		}
+	}
+	if left, err := os.ReadDir(s.temp); err != nil || len(left) > 0 {
+		t.Errorf("it leaves %v, %v", left, err)
+	}
+}
