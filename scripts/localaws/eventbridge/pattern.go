@@ -11,11 +11,9 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
-)
 
-// MaxPatternLength is the most characters an event pattern may have (Amazon
-// EventBridge User Guide, "Amazon EventBridge quotas", before any increase).
-const MaxPatternLength = 2048
+	"ittybit-media/handlers/media"
+)
 
 // Pattern is a compiled event pattern. It may be used by any goroutine.
 type Pattern struct{ root object }
@@ -38,10 +36,10 @@ func (f field) String() string { return strings.Join(f.path, ".") }
 // Compile reads an event pattern. What EventBridge would refuse and what is not
 // supported here is an error that names the key: empty objects and arrays, a
 // value outside an array, a key said twice, an unknown filter, a pattern over
-// [MaxPatternLength].
+// [media.MaxPattern] characters.
 func Compile(pattern []byte) (*Pattern, error) {
-	if n := utf8.RuneCount(pattern); n > MaxPatternLength {
-		return nil, fmt.Errorf("event pattern: %d characters; EventBridge takes at most %d", n, MaxPatternLength)
+	if n := utf8.RuneCount(pattern); n > media.MaxPattern {
+		return nil, fmt.Errorf("event pattern: %d characters; EventBridge takes at most %d", n, media.MaxPattern)
 	}
 	value, err := decode(pattern)
 	if err != nil {

@@ -7,15 +7,6 @@ import (
 	smithyrand "github.com/aws/smithy-go/rand"
 )
 
-// Reasons for which S3 creates an object, as its events name them (Amazon S3
-// User Guide, "EventBridge event message structure").
-const (
-	ReasonPut               = "PutObject"
-	ReasonPost              = "POST Object"
-	ReasonCopy              = "CopyObject"
-	ReasonCompleteMultipart = "CompleteMultipartUpload"
-)
-
 // Object is what S3's event tells of a created object.
 type Object struct {
 	Account, Region string // of the bucket
@@ -24,7 +15,7 @@ type Object struct {
 	ETag            string // without quotes
 	VersionID       string // empty in a bucket without versions
 	Sequencer       string // hexadecimal; orders the events of one key
-	Reason          string
+	Reason          string // why S3 made it: PutObject, CopyObject, …
 	Time            time.Time
 	SourceIP        string // of the uploader; empty: 127.0.0.1
 }

@@ -16,7 +16,7 @@ func upload() eventbridge.Object {
 		Account: "123456789012", Region: "us-east-1",
 		Bucket: "media", Key: "uploads/a b+c & <é>.MOV",
 		Size: 1 << 40, ETag: "b1946ac92492d2347c6235b4d2611184", Sequencer: "00617F08299329D189",
-		Reason: eventbridge.ReasonPut,
+		Reason: "PutObject",
 		Time:   time.Date(2024, 5, 1, 14, 0, 0, 999, time.FixedZone("", 7200)),
 	}
 }
