@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"golang.org/x/term"
 
@@ -18,7 +19,7 @@ const maxShown = 12
 type progress struct {
 	out      io.Writer
 	terminal *os.File // nil: not one
-	drawn    int      // lines on the terminal to draw over
+	drawn    []string // what is on the terminal, to draw over
 }
 
 func newProgress(out io.Writer) *progress {
@@ -59,11 +60,14 @@ func (p *progress) show(files []*followed) {
 	if len(files) > 1 {
 		lines = append(lines, fmt.Sprintf("%d of %d files done", over, len(files)))
 	}
+	if slices.Equal(lines, p.drawn) {
+		return
+	}
 	p.erase()
 	for _, line := range lines {
 		fmt.Fprintln(p.out, line)
 	}
-	p.drawn = len(lines)
+	p.drawn = lines
 }
 
 // end leaves the terminal to the table.
@@ -74,9 +78,9 @@ func (p *progress) end() {
 }
 
 func (p *progress) erase() {
-	if p.drawn > 0 {
-		fmt.Fprintf(p.out, "\x1b[%dA\x1b[J", p.drawn)
-		p.drawn = 0
+	if len(p.drawn) > 0 {
+		fmt.Fprintf(p.out, "\x1b[%dA\x1b[J", len(p.drawn))
+		p.drawn = nil
 	}
 }
 
