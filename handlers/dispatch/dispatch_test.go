@@ -337,6 +337,21 @@ func TestTheGuidesEventGivesTheGuidesRequest(t *testing.T) {
 	w.wantCount(telemetry.JobsCreated, map[string]float64{"": 1})
 }
 
+// The guide's event names bucket, key and size, and nothing else.
+func TestAnEventWithNoMoreThanTheGuideReads(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	e := event(t, func(o map[string]any) {
+		maps.DeleteFunc(o, func(name string, _ any) bool { return name != "key" && name != "size" })
+	})
+	for range 2 {
+		if _, err := w.invoke(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.wantJobs(key, jobNames...)
+}
+
 func TestOneInvocationAsksAsLittleAsItCan(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{ittybit: localittybit.Options{Latency: 20 * time.Millisecond}})
@@ -755,11 +770,11 @@ func TestTooLarge(t *testing.T) {
 func TestUnreadableEvents(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
-	unversioned := event(t, func(o map[string]any) { delete(o, "etag"); delete(o, "version-id") })
-	if _, err := w.invoke(unversioned); err != nil {
+	backwards := bytes.ReplaceAll(file(t, "retry.json"), []byte(`"attempt": 2`), []byte(`"attempt": -1`))
+	if _, err := w.invoke(backwards); err != nil {
 		t.Fatal(err)
 	}
-	if rows := w.rows(key); len(rows) != 1 || rows[0].State != media.Rejected || !strings.Contains(rows[0].Error, "nothing tells this upload") {
+	if rows := w.rows(key); len(rows) != 1 || rows[0].State != media.Rejected || !strings.Contains(rows[0].Error, "attempt is -1") {
 		t.Errorf("rows %+v", rows)
 	}
 	w.wantCount(telemetry.Rejected, map[string]float64{rejectUnreadable: 1})

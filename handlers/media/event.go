@@ -162,9 +162,6 @@ func (w wire) request() (Request, error) {
 	if r.Upload.VersionID == "null" { // what S3 calls the version of an object made before versioning was on
 		r.Upload.VersionID = ""
 	}
-	if r.Upload.VersionID == "" && r.Upload.ETag == "" {
-		return r, errors.New("the event has neither detail.object.version-id nor detail.object.etag: nothing tells this upload from the next one of its key")
-	}
 	if ours {
 		if d.Attempt < 0 {
 			return r, fmt.Errorf("detail.attempt is %d: it counts up from 0", d.Attempt)

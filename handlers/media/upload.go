@@ -31,7 +31,8 @@ type Upload struct {
 // ID identifies the upload among those that the given table knows. The live
 // event, the retry queue, a redrive and a backfill of the same object version
 // all agree on it, so the sequencer, which no list call returns, is no part of
-// it.
+// it. S3 always tells the ETag; events written by hand without it, as in the
+// guide, are all for the same upload of their key.
 func (u Upload) ID(table string) string {
 	version := u.VersionID
 	if version == "" {
