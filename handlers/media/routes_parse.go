@@ -15,8 +15,8 @@ import (
 
 // Bounds of the routes.
 const (
-	maxRoutes = 50
-	maxJobs   = 20
+	MaxRoutes = 50
+	MaxJobs   = 20
 )
 
 // DefaultSuffixes are the guide's: the uploads that a route without suffixes
@@ -126,7 +126,7 @@ type routesParser struct {
 }
 
 func (p *routesParser) routes(path string, value any) Routes {
-	list := p.list(path, value, "routes", maxRoutes)
+	list := p.list(path, value, "routes", MaxRoutes)
 	routes := make(Routes, 0, len(list))
 	for i, v := range list {
 		r := p.route(fmt.Sprintf("%s[%d]", path, i), v)
@@ -169,7 +169,7 @@ func (p *routesParser) route(path string, value any) Route {
 	case p.outputs.Prefix != "" && p.outputs.Holds(r.Prefix):
 		p.mistakes.Addf(path+".prefix", "%q lies inside outputPrefix %q, from where nothing is dispatched; choose another prefix", r.Prefix, p.outputs.Prefix)
 	}
-	jobs := p.list(path+".jobs", fields["jobs"], "jobs", maxJobs)
+	jobs := p.list(path+".jobs", fields["jobs"], "jobs", MaxJobs)
 	names, outputs := map[string]int{}, map[Template]int{}
 	for i, v := range jobs {
 		at := fmt.Sprintf("%s.jobs[%d]", path, i)
@@ -287,7 +287,7 @@ func (p *routesParser) output(path string, t Template) {
 		return
 	}
 	bucket, key, _ := t.split()
-	if (bucket == "${bucket}" || bucket == p.outputs.Bucket) && p.outputs.Prefix != "" && !p.outputs.Holds(key) {
+	if (bucket == bucketVariable || bucket == p.outputs.Bucket) && p.outputs.Prefix != "" && !p.outputs.Holds(key) {
 		p.mistakes.Addf(path, "writes into the watched bucket, where it must lie under outputPrefix: s3://%s/%s…; outside it, it would be an upload again", bucket, p.outputs.Prefix)
 	}
 }

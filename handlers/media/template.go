@@ -21,6 +21,9 @@ import (
 // Anything else in braces is Ittybit's, such as {date}, and passes through.
 type Template string
 
+// bucketVariable is the only variable that may stand for a bucket.
+const bucketVariable = "${bucket}"
+
 var templateVariable = regexp.MustCompile(`\$\{([^{}]*)\}`)
 
 // What a key can put into an output URL. Ittybit would read a brace from it as
@@ -56,8 +59,8 @@ func (t Template) check() error {
 	if !ok || key == "" {
 		return fmt.Errorf("%q is no s3:// URL of the form s3://BUCKET/KEY", t)
 	}
-	if bucket != "${bucket}" && strings.ContainsAny(bucket, "${}") {
-		return fmt.Errorf("the bucket in %q must be ${bucket} or a fixed name", t)
+	if bucket != bucketVariable && strings.ContainsAny(bucket, "${}") {
+		return fmt.Errorf("the bucket in %q must be %s or a fixed name", t, bucketVariable)
 	}
 	return nil
 }
@@ -69,6 +72,19 @@ func (t Template) split() (bucket, key string, ok bool) {
 	}
 	bucket, key, ok = strings.Cut(rest, "/")
 	return bucket, key, ok && bucket != ""
+}
+
+// Destination is where the outputs go whatever the upload: the bucket, "" for
+// the upload's own, and what their keys have in common at the beginning.
+func (t Template) Destination() (bucket, prefix string) {
+	bucket, key, _ := t.split()
+	if bucket == bucketVariable {
+		bucket = ""
+	}
+	if i := strings.IndexAny(key, "${"); i >= 0 {
+		key = key[:i]
+	}
+	return bucket, key
 }
 
 // Render fills in the upload and the job's name. It fails when the key would
