@@ -1,0 +1,75 @@
+package cloud
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Outputs are what the stack tells those who use it. No secret is among them.
+func (p *Pipeline) Outputs() pulumi.Map {
+	all := pulumi.Map{
+		"bucket":                  p.Bucket,
+		"webhookUrl":              p.WebhookURL,
+		"table":                   p.Table,
+		"rule":                    p.Rule,
+		"retryQueueUrl":           p.RetryQueue,
+		"deadLetterQueueUrl":      p.DeadLetters,
+		"functions":               p.Functions,
+		"logGroups":               p.LogGroups,
+		"console":                 p.Console,
+		"ittybitConnectionPolicy": p.ConnectionPolicy,
+	}
+	if p.APIKeyCommand != nil {
+		all["apiKeyCommand"] = p.APIKeyCommand
+	}
+	return all
+}
+
+func (p *Pipeline) export(ctx *pulumi.Context) {
+	for name, value := range p.Outputs() {
+		ctx.Export(name, value)
+	}
+}
+
+// fillCommand asks for the API key without showing it and puts it into the
+// secret. It goes through a pipe, so that neither the shell's history nor the
+// list of processes has it.
+func (b *builder) fillCommand(secret pulumi.StringInput) pulumi.StringOutput {
+	return pulumi.Sprintf(`(read -rs key && printf %%s "$key" | aws secretsmanager put-secret-value --region %s --secret-id %s --secret-string file:///dev/stdin)`,
+		b.place.region, secret)
+}
+
+// console are the pages of the parts in the AWS console.
+func (b *builder) console() pulumi.StringMap {
+	p := b.pipeline
+	pages := pulumi.StringMap{
+		"bucket":      b.page("s3/buckets/%s", p.Bucket),
+		"table":       b.page("dynamodbv2/home#table?name=%s", p.Table),
+		"rule":        b.page("events/home#/eventbus/default/rules/%s", p.Rule),
+		"retryQueue":  b.page("sqs/v3/home#/queues/%s", p.RetryQueue),
+		"deadLetters": b.page("sqs/v3/home#/queues/%s", p.DeadLetters),
+		"api":         b.page("apigateway/main/apis/%[1]s/routes?api=%[1]s", b.api.ID().ToStringOutput()),
+	}
+	for name, function := range p.Functions {
+		pages[name] = b.page("lambda/home#/functions/%s", function)
+	}
+	for name, group := range p.LogGroups {
+		pages[name+"Logs"] = b.page("cloudwatch/home#logsV2:log-groups/log-group/%s", group)
+	}
+	return pages
+}
+
+// page is the address of a page; its path names the resource with %s.
+func (b *builder) page(path string, resource pulumi.StringInput) pulumi.StringOutput {
+	return pulumi.All(b.place.partition, b.place.region, resource).ApplyT(func(args []any) string {
+		partition, region, name := args[0].(string), args[1].(string), args[2].(string)
+		domain := map[string]string{"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}[partition]
+		if domain == "" {
+			domain = "console.aws.amazon.com"
+		}
+		path := strings.NewReplacer("%[1]s", url.QueryEscape(name), "%s", url.QueryEscape(name)).Replace(path)
+		return "https://" + region + "." + domain + "/" + path
+	}).(pulumi.StringOutput)
+}

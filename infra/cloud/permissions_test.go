@@ -1,0 +1,185 @@
+package cloud_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"ittybit-media/infra/internal/generated"
+)
+
+// grants are what the roles may do, by what on: action → handlers.
+func grants(t *testing.T, d *deployment) map[string]map[string][]string {
+	t.Helper()
+	names := map[string]string{
+		"*":                                 "everything, with tracing: X-Ray knows no resource",
+		d.one(t, "Table", "").out(t, "arn"): "the table, not its index",
+		d.one(t, "Queue", "-retry").out(t, "arn"):                                     "the retry queue: Lambda on its behalf, not its code",
+		d.one(t, "Secret", "-callback-keys").out(t, "arn"):                            "the secret of the callback keys",
+		"arn:aws:ssm:eu-west-1:123456789012:parameter/ittybit/key":                    "the secret or parameter of the API key",
+		"arn:aws:secretsmanager:eu-west-1:123456789012:secret:ittybit/webhook-??????": "the webhook secret, where there are signatures",
+		kmsKey: "the customer key of the secrets, where there is one",
+	}
+	for _, key := range d.all("Secret") {
+		if strings.HasSuffix(key.name, "-api-key") {
+			names[key.out(t, "arn")] = "the secret or parameter of the API key"
+		}
+	}
+	all := map[string]map[string][]string{}
+	for _, handler := range handlers {
+		names[d.one(t, "LogGroup", "-"+handler).out(t, "arn")+":*"] = "its own log group"
+		for _, s := range d.role(t, handler).Statement {
+			if s.Effect != "Allow" || len(s.Action) == 0 || len(s.Resource) == 0 {
+				t.Errorf("%s: %+v", handler, s)
+			}
+			for _, resource := range s.Resource {
+				name, ok := names[resource]
+				if !ok {
+					t.Errorf("%s may %v on %s", handler, s.Action, resource)
+				}
+				if all[name] == nil {
+					all[name] = map[string][]string{}
+				}
+				for _, action := range s.Action {
+					if strings.Contains(action, "*") {
+						t.Errorf("%s may %s", handler, action)
+					}
+					all[name][action] = append(all[name][action], handler)
+				}
+			}
+		}
+		delete(names, d.one(t, "LogGroup", "-"+handler).out(t, "arn")+":*") // another's is not its own
+	}
+	return all
+}
+
+var handlers = []string{"dispatch", "webhook"}
+
+// TestWhoMayDoWhat holds README's table to the roles, of the stack that has
+// everything: what is in the table is all that there is.
+func TestWhoMayDoWhat(t *testing.T) {
+	t.Parallel()
+	all := grants(t, deploy(t, "everything", stacks(t)["everything"]))
+	var b strings.Builder
+	fmt.Fprintf(&b, "| may | on | %s |\n|---|---|%s\n", strings.Join(handlers, " | "), strings.Repeat(":-:|", len(handlers)))
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		// One line for all actions that the same functions have.
+		lines := map[string][]string{}
+		for action, who := range all[name] {
+			marks := ""
+			for _, handler := range handlers {
+				if slices.Contains(who, handler) {
+					marks += " ✓"
+				}
+				marks += " |"
+			}
+			lines[marks] = append(lines[marks], "`"+action+"`")
+		}
+		for _, marks := range slices.Backward(slices.Sorted(maps.Keys(lines))) {
+			slices.Sort(lines[marks])
+			fmt.Fprintf(&b, "| %s | %s |%s\n", strings.Join(lines[marks], ", "), name, marks)
+		}
+	}
+	generated.Block(t, "../../README.md", "<!-- permissions:begin -->\n", "<!-- permissions:end -->\n", b.String())
+}
+
+// TestNoRoleDoesAnothersWork reads each role on its own.
+func TestNoRoleDoesAnothersWork(t *testing.T) {
+	t.Parallel()
+	eachStack(t, func(t *testing.T, _ string, _ values, d *deployment) {
+		grants(t, d) // every statement is one that is known
+		table := d.one(t, "Table", "").out(t, "arn")
+		keys := d.one(t, "Secret", "-callback-keys").out(t, "arn")
+		may := func(handler, action, resource string) bool {
+			return d.role(t, handler).allows(t, request{action, resource, map[string]string{
+				"lambda:SourceFunctionArn": d.function(t, handler).out(t, "arn"),
+			}})
+		}
+		for _, tt := range []struct {
+			action, resource  string
+			dispatch, webhook bool
+		}{
+			{"dynamodb:Query", table, true, false},
+			{"dynamodb:PutItem", table, true, false},
+			{"dynamodb:UpdateItem", table, true, true},
+			{"dynamodb:GetItem", table, true, true},
+			{"dynamodb:DeleteItem", table, false, false},
+			{"dynamodb:Scan", table, false, false},
+			{"dynamodb:BatchWriteItem", table, false, false},
+			{"dynamodb:Query", table + "/index/open", false, false},
+			{"dynamodb:GetRecords", table + "/stream/1", false, false},
+			{"dynamodb:PutItem", table + "-other", false, false},
+			{"secretsmanager:GetSecretValue", keys, true, true},
+			{"secretsmanager:PutSecretValue", keys, false, false},
+			{"secretsmanager:GetSecretValue", keys + "-other", false, false},
+			{"logs:CreateLogGroup", "arn:aws:logs:eu-west-1:123456789012:log-group:x", false, false},
+			{"lambda:InvokeFunction", d.function(t, "dispatch").out(t, "arn"), false, false},
+			{"s3:GetObject", "arn:aws:s3:::my-media-bucket/uploads/film.mov", false, false},
+			{"iam:PassRole", "arn:aws:iam::123456789012:role/x", false, false},
+		} {
+			for handler, want := range map[string]bool{"dispatch": tt.dispatch, "webhook": tt.webhook} {
+				if got := may(handler, tt.action, tt.resource); got != want {
+					t.Errorf("%s may %s on %s: %v", handler, tt.action, tt.resource, got)
+				}
+			}
+		}
+		for _, handler := range handlers {
+			for _, other := range handlers {
+				stream := d.one(t, "LogGroup", "-"+other).out(t, "arn") + ":log-stream:1"
+				if got := may(handler, "logs:PutLogEvents", stream); got != (handler == other) {
+					t.Errorf("%s may write the log of %s: %v", handler, other, got)
+				}
+			}
+		}
+	})
+}
+
+func TestSecretsByNameAndARN(t *testing.T) {
+	t.Parallel()
+	const other = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ittybit/key2-AbCdEf"
+	webhook := values{"webhookAuth": "signature", "ittybitWebhookSecret": "ittybit/webhook"}
+	for _, tt := range []struct {
+		v                         values
+		handler, action, resource string
+		want                      bool
+	}{
+		{values{"ittybitApiKeySecret": "ittybit/key"}, "dispatch", "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ittybit/key-AbCdEf", true},
+		{values{"ittybitApiKeySecret": "ittybit/key"}, "dispatch", "secretsmanager:GetSecretValue", other, false},
+		{values{"ittybitApiKeySecret": "ittybit/key"}, "webhook", "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ittybit/key-AbCdEf", false},
+		{values{"ittybitApiKeySecret": other}, "dispatch", "secretsmanager:GetSecretValue", other, true},
+		{values{"ittybitApiKeyParameter": "/ittybit/key"}, "dispatch", "ssm:GetParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/ittybit/key", true},
+		{values{"ittybitApiKeyParameter": "key"}, "dispatch", "ssm:GetParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/key", true},
+		{values{"ittybitApiKeyParameter": "arn:aws:ssm:eu-west-1:123456789012:parameter/a/b"}, "dispatch", "ssm:GetParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/a/b", true},
+		{values{"ittybitApiKeyParameter": "/ittybit/key"}, "dispatch", "kms:Decrypt", kmsKey, false},
+		{webhook, "webhook", "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ittybit/webhook-AbCdEf", true},
+		{webhook, "dispatch", "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ittybit/webhook-AbCdEf", false},
+	} {
+		d := deploy(t, "dev", tt.v)
+		if got := d.role(t, tt.handler).allows(t, request{tt.action, tt.resource, nil}); got != tt.want {
+			t.Errorf("%v: %s may %s on %s: %v", tt.v, tt.handler, tt.action, tt.resource, got)
+		}
+	}
+	d := deploy(t, "dev", webhook)
+	keys := d.one(t, "Secret", "-callback-keys").out(t, "arn")
+	if d.role(t, "webhook").allows(t, request{"secretsmanager:GetSecretValue", keys, nil}) || d.environment(t, "webhook")["CALLBACK_KEY_SECRET"] != "" {
+		t.Error("webhook has callback keys that it has no use for")
+	}
+
+	for service, v := range map[string]values{
+		"secretsmanager": {"ittybitApiKeySecret": "ittybit/key", "secretKmsKeyArn": kmsKey},
+		"ssm":            {"ittybitApiKeyParameter": "/ittybit/key", "secretKmsKeyArn": kmsKey},
+	} {
+		role := deploy(t, "dev", v).role(t, "dispatch")
+		for _, via := range []string{"secretsmanager", "ssm", "s3", ""} {
+			context := map[string]string{"kms:ViaService": via + ".eu-west-1.amazonaws.com"}
+			if via == "" {
+				context = nil
+			}
+			if got := role.allows(t, request{"kms:Decrypt", kmsKey, context}); got != (via == service) {
+				t.Errorf("the key of %s used through %q: %v", service, via, got)
+			}
+		}
+	}
+}
