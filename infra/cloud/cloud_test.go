@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -1067,5 +1068,36 @@ func TestAlarms(t *testing.T) {
 	}
 	if alone := deploy(t, "prod", stackFile(t, "prod")); len(alone.all("MetricAlarm")) != len(d.all("MetricAlarm")) || len(alone.all("Topic")) != 0 {
 		t.Error("without an address the alarms are others")
+	}
+}
+
+// TestTheReadmeKnowsEveryResource compares the kinds of resources that the
+// README explains with those that stacks have.
+func TestTheReadmeKnowsEveryResource(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(readme), "<!-- resources:begin -->\n")
+	text, _, _ = strings.Cut(text, "<!-- resources:end -->")
+	explained := map[string]bool{}
+	for line := range strings.Lines(text) {
+		if cells := strings.Split(line, "|"); len(cells) > 2 {
+			for _, kind := range regexp.MustCompile(`[A-Z]\w+`).FindAllString(cells[2], -1) {
+				explained[kind] = true
+			}
+		}
+	}
+	made := map[string]bool{}
+	for name, v := range stacks(t) {
+		for _, m := range deploy(t, name, v.with(values{"alarms": "true", "alarmEmail": "media@example.com"})).resources {
+			if kind := m.kind[strings.LastIndex(m.kind, ":")+1:]; kind != "Pipeline" {
+				made[kind] = true
+			}
+		}
+	}
+	if !maps.Equal(explained, made) {
+		t.Errorf("the README explains %v, the stacks have %v", slices.Sorted(maps.Keys(explained)), slices.Sorted(maps.Keys(made)))
 	}
 }
