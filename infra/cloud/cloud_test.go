@@ -764,9 +764,9 @@ func TestOutputs(t *testing.T) {
 	for part, want := range map[string]string{
 		"bucket":       "https://eu-west-1.console.aws.amazon.com/s3/buckets/ittybit-dev-uploads-1a2b3c4",
 		"dispatch":     "https://eu-west-1.console.aws.amazon.com/lambda/home#/functions/ittybit-dev-dispatch-1a2b3c4",
-		"dispatchLogs": "https://eu-west-1.console.aws.amazon.com/cloudwatch/home#logsV2:log-groups/log-group/%2Faws%2Flambda%2Fittybit-dev-dispatch-1a2b3c4",
+		"dispatchLogs": "https://eu-west-1.console.aws.amazon.com/cloudwatch/home#logsV2:log-groups/log-group/$252Faws$252Flambda$252Fittybit-dev-dispatch-1a2b3c4",
 		"retryQueue":   "https://eu-west-1.console.aws.amazon.com/sqs/v3/home#/queues/https%3A%2F%2Fsqs.eu-west-1.amazonaws.com%2F123456789012%2Fittybit-dev-retry-1a2b3c4",
-		"api":          "https://eu-west-1.console.aws.amazon.com/apigateway/main/apis/a1b2c3/routes?api=a1b2c3",
+		"api":          "https://eu-west-1.console.aws.amazon.com/apigateway/main/apis/a1b2c3/routes",
 	} {
 		if pages[part] != want {
 			t.Errorf("page of %s: %s, want %s", part, pages[part], want)

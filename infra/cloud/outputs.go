@@ -48,28 +48,37 @@ func (b *builder) console() pulumi.StringMap {
 		"bucket":      b.page("s3/buckets/%s", p.Bucket),
 		"table":       b.page("dynamodbv2/home#table?name=%s", p.Table),
 		"rule":        b.page("events/home#/eventbus/default/rules/%s", p.Rule),
-		"retryQueue":  b.page("sqs/v3/home#/queues/%s", p.RetryQueue),
-		"deadLetters": b.page("sqs/v3/home#/queues/%s", p.DeadLetters),
-		"api":         b.page("apigateway/main/apis/%[1]s/routes?api=%[1]s", b.api.ID().ToStringOutput()),
+		"retryQueue":  b.page("sqs/v3/home#/queues/%s", escaped(p.RetryQueue)),
+		"deadLetters": b.page("sqs/v3/home#/queues/%s", escaped(p.DeadLetters)),
+		"api":         b.page("apigateway/main/apis/%s/routes", b.api.ID()),
 	}
 	for name, function := range p.Functions {
 		pages[name] = b.page("lambda/home#/functions/%s", function)
 	}
 	for name, group := range p.LogGroups {
-		pages[name+"Logs"] = b.page("cloudwatch/home#logsV2:log-groups/log-group/%s", group)
+		// CloudWatch wants names escaped twice, the second time with a dollar.
+		twice := escaped(group).ApplyT(func(name string) string {
+			return strings.ReplaceAll(name, "%", "$25")
+		}).(pulumi.StringOutput)
+		pages[name+"Logs"] = b.page("cloudwatch/home#logsV2:log-groups/log-group/%s", twice)
 	}
 	return pages
 }
 
-// page is the address of a page; its path names the resource with %s.
-func (b *builder) page(path string, resource pulumi.StringInput) pulumi.StringOutput {
-	return pulumi.All(b.place.partition, b.place.region, resource).ApplyT(func(args []any) string {
-		partition, region, name := args[0].(string), args[1].(string), args[2].(string)
-		domain := map[string]string{"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}[partition]
-		if domain == "" {
-			domain = "console.aws.amazon.com"
+func escaped(text pulumi.StringInput) pulumi.StringOutput {
+	return text.ToStringOutput().ApplyT(url.QueryEscape).(pulumi.StringOutput)
+}
+
+// page is the address of a page of the console in the stack's region.
+func (b *builder) page(path string, resource pulumi.Input) pulumi.StringOutput {
+	domain := b.place.partition.ApplyT(func(partition string) string {
+		switch partition {
+		case "aws-cn":
+			return "console.amazonaws.cn"
+		case "aws-us-gov":
+			return "console.amazonaws-us-gov.com"
 		}
-		path := strings.NewReplacer("%[1]s", url.QueryEscape(name), "%s", url.QueryEscape(name)).Replace(path)
-		return "https://" + region + "." + domain + "/" + path
-	}).(pulumi.StringOutput)
+		return "console.aws.amazon.com"
+	})
+	return pulumi.Sprintf("https://%s.%s/"+path, b.place.region, domain, resource)
 }
