@@ -69,8 +69,8 @@ func (b *builder) alarms() []alarm {
 	queue := func(name string, q pulumi.StringInput) metric {
 		return metric{"AWS/SQS", name, maximum, pulumi.StringMap{"QueueName": q}}
 	}
-	lambda := func(name, handler string) metric {
-		return metric{"AWS/Lambda", name, sum, pulumi.StringMap{"FunctionName": b.functions[handler]}}
+	lambda := func(name, statistic, handler string) metric {
+		return metric{"AWS/Lambda", name, statistic, pulumi.StringMap{"FunctionName": b.functions[handler]}}
 	}
 	rule := func(name string) metric {
 		return metric{"AWS/Events", name, sum, pulumi.StringMap{"RuleName": b.pipeline.Rule}}
@@ -94,7 +94,7 @@ func (b *builder) alarms() []alarm {
 			[]metric{queue("ApproximateAgeOfOldestMessage", dead)}, (media.RetryRetention / 2).Seconds(), five, 1,
 		},
 		{
-			"retry-queue", "Uploads have been waiting in the retry queue for an hour. Dispatch's log says why: no API key, Ittybit away, the daily limit.",
+			"retry-queue", "The retry queue has not been empty for an hour. Dispatch's log says why: no API key, Ittybit away, the daily limit.",
 			// All three: a message is out of sight for most of the time between two tries.
 			[]metric{
 				queue("ApproximateNumberOfMessagesVisible", retry),
@@ -104,9 +104,13 @@ func (b *builder) alarms() []alarm {
 			0, five, int(time.Hour / five),
 		},
 		one("destination", "Lambda could not put a failed event into the retry queue: the upload is lost unless it is sent again. Look at dispatch's role and the queue.",
-			lambda("DestinationDeliveryFailures", dispatch)),
-		one("dropped", "Lambda gave up events that it had no capacity for. They are in the retry queue; raise the concurrency.",
-			lambda("AsyncEventsDropped", dispatch)),
+			lambda("DestinationDeliveryFailures", sum, dispatch)),
+		// Not AsyncEventsDropped: without retries of Lambda's own, that is every event
+		// that failed and went to the retry queue.
+		{
+			"waiting", "Uploads wait in Lambda for want of concurrency; after 6 hours they go to the retry queue. Raise the account's or reservedConcurrency.",
+			[]metric{lambda("AsyncEventAge", maximum, dispatch)}, float64((15 * time.Minute).Milliseconds()), five, 1,
+		},
 		one("undeliverable", "EventBridge could not put an undeliverable event into the retry queue: the upload is lost unless it is sent again.",
 			rule("InvocationsFailedToBeSentToDlq")),
 		one("rule", "EventBridge cannot invoke dispatch. The events are in the retry queue; look at dispatch's permission.",
@@ -126,14 +130,20 @@ func (b *builder) alarms() []alarm {
 	}
 	for _, handler := range b.handlers {
 		alarms = append(alarms,
-			alarm{handler + "-errors", "The function fails again and again; its log says why. Uploads are in the retry queue, and Ittybit sends callbacks again.", []metric{lambda("Errors", handler)}, 0, five, 3},
-			alarm{handler + "-throttles", "Lambda does not start the function for want of concurrency: raise the account's or reservedConcurrency. Uploads wait, and Ittybit sends callbacks again.", []metric{lambda("Throttles", handler)}, 0, five, 3},
+			alarm{handler + "-errors", "The function fails again and again; its log says why. Uploads are in the retry queue, and Ittybit sends callbacks again.", []metric{lambda("Errors", sum, handler)}, 0, five, 3},
+			alarm{handler + "-throttles", "Lambda does not start the function for want of concurrency: raise the account's or reservedConcurrency. Uploads wait, and Ittybit sends callbacks again.", []metric{lambda("Throttles", sum, handler)}, 0, five, 3},
 		)
 	}
 	return alarms
 }
 
 func (b *builder) makeAlarm(a alarm, actions pulumi.Array) error {
+	// That nothing more happened in the next five minutes does not mend what has
+	// happened once; only levels and lasting troubles can be over.
+	over := actions
+	if a.periods == 1 && a.metrics[0].statistic == sum {
+		over = nil
+	}
 	args := &cloudwatch.MetricAlarmArgs{
 		AlarmDescription:   pulumi.String(a.description),
 		ComparisonOperator: pulumi.String("GreaterThanThreshold"),
@@ -141,7 +151,7 @@ func (b *builder) makeAlarm(a alarm, actions pulumi.Array) error {
 		EvaluationPeriods:  pulumi.Int(a.periods),
 		TreatMissingData:   pulumi.String("notBreaching"),
 		AlarmActions:       actions,
-		OkActions:          actions,
+		OkActions:          over,
 		Tags:               b.tags,
 	}
 	if len(a.metrics) == 1 {

@@ -52,14 +52,13 @@ func (b *builder) makeAPI() error {
 }
 
 // accessLog is one line of the access log. $context.path is without the query,
-// which holds the token.
+// which holds the token; nothing in it is in the caller's own words.
 func accessLog() string {
 	line := map[string]string{}
 	for name, variable := range map[string]string{
 		"time":               "requestTime",
 		"requestId":          "requestId",
 		"ip":                 "identity.sourceIp",
-		"userAgent":          "identity.userAgent",
 		"method":             "httpMethod",
 		"path":               "path",
 		"status":             "status",

@@ -49,7 +49,7 @@ func (b *builder) makeDispatch() (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := lambda.NewFunctionEventInvokeConfig(b.ctx, b.named(dispatch), &lambda.FunctionEventInvokeConfigArgs{
+	failed, err := lambda.NewFunctionEventInvokeConfig(b.ctx, b.named(dispatch), &lambda.FunctionEventInvokeConfigArgs{
 		FunctionName: b.dispatch.Name,
 		// The retry queue is the one retry mechanism; Lambda itself only waits for
 		// capacity.
@@ -58,10 +58,11 @@ func (b *builder) makeDispatch() (err error) {
 		DestinationConfig: &lambda.FunctionEventInvokeConfigDestinationConfigArgs{
 			OnFailure: &lambda.FunctionEventInvokeConfigDestinationConfigOnFailureArgs{Destination: retry},
 		},
-	}, b.child()); err != nil {
+	}, b.child())
+	if err != nil {
 		return err
 	}
-	_, err = lambda.NewEventSourceMapping(b.ctx, b.named("retry"), &lambda.EventSourceMappingArgs{
+	again, err := lambda.NewEventSourceMapping(b.ctx, b.named("retry"), &lambda.EventSourceMappingArgs{
 		EventSourceArn:        retry,
 		FunctionName:          b.dispatch.Name,
 		BatchSize:             pulumi.Int(media.RetryBatch),
@@ -69,6 +70,7 @@ func (b *builder) makeDispatch() (err error) {
 		ScalingConfig:         &lambda.EventSourceMappingScalingConfigArgs{MaximumConcurrency: pulumi.Int(media.RetryConcurrency)},
 		Tags:                  b.tags,
 	}, b.child())
+	b.returns = []pulumi.Resource{failed, again}
 	return err
 }
 

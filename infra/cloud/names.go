@@ -10,7 +10,8 @@ import (
 // Pulumi makes a physical name of the logical one, "-" and seven hex digits.
 // The shortest limit is that of a bucket's name, 63 characters ("General
 // purpose bucket naming rules", Amazon S3 User Guide); IAM roles, functions and
-// rules have 64. The longest names are "/aws/lambda/", the prefix and "-dispatch".
+// rules have 64. All names stay within 63, those of log groups too, which could
+// be longer: the longest is "/aws/lambda/", the prefix and "-dispatch".
 const maxPrefix = 34
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)

@@ -84,7 +84,8 @@ type builder struct {
 	secrets   secrets
 	api       *apigatewayv2.Api
 	dispatch  *lambda.Function
-	handlers  []string // of the functions, in the order of making
+	returns   []pulumi.Resource // the ways from dispatch to the retry queue and back
+	handlers  []string          // of the functions, in the order of making
 	functions pulumi.StringMap
 	logGroups pulumi.StringMap
 }

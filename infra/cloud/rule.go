@@ -56,7 +56,7 @@ func (b *builder) makeRule() error {
 			MaximumRetryAttempts:     pulumi.Int(deliveryAttempts),
 		},
 		DeadLetterConfig: &cloudwatch.EventTargetDeadLetterConfigArgs{Arn: b.queues.retry.Arn},
-		// Before either is there, EventBridge would drop the event for good.
-	}, b.child(pulumi.DependsOn([]pulumi.Resource{admitted, permission})))
+		// Before all of these are there, what fails would be lost.
+	}, b.child(pulumi.DependsOn(append(b.returns, admitted, permission))))
 	return err
 }

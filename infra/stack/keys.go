@@ -199,7 +199,7 @@ var keys = []key{
 	{
 		name: "alarmEmail", empty: "alarms tell nobody",
 		kind:    text{"an e-mail address", checkEmail, func(c *Config, s string) { c.AlarmEmail = s }},
-		meaning: "who is told of alarms",
+		meaning: "who is told of alarms, after confirming the mail that AWS sends first",
 	},
 	{
 		name: "protect", standard: "false",
