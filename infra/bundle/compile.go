@@ -20,6 +20,16 @@ const stopTime = 3 * time.Second
 // what they share is loaded and checked once, and what is up to date is not
 // linked again.
 func (j *job) compile(ctx context.Context) error {
+	// No -buildvcs: a commit that changes no handler must not change a binary.
+	args := append([]string{"build", "-buildvcs=false", "-tags=" + buildTag, "-ldflags=-s -w", "-o", j.dir}, j.packages()...)
+	var recipe []string
+	if !j.target.host {
+		args = slices.Insert(args, 1, "-trimpath")
+		recipe = slices.Concat(args, j.fixedEnv()) // for the host, the caller's settings count too
+		if j.fresh(recipe) {
+			return ctx.Err()
+		}
+	}
 	goTool, err := exec.LookPath("go")
 	if err != nil {
 		return fmt.Errorf("the go command is needed to compile the handlers: install %s or newer (https://go.dev/dl) and put it on PATH: %w", j.toolchain, err)
@@ -35,18 +45,19 @@ func (j *job) compile(ctx context.Context) error {
 	defer func() { _ = os.RemoveAll(tmp) }()
 	env := append(os.Environ(), "GOTMPDIR="+tmp)
 
-	// No -buildvcs: a commit that changes no handler must not change a binary.
-	args := []string{"build", "-buildvcs=false", "-tags=" + buildTag, "-ldflags=-s -w", "-o", j.dir}
+	var inputs string
+	var folders []string
 	if !j.target.host {
-		args = append(args, "-trimpath")
 		pinned, err := j.pinnedEnv(ctx, goTool)
 		if err != nil {
 			return err
 		}
 		env = append(env, pinned...)
-	}
-	for _, h := range j.handlers {
-		args = append(args, "./"+handlersDir+"/"+h)
+		// Before compiling: what changes meanwhile is then found to have changed. An
+		// error here is one that the compiler will tell better.
+		if folders, err = j.folders(ctx, goTool, env); err == nil && folders != nil {
+			inputs, _ = j.inputs(recipe, folders)
+		}
 	}
 
 	var stderr bytes.Buffer
@@ -58,7 +69,19 @@ func (j *job) compile(ctx context.Context) error {
 		}
 		return j.compileError(stderr.String(), err)
 	}
-	return nil
+	if inputs == "" {
+		return nil
+	}
+	return j.note(inputs, folders)
+}
+
+// packages are the handlers as the go command names them.
+func (j *job) packages() []string {
+	all := make([]string, len(j.handlers))
+	for i, h := range j.handlers {
+		all[i] = "./" + handlersDir + "/" + h
+	}
+	return all
 }
 
 // passedOn are the settings that say where modules come from and where
@@ -70,8 +93,7 @@ var passedOn = []string{
 }
 
 // pinnedEnv fixes every setting that can change a binary, whatever the caller's
-// environment and `go env -w` say ("go help environment"). An empty value is
-// the go command's default.
+// environment and `go env -w` say ("go help environment").
 func (j *job) pinnedEnv(ctx context.Context, goTool string) ([]string, error) {
 	// Reading settings needs no other toolchain, and must not download one.
 	here := append(os.Environ(), "GOTOOLCHAIN=local", "GOROOT=")
@@ -88,7 +110,19 @@ func (j *job) pinnedEnv(ctx context.Context, goTool string) ([]string, error) {
 		return nil, fmt.Errorf("go env: %w", err)
 	}
 
-	env := []string{
+	env := j.fixedEnv()
+	for _, name := range passedOn {
+		if settings[name] != "" {
+			env = append(env, name+"="+settings[name])
+		}
+	}
+	return env, nil
+}
+
+// fixedEnv is the part of pinnedEnv that is the same for every caller. An empty
+// value is the go command's default.
+func (j *job) fixedEnv() []string {
+	return []string{
 		"GOENV=off", // the settings of `go env -w`
 		"GOTOOLCHAIN=" + j.toolchain,
 		"GOROOT=",
@@ -105,12 +139,6 @@ func (j *job) pinnedEnv(ctx context.Context, goTool string) ([]string, error) {
 		"CGO_ENABLED=0",
 		"GO_EXTLINK_ENABLED=",
 	}
-	for _, name := range passedOn {
-		if settings[name] != "" {
-			env = append(env, name+"="+settings[name])
-		}
-	}
-	return env, nil
 }
 
 // command is the go command in the module's root, stopped when ctx ends.
