@@ -560,7 +560,8 @@ func TestProtect(t *testing.T) {
 		want := map[string]bool{"Table": c.Protect, "Api": c.Protect, "BucketV2": c.Protect}
 		for _, m := range d.resources {
 			kind := m.kind[strings.LastIndex(m.kind, ":")+1:]
-			protected := want[kind] || kind == "Secret" && strings.HasSuffix(m.name, "-callback-keys") && c.Protect
+			protected := want[kind] || c.Protect &&
+				(kind == "Secret" && strings.HasSuffix(m.name, "-callback-keys") || kind == "RandomBytes" && strings.HasSuffix(m.name, fmt.Sprintf("-v%d", c.CallbackKeyVersion)))
 			if m.protected != protected {
 				t.Errorf("%s %s: protect is %v", m.kind, m.name, m.protected)
 			}

@@ -66,14 +66,15 @@ func (b *builder) makeCallbackKeys() error {
 	if err != nil {
 		return err
 	}
-	// The key before stays valid, so that callbacks under way are not refused. The
-	// one before that is gone, which is why the keys themselves are not protected.
+	// The key before stays valid, so that callbacks under way are not refused; the
+	// one before that goes. Only the newest is kept: a version that goes up by more
+	// than one would take away the key in use, and a protected stack refuses that.
 	version := b.Config.CallbackKeyVersion
 	keys := pulumi.StringArray{}
 	for v := version; v >= max(1, version-1); v-- {
 		key, err := random.NewRandomBytes(b.ctx, b.named("callback-key-v"+strconv.Itoa(v)), &random.RandomBytesArgs{
 			Length: pulumi.Int(callbackKeyBytes),
-		}, b.child())
+		}, b.child(pulumi.Protect(b.Config.Protect && v == version)))
 		if err != nil {
 			return err
 		}

@@ -255,6 +255,16 @@ func TestProd(t *testing.T) {
 		t.Errorf("the refused destroy took %d of %d resources", len(before)-len(after), len(before))
 	}
 
+	for _, version := range []string{"2", "3"} {
+		p.set(t, "prod", "callbackKeyVersion", version)
+		p.up(t, "prod")
+	}
+	p.set(t, "prod", "callbackKeyVersion", "5")
+	if text := p.refused(t, "up", "--stack", "prod", "--yes"); !strings.Contains(text, "ittybit-prod-callback-key-v3") {
+		t.Errorf("a version left out takes the key in use away:\n%s", text)
+	}
+	p.set(t, "prod", "callbackKeyVersion", "3")
+
 	p.set(t, "prod", "protect", "false")
 	p.up(t, "prod")
 	p.pulumi(t, "destroy", "--stack", "prod", "--yes")
