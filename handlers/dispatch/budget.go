@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// countMaxAge is how old, in time on the clock, the day's count may be.
+// countMaxAge is how old, by the clock on the wall, the day's count may be.
 const countMaxAge = 10 * time.Second
 
 // budget is the daily limit of new jobs. It is a guard against a mistake that
@@ -29,23 +29,23 @@ func newBudget(limit int64, l ledger) *budget {
 	return &budget{limit: limit, ledger: l}
 }
 
-// refresh reads the day's count when it is not known well enough.
-func (b *budget) refresh(ctx context.Context) error {
+// refresh reads the count of now's day when it is not known well enough.
+func (b *budget) refresh(ctx context.Context, now time.Time) error {
 	if b == nil {
 		return nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now().UTC()
-	day := now.Truncate(24 * time.Hour)
-	if b.day.Equal(day) && now.Sub(b.readAt) < countMaxAge {
+	day := now.UTC().Truncate(24 * time.Hour)
+	if b.day.Equal(day) && time.Since(b.readAt) < countMaxAge {
 		return nil
 	}
+	readAt := time.Now()
 	count, err := b.ledger.JobsOn(ctx, day)
 	if err != nil {
 		return err
 	}
-	b.day, b.count, b.readAt = day, count, now
+	b.day, b.count, b.readAt = day, count, readAt
 	return nil
 }
 

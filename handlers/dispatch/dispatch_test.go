@@ -835,7 +835,7 @@ func TestTheCallbackMayBeFaster(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if _, err := w.table.Apply(ctx, ref, media.Result{JobID: j.ID, Status: "succeeded", State: media.Succeeded, Kind: j.Kind}, results.CreateOrUpdate); err != nil {
+			if _, err := w.table.Apply(ctx, time.Now(), ref, media.Result{JobID: j.ID, Status: "succeeded", State: media.Succeeded, Kind: j.Kind}, results.CreateOrUpdate); err != nil {
 				return err
 			}
 		}
@@ -882,6 +882,39 @@ func TestDailyLimit(t *testing.T) {
 		t.Errorf("%d jobs", n)
 	}
 	w.wantCount(telemetry.DailyLimitReached, map[string]float64{"": 2})
+}
+
+// All that tells the time is the deadline: days can pass while the clock on the
+// wall stands still.
+func TestTimesAreThoseOfTheInvocation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{vars: map[string]string{"DAILY_JOB_LIMIT": "3", "OVERDUE_AFTER": "45m"}})
+	began := time.Date(2041, 5, 6, 23, 0, 0, 0, time.UTC)
+	at := func(began time.Time, k string) error {
+		ctx, cancel := context.WithDeadline(t.Context(), began.Add(media.DispatchTimeout))
+		defer cancel()
+		_, err := w.Invoke(ctx, withKey(t, k))
+		return err
+	}
+	if err := at(began, "1.mov"); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range w.rows("1.mov") {
+		if !row.DispatchedAt.Time().Equal(began) || !row.UpdatedAt.Time().Equal(began) || !row.CheckAt.Time().Equal(began.Add(45*time.Minute)) {
+			t.Errorf("dispatched %v, updated %v, due %v; want %v", row.DispatchedAt.Time(), row.UpdatedAt.Time(), row.CheckAt.Time(), began)
+		}
+	}
+	if err := at(began.Add(59*time.Minute), "2.mov"); !errors.Is(err, errDailyLimit) {
+		t.Errorf("over the day's limit: %v", err)
+	}
+	if err := at(began.Add(time.Hour), "2.mov"); err != nil { // tomorrow
+		t.Errorf("the next day: %v", err)
+	}
+	for _, day := range []time.Time{began, began.Add(time.Hour)} {
+		if n, err := w.table.JobsOn(t.Context(), day); n != 3 || err != nil {
+			t.Errorf("%v has %d jobs, %v", day, n, err)
+		}
+	}
 }
 
 func TestWhatIsNotCountedIsSaid(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"golang.org/x/sync/errgroup"
 
+	"ittybit-media/handlers/invocation"
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
@@ -51,8 +52,8 @@ type jobCreator interface {
 // ledger is the table.
 type ledger interface {
 	Upload(ctx context.Context, key, upload string) (results.Ledger, error)
-	Queued(ctx context.Context, u media.Upload, ref media.JobRef, r media.Result, checkAt time.Time) (created bool, err error)
-	Reject(ctx context.Context, u media.Upload, ref media.JobRef, reason string) (stored bool, err error)
+	Queued(ctx context.Context, now time.Time, u media.Upload, ref media.JobRef, r media.Result, checkAt time.Time) (created bool, err error)
+	Reject(ctx context.Context, now time.Time, u media.Upload, ref media.JobRef, reason string) (stored bool, err error)
 	JobsOn(ctx context.Context, day time.Time) (int64, error)
 	CountJobs(ctx context.Context, day time.Time, n int) error
 }
@@ -93,10 +94,11 @@ func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		h.log.ErrorContext(ctx, "unreadable payload", "error", err.Error())
 		return nil, err
 	}
+	now := invocation.Time(ctx, media.DispatchTimeout)
 	if p.Queue {
-		return json.Marshal(h.batch(ctx, p.Messages))
+		return json.Marshal(h.batch(ctx, now, p.Messages))
 	}
-	a, err := h.message(ctx, p.Messages[0], false)
+	a, err := h.message(ctx, now, p.Messages[0], false)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +107,7 @@ func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 
 // batch works on the messages at once, but one after the other on those of the
 // same object: the second one then finds what the first one did.
-func (h *handler) batch(ctx context.Context, messages []media.Message) events.SQSEventResponse {
+func (h *handler) batch(ctx context.Context, now time.Time, messages []media.Message) events.SQSEventResponse {
 	type object struct{ bucket, key string }
 	groups := map[object][]media.Message{}
 	for _, m := range messages {
@@ -118,7 +120,7 @@ func (h *handler) batch(ctx context.Context, messages []media.Message) events.SQ
 	for _, group := range groups {
 		wg.Go(func() {
 			for _, m := range group {
-				if _, err := h.message(ctx, m, true); err != nil {
+				if _, err := h.message(ctx, now, m, true); err != nil {
 					mu.Lock()
 					response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: m.ID})
 					mu.Unlock()
@@ -132,10 +134,10 @@ func (h *handler) batch(ctx context.Context, messages []media.Message) events.SQ
 
 // message does what one message asks for; an error means that it must come
 // again.
-func (h *handler) message(ctx context.Context, m media.Message, fromQueue bool) (answer, error) {
+func (h *handler) message(ctx context.Context, now time.Time, m media.Message, fromQueue bool) (answer, error) {
 	u := m.Request.Upload
 	log := h.log.With("bucket", u.Bucket, "key", u.Key)
-	a, err := h.upload(ctx, log, m, fromQueue)
+	a, err := h.upload(ctx, now, log, m, fromQueue)
 	switch {
 	case errors.Is(err, errDailyLimit):
 		log.WarnContext(ctx, "upload put off", "error", err.Error())
@@ -149,14 +151,14 @@ func (h *handler) message(ctx context.Context, m media.Message, fromQueue bool) 
 	return a, err
 }
 
-func (h *handler) upload(ctx context.Context, log *slog.Logger, m media.Message, fromQueue bool) (answer, error) {
+func (h *handler) upload(ctx context.Context, now time.Time, log *slog.Logger, m media.Message, fromQueue bool) (answer, error) {
 	r, u := m.Request, m.Request.Upload
 	if u.Key == "" {
 		return answer{}, m.Err
 	}
 	id := u.ID(h.table)
 	ref := media.JobRef{Bucket: u.Bucket, Key: u.Key, Upload: id, Attempt: r.Attempt}
-	t := task{handler: h, log: log.With("upload", id), request: r, fromQueue: fromQueue}
+	t := task{handler: h, now: now, log: log.With("upload", id), request: r, fromQueue: fromQueue}
 	if m.Err != nil {
 		return answer{Upload: id}, t.reject(ctx, ref, rejectUnreadable, m.Err.Error())
 	}
@@ -168,7 +170,7 @@ func (h *handler) upload(ctx context.Context, log *slog.Logger, m media.Message,
 		return answer{Upload: id}, t.reject(ctx, ref, rejectTooLarge,
 			fmt.Sprintf("the upload has %d bytes; its route takes %d (maxBytes)", u.Size, route.MaxBytes))
 	}
-	done, keys, err := h.prepare(ctx, u.Key, id)
+	done, keys, err := h.prepare(ctx, now, u.Key, id)
 	if err != nil {
 		return answer{}, err
 	}
@@ -217,7 +219,7 @@ func (h *handler) route(u media.Upload) (media.Route, string) {
 }
 
 // prepare fetches at once what every job of the upload needs.
-func (h *handler) prepare(ctx context.Context, key, upload string) (done results.Ledger, keys media.CallbackKeys, err error) {
+func (h *handler) prepare(ctx context.Context, now time.Time, key, upload string) (done results.Ledger, keys media.CallbackKeys, err error) {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		done, err = h.ledger.Upload(gctx, key, upload)
@@ -227,7 +229,7 @@ func (h *handler) prepare(ctx context.Context, key, upload string) (done results
 		keys, err = h.keys(gctx)
 		return err
 	})
-	g.Go(func() error { return h.budget.refresh(gctx) })
+	g.Go(func() error { return h.budget.refresh(gctx, now) })
 	err = g.Wait()
 	return done, keys, err
 }
@@ -235,6 +237,7 @@ func (h *handler) prepare(ctx context.Context, key, upload string) (done results
 // task is the work on one upload.
 type task struct {
 	*handler
+	now       time.Time // when the invocation began
 	log       *slog.Logger
 	request   media.Request
 	fromQueue bool
@@ -350,7 +353,7 @@ func (t task) job(ctx context.Context, job media.Job, ref media.JobRef, adopted 
 			return "", false, err
 		}
 	}
-	created, err = t.ledger.Queued(ctx, u, ref, result, time.Now().Add(t.overdue))
+	created, err = t.ledger.Queued(ctx, t.now, u, ref, result, t.now.Add(t.overdue))
 	if err != nil {
 		return "", false, err
 	}
@@ -361,7 +364,7 @@ func (t task) job(ctx context.Context, job media.Job, ref media.JobRef, adopted 
 // reject notes that the job, or without a job's name the whole upload, will
 // never run.
 func (t task) reject(ctx context.Context, ref media.JobRef, why, reason string) error {
-	stored, err := t.ledger.Reject(ctx, t.request.Upload, ref, reason)
+	stored, err := t.ledger.Reject(ctx, t.now, t.request.Upload, ref, reason)
 	if err != nil {
 		return fmt.Errorf("noting the rejection (%s): %w", reason, err)
 	}

@@ -38,6 +38,7 @@ const (
 	MetricsNamespace     = "METRICS_NAMESPACE"
 	LogLevel             = "LOG_LEVEL"
 	OverdueAfter         = "OVERDUE_AFTER"
+	GiveUpAfter          = "GIVE_UP_AFTER"
 )
 
 // taskRoot is set by Lambda: the folder with the function's zip.
@@ -49,6 +50,8 @@ const (
 	DefaultOutputPrefix = "ittybit-output/"
 	// DefaultOverdueAfter is when a job's callback is overdue.
 	DefaultOverdueAfter = 30 * time.Minute
+	// DefaultGiveUpAfter is when a job that does not end is given up.
+	DefaultGiveUpAfter = 7 * 24 * time.Hour
 	// DefaultNamespace is the namespace of the metrics.
 	DefaultNamespace = "IttybitMedia"
 )
@@ -144,6 +147,28 @@ func LoadWebhook(getenv func(string) string) (Webhook, error) {
 		r.fail(IttybitWebhookSecret, fmt.Errorf("must name the secret with Ittybit's webhook secret, since %s is %s", WebhookAuth, w.Auth))
 	}
 	return w, r.err()
+}
+
+// Sweep is sweep's environment.
+type Sweep struct {
+	Common
+	APIURL       string
+	APIKey       APIKey
+	OverdueAfter time.Duration
+	GiveUpAfter  time.Duration
+}
+
+// LoadSweep reads sweep's environment.
+func LoadSweep(getenv func(string) string) (Sweep, error) {
+	r := reader{getenv: getenv}
+	s := Sweep{
+		Common:       r.common(),
+		APIURL:       r.url(IttybitAPIURL, ittybit.DefaultURL),
+		APIKey:       r.apiKey(),
+		OverdueAfter: r.duration(OverdueAfter, DefaultOverdueAfter),
+		GiveUpAfter:  r.duration(GiveUpAfter, DefaultGiveUpAfter),
+	}
+	return s, r.err()
 }
 
 // Names are the variables that a loader reads, in its order.

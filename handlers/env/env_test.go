@@ -161,6 +161,32 @@ func TestWebhook(t *testing.T) {
 	}
 }
 
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	vars := map[string]string{"TABLE_NAME": "results", "ITTYBIT_API_KEY_SECRET": "ittybit/key"}
+	want := env.Sweep{
+		Common:       env.Common{Table: "results", Namespace: "IttybitMedia"},
+		APIURL:       "https://api.ittybit.com",
+		APIKey:       env.APIKey{Secret: "ittybit/key"},
+		OverdueAfter: 30 * time.Minute,
+		GiveUpAfter:  168 * time.Hour,
+	}
+	if got, err := env.LoadSweep(getenv(vars)); err != nil || got != want {
+		t.Errorf("by default: %+v, %v", got, err)
+	}
+	maps.Copy(vars, map[string]string{"ITTYBIT_API_URL": "http://127.0.0.1:1234", "OVERDUE_AFTER": "45m", "GIVE_UP_AFTER": "48h"})
+	want.APIURL, want.OverdueAfter, want.GiveUpAfter = "http://127.0.0.1:1234", 45*time.Minute, 48*time.Hour
+	if got, err := env.LoadSweep(getenv(vars)); err != nil || got != want {
+		t.Errorf("all set: %+v, %v", got, err)
+	}
+	_, err := env.LoadSweep(getenv(map[string]string{"ITTYBIT_API_URL": "ftp://x", "OVERDUE_AFTER": "0s", "GIVE_UP_AFTER": "a week"}))
+	for _, says := range []string{"TABLE_NAME: is not set", "ITTYBIT_API_KEY_SECRET: is not set", "ITTYBIT_API_URL", "OVERDUE_AFTER", "GIVE_UP_AFTER"} {
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q is not in %v", says, err)
+		}
+	}
+}
+
 func TestNamesAreAllThatIsRead(t *testing.T) {
 	t.Parallel()
 	names := env.Names(env.LoadDispatch)
@@ -174,5 +200,8 @@ func TestNamesAreAllThatIsRead(t *testing.T) {
 	}
 	if names := env.Names(env.LoadWebhook); len(names) != 7 {
 		t.Errorf("webhook reads %d: %v", len(names), names)
+	}
+	if names := env.Names(env.LoadSweep); len(names) != 9 || !slices.Contains(names, env.GiveUpAfter) {
+		t.Errorf("sweep reads %d: %v", len(names), names)
 	}
 }

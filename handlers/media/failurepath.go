@@ -21,6 +21,15 @@ const (
 const (
 	DispatchTimeout = time.Minute
 	WebhookTimeout  = 10 * time.Second
+	SweepTimeout    = 2 * time.Minute
+)
+
+// How fast sweep asks Ittybit, whose own limit is not published: with these a
+// run gets through a thousand jobs. The parallel requests only make up for slow
+// answers.
+const (
+	SweepRate        = 10 // jobs a second; tries again of failed requests come on top
+	SweepConcurrency = 5  // jobs at once
 )
 
 // WebhookRoute is the only route of the API.

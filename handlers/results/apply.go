@@ -63,13 +63,13 @@ const applyAttempts = 3
 
 // Apply writes what Ittybit said of a job, or what sweep made of its silence,
 // unless the row's rank says that this is no news. What r leaves out, the row
-// keeps; but its error is that of the state it has.
-func (t *Table) Apply(ctx context.Context, ref media.JobRef, r media.Result, mode Mode) (Outcome, error) {
+// keeps; but its error is that of the state it has. now is when that was.
+func (t *Table) Apply(ctx context.Context, now time.Time, ref media.JobRef, r media.Result, mode Mode) (Outcome, error) {
 	const doing = "storing a result"
 	if err := t.checkKeys(doing, ref.Key, r.JobID); err != nil {
 		return Outcome{}, err
 	}
-	u, err := t.change(ref, r)
+	u, err := t.change(now, ref, r)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("table %s: %s: %w", t.name, doing, err)
 	}
@@ -102,8 +102,7 @@ func (t *Table) Apply(ctx context.Context, ref media.JobRef, r media.Result, mod
 }
 
 // change is how a result changes a row.
-func (t *Table) change(ref media.JobRef, r media.Result) (*update, error) {
-	now := t.now()
+func (t *Table) change(now time.Time, ref media.JobRef, r media.Result) (*update, error) {
 	row := jobRow(ref, r)
 	row.UpdatedAt = millis(now)
 	if r.State.Final() {

@@ -242,7 +242,7 @@ func TestApplyDoesNotMistakeARowThatJustCameForADuplicate(t *testing.T) {
 		}
 		return f.client.GetItem(t.Context(), in)
 	}}, tableName, results.Options{})
-	outcome, err := slow.Apply(t.Context(), ref, succeeded, results.UpdateOnly)
+	outcome, err := slow.Apply(t.Context(), start, ref, succeeded, results.UpdateOnly)
 	if err != nil || outcome.Verdict != results.Stored {
 		t.Fatalf("Apply = %v, %v, want stored", outcome.Verdict, err)
 	}
@@ -260,7 +260,7 @@ func TestApplyGivesUp(t *testing.T) {
 	table := results.New(fake{DynamoDB: f.client, updateItem: func(*dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
 		return nil, &types.ConditionalCheckFailedException{}
 	}}, tableName, results.Options{})
-	if outcome, err := table.Apply(t.Context(), ref, succeeded, results.CreateOrUpdate); err == nil {
+	if outcome, err := table.Apply(t.Context(), start, ref, succeeded, results.CreateOrUpdate); err == nil {
 		t.Errorf("Apply = %v, want an error", outcome.Verdict)
 	}
 }
@@ -273,7 +273,7 @@ func TestApplyAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 20 {
 		wg.Go(func() {
-			outcome, err := f.Apply(t.Context(), ref, succeeded, results.CreateOrUpdate)
+			outcome, err := f.Apply(t.Context(), f.now, ref, succeeded, results.CreateOrUpdate)
 			if err != nil {
 				t.Error(err)
 			}
@@ -282,7 +282,7 @@ func TestApplyAtOnce(t *testing.T) {
 			}
 		})
 		wg.Go(func() {
-			created, err := f.Queued(t.Context(), upload, ref, queued, start.Add(time.Duration(i)))
+			created, err := f.Queued(t.Context(), f.now, upload, ref, queued, start.Add(time.Duration(i)))
 			if err != nil {
 				t.Error(err)
 			}

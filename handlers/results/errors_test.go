@@ -34,15 +34,15 @@ var operations = map[string]func(context.Context, *results.Table, results.Scanne
 		return nil
 	},
 	"PutItem Queued": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
-		_, err := t.Queued(ctx, upload, refTo("video", 0), queued, start)
+		_, err := t.Queued(ctx, start, upload, refTo("video", 0), queued, start)
 		return err
 	},
 	"PutItem Reject": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
-		_, err := t.Reject(ctx, upload, refTo("video", 0), "no")
+		_, err := t.Reject(ctx, start, upload, refTo("video", 0), "no")
 		return err
 	},
 	"UpdateItem Apply": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
-		_, err := t.Apply(ctx, refTo("video", 0), succeeded, results.CreateOrUpdate)
+		_, err := t.Apply(ctx, start, refTo("video", 0), succeeded, results.CreateOrUpdate)
 		return err
 	},
 	"UpdateItem Reschedule": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
@@ -125,10 +125,10 @@ func TestErrorsAfterARefusedWrite(t *testing.T) {
 	f.apply(t, ref, succeeded, results.CreateOrUpdate)
 	broken := errors.New("connection reset")
 	table := results.New(fake{DynamoDB: f.client, getItem: func(*dynamodb.GetItemInput) (*dynamodb.GetItemOutput, error) { return nil, broken }}, tableName, results.Options{})
-	if _, err := table.Apply(t.Context(), ref, failed, results.CreateOrUpdate); !errors.Is(err, broken) {
+	if _, err := table.Apply(t.Context(), start, ref, failed, results.CreateOrUpdate); !errors.Is(err, broken) {
 		t.Errorf("Apply: %v", err)
 	}
-	if _, err := table.Queued(t.Context(), upload, ref, queued, start); !errors.Is(err, broken) {
+	if _, err := table.Queued(t.Context(), start, upload, ref, queued, start); !errors.Is(err, broken) {
 		t.Errorf("Queued: %v", err)
 	}
 }
@@ -142,12 +142,12 @@ func TestEmptyKeysAreRefused(t *testing.T) {
 	for name, operation := range map[string]func() error{
 		"Upload, key":       func() error { _, err := table.Upload(ctx, "", "u"); return err },
 		"Upload, upload":    func() error { _, err := table.Upload(ctx, "k", ""); return err },
-		"Queued, key":       func() error { _, err := table.Queued(ctx, upload, noKey, queued, start); return err },
-		"Queued, job id":    func() error { _, err := table.Queued(ctx, upload, ref, media.Result{}, start); return err },
-		"Apply, key":        func() error { _, err := table.Apply(ctx, noKey, queued, 0); return err },
-		"Apply, job id":     func() error { _, err := table.Apply(ctx, ref, media.Result{}, 0); return err },
-		"Reject, key":       func() error { _, err := table.Reject(ctx, upload, noKey, "no"); return err },
-		"Reject, upload":    func() error { _, err := table.Reject(ctx, upload, noUpload, "no"); return err },
+		"Queued, key":       func() error { _, err := table.Queued(ctx, start, upload, noKey, queued, start); return err },
+		"Queued, job id":    func() error { _, err := table.Queued(ctx, start, upload, ref, media.Result{}, start); return err },
+		"Apply, key":        func() error { _, err := table.Apply(ctx, start, noKey, queued, 0); return err },
+		"Apply, job id":     func() error { _, err := table.Apply(ctx, start, ref, media.Result{}, 0); return err },
+		"Reject, key":       func() error { _, err := table.Reject(ctx, start, upload, noKey, "no"); return err },
+		"Reject, upload":    func() error { _, err := table.Reject(ctx, start, upload, noUpload, "no"); return err },
 		"Reschedule, key":   func() error { _, err := table.Reschedule(ctx, "", jobID, start); return err },
 		"Reschedule, jobID": func() error { _, err := table.Reschedule(ctx, "k", "", start); return err },
 	} {

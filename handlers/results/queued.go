@@ -12,8 +12,8 @@ import (
 // in one order. One index partition takes 1,000 writes a second.
 const openMark = "1"
 
-// Queued notes a job that dispatch made or adopted, as Ittybit answered of it.
-// Sweep asks for it from checkAt on. Where a callback was faster, its row only
+// Queued notes a job that dispatch made or adopted now, as Ittybit answered of
+// it. Sweep asks for it from checkAt on. Where a callback was faster, its row only
 // gets what the callback did not know. Of all calls for one job, exactly one
 // returns that it was the one that noted it.
 //
@@ -21,12 +21,11 @@ const openMark = "1"
 // stored, and counted, by the code that stores every end.
 //
 // It fails with [ErrOtherJob] if the job's id is another job's.
-func (t *Table) Queued(ctx context.Context, u media.Upload, ref media.JobRef, r media.Result, checkAt time.Time) (created bool, err error) {
+func (t *Table) Queued(ctx context.Context, now time.Time, u media.Upload, ref media.JobRef, r media.Result, checkAt time.Time) (created bool, err error) {
 	const doing = "noting a new job"
 	if err := t.checkKeys(doing, ref.Key, r.JobID); err != nil {
 		return false, err
 	}
-	now := t.now()
 	if r.State.Final() {
 		r, checkAt = media.Result{JobID: r.JobID, Kind: r.Kind, CreatedAt: r.CreatedAt}, now
 	}

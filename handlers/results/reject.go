@@ -2,6 +2,7 @@ package results
 
 import (
 	"context"
+	"time"
 
 	"ittybit-media/handlers/media"
 )
@@ -9,12 +10,11 @@ import (
 // Reject notes that a job, or without a job's name its whole upload, will never
 // run, and why. A later attempt replaces the note. It returns whether the
 // rejection was news.
-func (t *Table) Reject(ctx context.Context, u media.Upload, ref media.JobRef, reason string) (stored bool, err error) {
+func (t *Table) Reject(ctx context.Context, now time.Time, u media.Upload, ref media.JobRef, reason string) (stored bool, err error) {
 	const doing = "noting a rejection"
 	if err := t.checkKeys(doing, ref.Key, ref.Upload); err != nil {
 		return false, err
 	}
-	now := t.now()
 	row := Row{
 		Key:         ref.Key,
 		SortKey:     uploadPrefix + ref.Upload,

@@ -14,7 +14,7 @@ func TestReject(t *testing.T) {
 	f := newFixture(t, 30*24*time.Hour)
 	reject := func(ref media.JobRef, u media.Upload, reason string, news bool) {
 		t.Helper()
-		stored, err := f.Reject(t.Context(), u, ref, reason)
+		stored, err := f.Reject(t.Context(), f.now, u, ref, reason)
 		if err != nil || stored != news {
 			t.Errorf("Reject(%q) = %v, %v, want %v", reason, stored, err, news)
 		}
@@ -68,7 +68,7 @@ func TestLedger(t *testing.T) {
 	}
 	reject := func(ref media.JobRef) {
 		t.Helper()
-		if _, err := f.Reject(t.Context(), upload, ref, "no"); err != nil {
+		if _, err := f.Reject(t.Context(), f.now, upload, ref, "no"); err != nil {
 			t.Fatal(err)
 		}
 	}

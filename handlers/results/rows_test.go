@@ -22,7 +22,7 @@ func TestOnlyOpenJobsAreInTheIndex(t *testing.T) {
 	f := newFixture(t, 0)
 	note := func(id string, checkAt time.Time) {
 		t.Helper()
-		if _, err := f.Queued(t.Context(), upload, refTo(id, 0), media.Result{JobID: id}, checkAt); err != nil {
+		if _, err := f.Queued(t.Context(), f.now, upload, refTo(id, 0), media.Result{JobID: id}, checkAt); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -132,7 +132,7 @@ func TestByState(t *testing.T) {
 	for i, state := range []media.State{media.Queued, media.InferredFailed, media.Failed, media.Succeeded} {
 		f.apply(t, ref, media.Result{JobID: fmt.Sprint("job", i), State: state}, results.CreateOrUpdate)
 	}
-	if _, err := f.Reject(t.Context(), media.Upload{}, ref, "no"); err != nil {
+	if _, err := f.Reject(t.Context(), f.now, media.Upload{}, ref, "no"); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.CountJobs(t.Context(), start, 7); err != nil {

@@ -19,25 +19,20 @@ type DynamoDB interface {
 
 // Options are those of a [Table].
 type Options struct {
-	TTL time.Duration    // how long rows stay after the end; 0: for ever
-	Now func() time.Time // nil: time.Now
+	TTL time.Duration // how long rows stay after the end; 0: for ever
 }
 
-// Table is the results table. Many goroutines may use it at once.
+// Table is the results table. Many goroutines may use it at once. It has no
+// clock: who writes says when.
 type Table struct {
 	api  DynamoDB
 	name string
 	ttl  time.Duration
-	now  func() time.Time
 }
 
 // New uses the table of that name.
 func New(api DynamoDB, name string, o Options) *Table {
-	t := &Table{api: api, name: name, ttl: o.TTL, now: o.Now}
-	if t.now == nil {
-		t.now = time.Now
-	}
-	return t
+	return &Table{api: api, name: name, ttl: o.TTL}
 }
 
 // Name is the table's name.

@@ -58,7 +58,7 @@ func newFixture(t *testing.T, ttl time.Duration) *fixture {
 	if _, err := f.client.CreateTable(t.Context(), results.CreateTableInput(tableName)); err != nil {
 		t.Fatal(err)
 	}
-	f.Table = results.New(strict{f.client, t}, tableName, results.Options{TTL: ttl, Now: func() time.Time { return f.now }})
+	f.Table = results.New(strict{f.client, t}, tableName, results.Options{TTL: ttl})
 	return f
 }
 
@@ -110,7 +110,7 @@ func (f *fixture) row(t *testing.T) results.Row {
 
 func (f *fixture) apply(t *testing.T, ref media.JobRef, r media.Result, mode results.Mode) results.Outcome {
 	t.Helper()
-	outcome, err := f.Apply(t.Context(), ref, r, mode)
+	outcome, err := f.Apply(t.Context(), f.now, ref, r, mode)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func (f *fixture) apply(t *testing.T, ref media.JobRef, r media.Result, mode res
 
 func (f *fixture) queued(t *testing.T, ref media.JobRef, r media.Result) (created bool) {
 	t.Helper()
-	created, err := f.Queued(t.Context(), upload, ref, r, f.now.Add(30*time.Minute))
+	created, err := f.Queued(t.Context(), f.now, upload, ref, r, f.now.Add(30*time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,8 @@ var (
 	Results           = Metric{"Results", "Count", "State"}      // jobs that ended
 	UploadToResult    = Metric{"UploadToResult", "Seconds", ""}
 	CallbacksRefused  = Metric{"CallbacksRefused", "Count", "Reason"}
+	JobsSwept         = Metric{"JobsSwept", "Count", "Outcome"} // jobs that sweep asked Ittybit for
+	SweepBehind       = Metric{"SweepBehind", "Count", ""}      // runs that ended with overdue jobs left
 )
 
 // Metrics writes metrics of one namespace.

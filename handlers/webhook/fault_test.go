@@ -128,10 +128,10 @@ func TestSilenceOfAWS(t *testing.T) {
 	}
 }
 
-type storeFunc func(context.Context, media.JobRef, media.Result, results.Mode) (results.Outcome, error)
+type storeFunc func(context.Context) (results.Outcome, error)
 
-func (s storeFunc) Apply(ctx context.Context, ref media.JobRef, r media.Result, mode results.Mode) (results.Outcome, error) {
-	return s(ctx, ref, r, mode)
+func (s storeFunc) Apply(ctx context.Context, _ time.Time, _ media.JobRef, _ media.Result, _ results.Mode) (results.Outcome, error) {
+	return s(ctx)
 }
 
 // Ittybit waits for 5 s.
@@ -140,7 +140,7 @@ func TestTheAnswerIsGivenWithin4s(t *testing.T) {
 	c := newCloud(t)
 	synctest.Test(t, func(t *testing.T) {
 		f := c.deploy(t)
-		f.store = storeFunc(func(ctx context.Context, _ media.JobRef, _ media.Result, _ results.Mode) (results.Outcome, error) {
+		f.results.Table = storeFunc(func(ctx context.Context) (results.Outcome, error) {
 			<-ctx.Done()
 			return results.Outcome{}, ctx.Err()
 		})

@@ -10,9 +10,11 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"ittybit-media/handlers/invocation"
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/handlers/settle"
 	"ittybit-media/handlers/telemetry"
 )
 
@@ -25,15 +27,10 @@ const (
 	deadline = 4 * time.Second
 )
 
-// store is the table.
-type store interface {
-	Apply(ctx context.Context, ref media.JobRef, r media.Result, mode results.Mode) (results.Outcome, error)
-}
-
 // handler writes callbacks to the table.
 type handler struct {
 	auth    authenticator
-	store   store
+	results settle.Settler
 	log     *slog.Logger
 	metrics *telemetry.Metrics
 }
@@ -51,9 +48,10 @@ func (r refusal) Unwrap() error { return r.err }
 // Handle answers one callback. It never fails: Ittybit sends again what is not
 // answered with 2xx.
 func (h *handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
+	now := invocation.Time(ctx, media.WebhookTimeout)
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	text, err := h.callback(ctx, req)
+	text, err := h.callback(ctx, now, req)
 	if err == nil {
 		return reply(http.StatusOK, text), nil
 	}
@@ -76,7 +74,7 @@ func reply(status int, text string) events.APIGatewayV2HTTPResponse {
 
 // callback takes one callback, in the order that reveals the least to those who
 // may not send one: size, authentication, form.
-func (h *handler) callback(ctx context.Context, req events.APIGatewayV2HTTPRequest) (string, error) {
+func (h *handler) callback(ctx context.Context, now time.Time, req events.APIGatewayV2HTTPRequest) (string, error) {
 	body, err := decodeBody(req)
 	if err != nil {
 		return "", err
@@ -107,30 +105,21 @@ func (h *handler) callback(ctx context.Context, req events.APIGatewayV2HTTPReque
 	} else if ref.Contradicts(c.Result.Metadata) {
 		return "", refusal{http.StatusUnauthorized, "unauthorized", errors.New("the token is for another job than the callback's metadata name")}
 	}
-	log := h.log.With("bucket", ref.Bucket, "key", ref.Key, "job", ref.Job, "upload", ref.Upload, "id", c.Result.JobID)
+	log := settle.Log(h.log, ref, c.Result.JobID)
 	if c.Conflict {
 		log.WarnContext(ctx, "the callback's event and status disagree", "event", c.Event, "status", c.Result.Status)
 	}
-	outcome, err := h.store.Apply(ctx, ref, c.Result, mode)
+	verdict, err := h.results.Settle(ctx, log.With("event", c.Event), now, ref, c.Result, mode)
 	if err != nil {
-		log.ErrorContext(ctx, "result not stored", "error", err.Error())
 		return "", err
 	}
-	switch outcome.Verdict {
+	switch verdict {
 	case results.Mismatch:
 		return "", refusal{http.StatusUnauthorized, "unauthorized", errors.New("the job belongs to another upload than the callback says")}
 	case results.Missing:
 		return "", errors.New("the job has no row yet: dispatch is about to write it")
 	case results.Duplicate:
-		log.InfoContext(ctx, "duplicate", "status", c.Result.Status, "event", c.Event)
 		return "duplicate", nil
-	}
-	log.InfoContext(ctx, "result stored", "status", c.Result.Status, "state", c.Result.State.String(), "event", c.Event)
-	if c.Result.State.Final() {
-		h.metrics.Add(telemetry.Results, 1, c.Result.State.String())
-		if !outcome.UploadedAt.IsZero() {
-			h.metrics.Add(telemetry.UploadToResult, time.Since(outcome.UploadedAt).Seconds(), "")
-		}
 	}
 	return "ok", nil
 }

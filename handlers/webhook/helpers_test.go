@@ -155,6 +155,7 @@ func (c *cloud) deploy(t testing.TB, changes ...string) *function {
 	}
 	h.log = slog.New(slog.NewJSONHandler(f.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	h.metrics = telemetry.NewMetrics(f.counts, "Test")
+	h.results.Metrics = h.metrics
 	t.Cleanup(func() {
 		said := f.logs.String() + f.counts.String() + f.replies.String()
 		for _, secret := range f.private {
@@ -313,7 +314,7 @@ func (f *function) only(t testing.TB) row {
 // queued notes the job as dispatch does.
 func (f *function) queued(t testing.TB, u media.Upload, r media.JobRef, id string) {
 	t.Helper()
-	_, err := f.table.Queued(t.Context(), u, r, media.Result{JobID: id, Status: "queued", Kind: "video"}, time.Now().Add(30*time.Minute))
+	_, err := f.table.Queued(t.Context(), time.Now(), u, r, media.Result{JobID: id, Status: "queued", Kind: "video"}, time.Now().Add(30*time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"ittybit-media/handlers/env"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/secrets"
+	"ittybit-media/handlers/settle"
 	"ittybit-media/handlers/telemetry"
 )
 
@@ -50,10 +51,14 @@ func wire(getenv func(string) string) (*handler, error) {
 		signing.Prefetch()
 		auth.secrets = signing
 	}
+	metrics := telemetry.NewMetrics(os.Stdout, cfg.Namespace)
 	return &handler{
-		auth:    auth,
-		store:   results.New(dynamodb.NewFromConfig(aws), cfg.Table, results.Options{TTL: cfg.ResultTTL}),
+		auth: auth,
+		results: settle.Settler{
+			Table:   results.New(dynamodb.NewFromConfig(aws), cfg.Table, results.Options{TTL: cfg.ResultTTL}),
+			Metrics: metrics,
+		},
 		log:     log,
-		metrics: telemetry.NewMetrics(os.Stdout, cfg.Namespace),
+		metrics: metrics,
 	}, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"ittybit-media/handlers/env"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/telemetry"
@@ -64,6 +66,26 @@ func TestACallbackADayLate(t *testing.T) {
 		wantRow(t, f.only(t), before[0])
 		f.wantCounted(t, telemetry.Results, map[string]float64{"succeeded": 1})
 	})
+}
+
+// All that tells the time is the invocation's deadline.
+func TestTimesAreThoseOfTheInvocation(t *testing.T) {
+	t.Parallel()
+	f := newCloud(t).deploy(t, env.ResultTTLDays, "30")
+	began := time.Date(2041, 5, 6, 7, 8, 9, 0, time.UTC)
+	u := upload
+	u.Time = began.Add(-time.Hour)
+	f.queued(t, u, ref, "task_abc123")
+	ctx, cancel := context.WithDeadline(t.Context(), began.Add(media.WebhookTimeout))
+	defer cancel()
+	if got := f.post(ctx, t, request(t, "callback.json", f.token(t, ref, newestKey))); got != stored {
+		t.Fatalf("answered %v", got)
+	}
+	row := f.only(t)
+	if row["updated_at"] != float64(began.UnixMilli()) || row["expires_at"] != float64(began.AddDate(0, 0, 30).Unix()) {
+		t.Errorf("the row is %v, want times from %v", row, began)
+	}
+	f.wantCounted(t, telemetry.UploadToResult, map[string]float64{"": 3600})
 }
 
 // permutations yields every order of n things.
@@ -174,7 +196,7 @@ func TestACallbackReplacesAnInferredFailure(t *testing.T) {
 	for _, status := range []string{"failed", "cancelled", "succeeded"} {
 		f := newCloud(t).deploy(t)
 		f.queued(t, upload, ref, "job_1")
-		if _, err := f.table.Apply(t.Context(), ref, media.Result{JobID: "job_1", State: media.InferredFailed, Error: "given up"}, results.UpdateOnly); err != nil {
+		if _, err := f.table.Apply(t.Context(), time.Now(), ref, media.Result{JobID: "job_1", State: media.InferredFailed, Error: "given up"}, results.UpdateOnly); err != nil {
 			t.Fatal(err)
 		}
 		token := f.token(t, ref, newestKey)

@@ -1,0 +1,435 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"iter"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/ittybit"
+	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/results"
+	"ittybit-media/handlers/telemetry"
+	"ittybit-media/scripts/localaws/awsjson"
+	"ittybit-media/scripts/localittybit"
+)
+
+const (
+	tableName    = "results"
+	keyName      = "ittybit/key"
+	apiKey       = "ittybit_test_key"
+	overdueAfter = 30 * time.Minute
+	giveUpAfter  = 7 * 24 * time.Hour
+)
+
+// upload is the upload of that name.
+func upload(name string, at time.Time) media.Upload {
+	return media.Upload{Bucket: "media", Key: "uploads/" + name, Size: 1, ETag: "e", Time: at}
+}
+
+func refTo(u media.Upload) media.JobRef {
+	return media.JobRef{Bucket: u.Bucket, Key: u.Key, Upload: u.ID(tableName), Job: "video"}
+}
+
+// world is what sweep is deployed in: a table, a secret, and Ittybit with jobs
+// that go on until a test ends them and whose callbacks are all lost. Make it
+// outside of the synctest bubble that it is used in: nothing then waits on the
+// network while the bubble's clock is to move. For the same reason one request
+// is over before the next one begins, unless a test makes it wait.
+type world struct {
+	aws     *awsjson.Server
+	ittybit *localittybit.Server
+	db      *dynamodb.Client
+	table   *results.Table // dispatch's and webhook's
+	vars    map[string]string
+	finish  chan end   // jobs for Ittybit to end, outside of the bubble
+	ended   chan error // each of them
+
+	mu       sync.Mutex
+	fault    func(localittybit.Request) localittybit.Fault
+	pageSize int                          // of every Query; 0: DynamoDB's
+	queries  []struct{ IndexName string } // so far
+}
+
+// end is how a job ends.
+type end struct {
+	id     string
+	status localittybit.Status
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{aws: awsjson.New(), finish: make(chan end), ended: make(chan error)}
+	w.aws.SetSecret(keyName, apiKey)
+	awsURL := serve(t, http.HandlerFunc(w.dynamoDB))
+	w.db = awsjson.DynamoDB(awsURL)
+	if _, err := w.db.CreateTable(t.Context(), results.CreateTableInput(tableName)); err != nil {
+		t.Fatal(err)
+	}
+	w.table = results.New(w.db, tableName, results.Options{})
+	var err error
+	w.ittybit, err = localittybit.New(localittybit.Options{
+		Keys:       []string{apiKey},
+		Instant:    true,
+		Deliveries: func(localittybit.Job) []localittybit.Delivery { return nil },
+		Outcome: func(localittybit.Job) localittybit.Outcome {
+			return localittybit.Outcome{Status: localittybit.Processing}
+		},
+		Fault: func(r localittybit.Request) localittybit.Fault {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if w.fault == nil || r.Op != localittybit.Get {
+				return localittybit.Fault{}
+			}
+			return w.fault(r)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ittybitURL := serve(t, w.ittybit)
+	t.Cleanup(func() { _ = w.ittybit.Close() })
+	// Ittybit's goroutines must not begin in a bubble, which ends before them.
+	go func() {
+		for e := range w.finish {
+			w.ended <- w.ittybit.Finish(e.id, localittybit.Outcome{Status: e.status})
+		}
+	}()
+	t.Cleanup(func() { close(w.finish) })
+	w.vars = map[string]string{
+		"AWS_REGION":            "us-east-1",
+		"AWS_ACCESS_KEY_ID":     "AKIDTEST",
+		"AWS_SECRET_ACCESS_KEY": "private",
+		"AWS_ENDPOINT_URL":      awsURL,
+		env.TableName:           tableName,
+		env.IttybitAPIURL:       ittybitURL,
+		env.IttybitAPIKeySecret: keyName,
+	}
+	return w
+}
+
+func serve(t *testing.T, h http.Handler) string {
+	t.Helper()
+	server := httptest.NewUnstartedServer(h)
+	server.Config.SetKeepAlivesEnabled(false)
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// dynamoDB notes the queries, and makes their pages as small as a test wants.
+func (w *world) dynamoDB(rw http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".Query") {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		var query struct{ IndexName string }
+		_ = json.Unmarshal(body, &query)
+		w.mu.Lock()
+		w.queries = append(w.queries, query)
+		if w.pageSize > 0 {
+			var in map[string]any
+			_ = json.Unmarshal(body, &in)
+			in["Limit"] = w.pageSize
+			body, _ = json.Marshal(in)
+		}
+		w.mu.Unlock()
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	w.aws.ServeHTTP(rw, r)
+}
+
+// faults has f spoil requests for jobs from now on.
+func (w *world) faults(f func(localittybit.Request) localittybit.Fault) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fault = f
+}
+
+// status answers every request for one of the jobs with it; for any job if none
+// is named.
+func (w *world) status(status int, ids ...string) {
+	w.faults(func(r localittybit.Request) localittybit.Fault {
+		if len(ids) > 0 && !slices.Contains(ids, r.JobID) {
+			return localittybit.Fault{}
+		}
+		return localittybit.Fault{Status: status}
+	})
+}
+
+// function is the deployed function with all that it says.
+type function struct {
+	*handler
+	*world
+	asked   []string // jobs, in the order in which they were asked for
+	logs    lines
+	counts  lines
+	lastErr error
+}
+
+// deploy wires the function; the pairs of changes are set in its environment.
+func (w *world) deploy(t *testing.T, changes ...string) *function {
+	t.Helper()
+	vars := maps.Clone(w.vars)
+	for pair := range slices.Chunk(changes, 2) {
+		vars[pair[0]] = pair[1]
+	}
+	h, err := wire(func(name string) string { return vars[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &function{handler: h, world: w}
+	h.log = slog.New(slog.NewJSONHandler(&f.logs, nil))
+	h.metrics = telemetry.NewMetrics(&f.counts, "Test")
+	h.results.Metrics = h.metrics
+	h.ittybit = askFunc(func(ctx context.Context, ask asker, id string) (media.Result, error) {
+		f.world.mu.Lock()
+		f.asked = append(f.asked, id)
+		f.world.mu.Unlock()
+		return ask.Get(ctx, id)
+	}).before(h.ittybit)
+	t.Cleanup(func() {
+		if said := f.logs.String() + f.counts.String(); strings.Contains(said, apiKey) {
+			t.Errorf("the function gives the API key away:\n%s", said)
+		}
+	})
+	return f
+}
+
+// askFunc stands before an asker.
+type askFunc func(ctx context.Context, ask asker, id string) (media.Result, error)
+
+type asked struct {
+	f    askFunc
+	next asker
+}
+
+func (f askFunc) before(next asker) asker { return asked{f, next} }
+
+func (a asked) Get(ctx context.Context, id string) (media.Result, error) { return a.f(ctx, a.next, id) }
+
+// at is an invocation of the function at that time, whatever the clock of the
+// bubble says: all that tells it is the deadline.
+func (f *function) at(t *testing.T, now time.Time) summary {
+	t.Helper()
+	ctx, cancel := context.WithDeadline(t.Context(), now.Add(media.SweepTimeout))
+	defer cancel()
+	f.asked = nil
+	var s summary
+	s, f.lastErr = f.Handle(ctx)
+	return s
+}
+
+// well is an invocation without an error.
+func (f *function) well(t *testing.T, now time.Time) summary {
+	t.Helper()
+	s := f.at(t, now)
+	if f.lastErr != nil {
+		t.Errorf("sweep failed: %v", f.lastErr)
+	}
+	return s
+}
+
+// badly is an invocation that fails and says all that.
+func (f *function) badly(t *testing.T, now time.Time, says ...string) summary {
+	t.Helper()
+	s := f.at(t, now)
+	for _, text := range says {
+		if f.lastErr == nil || !strings.Contains(f.lastErr.Error(), text) {
+			t.Errorf("sweep says %v, want %q in it", f.lastErr, text)
+		}
+	}
+	return s
+}
+
+// dispatched makes a job at Ittybit and notes it as dispatch does.
+func (f *function) dispatched(t *testing.T, name string, at time.Time) (id string) {
+	t.Helper()
+	client, err := ittybit.New(ittybit.Options{BaseURL: f.vars[env.IttybitAPIURL], Key: func(context.Context) (string, error) { return apiKey, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := upload(name, at)
+	body, key, err := media.JobRequest{Upload: u, Ref: refTo(u), Job: media.Job{Name: "video", Kind: "video"}, WebhookURL: "https://127.0.0.1/webhook", Token: "t"}.Body()
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := client.Create(t.Context(), body, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.note(t, name, at, result)
+	for !slices.ContainsFunc(f.world.ittybit.Jobs(), func(j localittybit.Job) bool { return j.ID == result.JobID && j.Status == localittybit.Processing }) {
+		runtime.Gosched()
+	}
+	return result.JobID
+}
+
+// note writes the row of a job.
+func (f *function) note(t *testing.T, name string, at time.Time, r media.Result) {
+	t.Helper()
+	u := upload(name, at)
+	if _, err := f.table.Queued(t.Context(), at, u, refTo(u), r, at.Add(overdueAfter)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// unknown notes a job that Ittybit does not have.
+func (f *function) unknown(t *testing.T, name string, at time.Time) (id string) {
+	t.Helper()
+	id = "job_unknown_" + name
+	f.note(t, name, at, media.Result{JobID: id, Status: "queued"})
+	return id
+}
+
+// ends ends a job at Ittybit, whose callback is lost.
+func (f *function) ends(t *testing.T, id string, status localittybit.Status) {
+	t.Helper()
+	f.finish <- end{id, status}
+	if err := <-f.ended; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rows is the whole table by the ids of the jobs.
+func (f *function) rows(t *testing.T) map[string]results.Row {
+	t.Helper()
+	all := map[string]results.Row{}
+	for row, err := range f.table.ByState(t.Context(), f.db, "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[row.JobID()] = row
+	}
+	return all
+}
+
+// want checks a job's row: its state, and when it is looked at next, which is
+// the zero time for a job that is over.
+func (f *function) want(t *testing.T, id string, state media.State, checkAt time.Time) results.Row {
+	t.Helper()
+	row, ok := f.rows(t)[id]
+	if !ok {
+		t.Fatalf("job %s has no row", id)
+	}
+	if row.Rank == nil || *row.Rank != state.Rank() || row.State != state.String() {
+		t.Errorf("job %s is %s, rank %v; want %s, %d", id, row.State, row.Rank, state, state.Rank())
+	}
+	if (row.Open != "") == state.Final() {
+		t.Errorf("job %s is %s and open %q", id, row.State, row.Open)
+	}
+	if !row.CheckAt.Time().Equal(checkAt) {
+		t.Errorf("job %s is due at %v, want %v", id, row.CheckAt.Time(), checkAt)
+	}
+	return row
+}
+
+// delete deletes a job's row.
+func (f *function) delete(t *testing.T, id string) {
+	t.Helper()
+	row := f.rows(t)[id]
+	key := map[string]types.AttributeValue{
+		results.PartitionKey: &types.AttributeValueMemberS{Value: row.Key},
+		results.SortKey:      &types.AttributeValueMemberS{Value: row.SortKey},
+	}
+	if _, err := f.db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: aws.String(tableName), Key: key}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantCounted compares a metric's sums by the value of its dimension.
+func (f *function) wantCounted(t *testing.T, m telemetry.Metric, want map[string]float64) {
+	t.Helper()
+	got := map[string]float64{}
+	for _, line := range f.counts.decode(t) {
+		if value, ok := line[m.Name].(float64); ok {
+			dimension, _ := line[m.Dimension].(string)
+			got[dimension] += value
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("metric %s counted %v, want %v", m.Name, got, want)
+	}
+}
+
+func wantJobs(t *testing.T, s summary, behind bool, want map[string]int) {
+	t.Helper()
+	if !maps.Equal(s.Jobs, want) || s.Behind != behind {
+		t.Errorf("the run says %v, behind %v; want %v, %v", s.Jobs, s.Behind, want, behind)
+	}
+}
+
+// lines collects lines of JSON.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (l *lines) decode(t *testing.T) []map[string]any {
+	t.Helper()
+	var all []map[string]any
+	for text := range strings.Lines(l.String()) {
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, line)
+	}
+	return all
+}
+
+// said are the lines with that message.
+func (l *lines) said(t *testing.T, message string) []map[string]any {
+	t.Helper()
+	return slices.DeleteFunc(l.decode(t), func(line map[string]any) bool { return line["msg"] != message })
+}
+
+// endless is a work list that never ends.
+type endless struct {
+	mu    sync.Mutex
+	moved int
+}
+
+func (e *endless) Overdue(_ context.Context, now time.Time) iter.Seq2[results.Row, error] {
+	return func(yield func(results.Row, error) bool) {
+		row := results.Row{Key: "k", SortKey: "task#job", Description: results.Description{DispatchedAt: results.Millis(now.Add(-time.Hour).UnixMilli())}, Rank: new(1)}
+		for yield(row, nil) {
+		}
+	}
+}
+
+func (e *endless) Reschedule(context.Context, string, string, time.Time) (bool, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.moved++
+	return true, nil
+}

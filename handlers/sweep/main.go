@@ -1,0 +1,74 @@
+// Command sweep is the Lambda function that ends the jobs whose callback does
+// not come: on a schedule, it asks Ittybit for them. Any event invokes it, so a
+// person may, too.
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"ittybit-media/handlers/awsclient"
+	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/ittybit"
+	"ittybit-media/handlers/results"
+	"ittybit-media/handlers/secrets"
+	"ittybit-media/handlers/secrets/parameterstore"
+	"ittybit-media/handlers/settle"
+	"ittybit-media/handlers/telemetry"
+)
+
+func main() {
+	h, err := wire(os.Getenv)
+	if err != nil {
+		telemetry.Exit(err)
+	}
+	lambda.Start(h.Handle)
+}
+
+// wire builds the handler from the environment. Nothing is read yet but what
+// is on its way when the first event comes.
+func wire(getenv func(string) string) (*handler, error) {
+	cfg, err := env.LoadSweep(getenv)
+	if err != nil {
+		return nil, err
+	}
+	aws, err := awsclient.FromEnv(getenv)
+	if err != nil {
+		return nil, err
+	}
+	log := telemetry.NewLogger(cfg.LogLevel)
+	metrics := telemetry.NewMetrics(os.Stdout, cfg.Namespace)
+
+	readKey := secrets.FromSecretsManager(secretsmanager.NewFromConfig(aws), cfg.APIKey.Secret)
+	if cfg.APIKey.Parameter != "" {
+		readKey = parameterstore.From(aws, cfg.APIKey.Parameter)
+	}
+	apiKey := secrets.NewValue(fmt.Sprintf("Ittybit's API key (%s)", cmp.Or(cfg.APIKey.Secret, cfg.APIKey.Parameter)), readKey, secrets.APIKey, secrets.WithLogger(log))
+	apiKey.Prefetch()
+
+	client, err := ittybit.New(ittybit.Options{
+		BaseURL:    cfg.APIURL,
+		Key:        apiKey.Get,
+		RefreshKey: func(ctx context.Context) (string, error) { return apiKey.Refresh(ctx, 0) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	table := results.New(dynamodb.NewFromConfig(aws), cfg.Table, results.Options{TTL: cfg.ResultTTL})
+	return &handler{
+		overdue: cfg.OverdueAfter,
+		giveUp:  cfg.GiveUpAfter,
+		ittybit: client,
+		apiKey:  apiKey.Get,
+		jobs:    table,
+		results: settle.Settler{Table: table, Metrics: metrics},
+		log:     log,
+		metrics: metrics,
+	}, nil
+}

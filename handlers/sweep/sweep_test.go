@@ -1,0 +1,746 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/ittybit"
+	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/results"
+	"ittybit-media/handlers/telemetry"
+	"ittybit-media/scripts/localaws/awsjson"
+	"ittybit-media/scripts/localittybit"
+)
+
+// inBubble runs a test in a bubble of its own time, in which start is when it
+// begins.
+func inBubble(t *testing.T, test func(t *testing.T, f *function, start time.Time)) {
+	t.Helper()
+	w := newWorld(t)
+	synctest.Test(t, func(t *testing.T) {
+		test(t, w.deploy(t), time.Now().UTC())
+	})
+}
+
+func TestLostCallbacks(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, f *function, start time.Time) {
+		ends := map[localittybit.Status]media.State{
+			localittybit.Succeeded: media.Succeeded,
+			localittybit.Failed:    media.Failed,
+			localittybit.Cancelled: media.Cancelled,
+		}
+		ids := map[localittybit.Status]string{}
+		for status := range ends {
+			ids[status] = f.dispatched(t, string(status), start)
+			f.ends(t, ids[status], status)
+		}
+		later := f.dispatched(t, "not overdue", start.Add(time.Minute))
+		f.ends(t, later, localittybit.Succeeded)
+
+		wantJobs(t, f.well(t, start.Add(overdueAfter-time.Millisecond)), false, map[string]int{})
+		now := start.Add(overdueAfter)
+		wantJobs(t, f.well(t, now), false, map[string]int{settled: 3})
+		for status, state := range ends {
+			row := f.want(t, ids[status], state, time.Time{})
+			if !row.UpdatedAt.Time().Equal(now) || (row.OutputURL != "") != (state == media.Succeeded) || (row.Error != "") != (state == media.Failed) {
+				t.Errorf("%s: the row is %+v", status, row)
+			}
+		}
+		f.want(t, later, media.Queued, now.Add(time.Minute))
+		f.wantCounted(t, telemetry.JobsSwept, map[string]float64{settled: 3})
+		f.wantCounted(t, telemetry.Results, map[string]float64{"succeeded": 1, "failed": 1, "cancelled": 1})
+		f.wantCounted(t, telemetry.UploadToResult, map[string]float64{"": 3 * overdueAfter.Seconds()})
+		f.wantCounted(t, telemetry.SweepBehind, map[string]float64{})
+		if n := len(f.logs.said(t, "result stored")); n != 3 {
+			t.Errorf("%d lines for 3 settled jobs", n)
+		}
+		if all := f.logs.said(t, "sweep ended"); len(all) != 2 || all[1][settled] != 3.0 || all[1]["behind"] != false {
+			t.Errorf("the runs' lines are %v", all)
+		}
+	})
+}
+
+// Jobs are asked for in the order in which they became due, over all pages of
+// the index, and nothing but the index is read.
+func TestOrderOverPagesOfTheIndex(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, f *function, start time.Time) {
+		f.pageSize = 2
+		const jobs = 9
+		want := make([]string, jobs)
+		for i := range jobs {
+			place := i * 4 % jobs // not in the order of keys
+			want[place] = f.dispatched(t, fmt.Sprint(i), start.Add(time.Duration(place)*time.Second))
+		}
+		before := f.aws.Calls()
+		wantJobs(t, f.well(t, start.Add(time.Hour)), false, map[string]int{open: jobs})
+		if !slices.Equal(f.asked, want) {
+			t.Errorf("asked for %v\nwant      %v", f.asked, want)
+		}
+		for name, n := range f.aws.Calls() {
+			if strings.HasPrefix(name, awsjson.ServiceDynamoDB) && n > before[name] && name != "DynamoDB.Query" && name != "DynamoDB.UpdateItem" {
+				t.Errorf("sweep called %s", name)
+			}
+		}
+		if len(f.queries) != jobs/2+1 {
+			t.Errorf("%d queries, want a page of 2 each", len(f.queries))
+		}
+		for _, query := range f.queries {
+			if query.IndexName != results.OpenIndex {
+				t.Errorf("a query reads %q, not the index", query.IndexName)
+			}
+		}
+	})
+}
+
+// A job that goes on is looked at after waits that double, from 15 minutes to 6
+// hours, and its progress is stored once.
+func TestOpenJobs(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, f *function, start time.Time) {
+		id := f.dispatched(t, "a", start)
+		now := start.Add(overdueAfter)
+		for i, minutes := range []int{15, 15, 30, 60, 120, 240, 360, 360} {
+			writes := f.aws.Calls()["DynamoDB.UpdateItem"]
+			wantJobs(t, f.well(t, now), false, map[string]int{open: 1})
+			next := now.Add(time.Duration(minutes) * time.Minute)
+			row := f.want(t, id, media.Processing, next)
+			if want := start.Add(overdueAfter); !row.UpdatedAt.Time().Equal(want) {
+				t.Errorf("look %d: updated at %v, want %v", i, row.UpdatedAt.Time(), want)
+			}
+			if n := f.aws.Calls()["DynamoDB.UpdateItem"] - writes; i > 0 && n != 1 {
+				t.Errorf("look %d: %d writes for no news, want 1", i, n)
+			}
+			wantJobs(t, f.well(t, next.Add(-time.Millisecond)), false, map[string]int{})
+			now = next
+		}
+		f.wantCounted(t, telemetry.Results, map[string]float64{})
+	})
+}
+
+// A run that has no more time ends well before it is over, and the next one goes
+// on where it ended.
+func TestDeadline(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, f *function, start time.Time) {
+		const jobs, fit = 30, 19 // in 2 seconds less the first tenth
+		var ids []string
+		for i := range jobs {
+			ids = append(ids, f.dispatched(t, fmt.Sprint(i), start.Add(time.Duration(i-jobs)*time.Hour)))
+			f.ends(t, ids[i], localittybit.Succeeded)
+		}
+		// 17 seconds are left.
+		ctx, cancel := context.WithTimeout(t.Context(), reserveToAsk+2*time.Second)
+		defer cancel()
+		s, err := f.Handle(ctx)
+		if err != nil || !s.Behind || len(f.asked) < fit || len(f.asked) > fit+1 || !slices.Equal(f.asked, ids[:len(f.asked)]) {
+			t.Fatalf("asked for %d jobs: %v, %+v, %v", len(f.asked), f.asked, s, err)
+		}
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		f.wantCounted(t, telemetry.SweepBehind, map[string]float64{"": 1})
+		done := len(f.asked)
+		wantJobs(t, f.well(t, time.Now().Add(time.Minute)), false, map[string]int{settled: jobs - done})
+		if !slices.Equal(f.asked, ids[done:]) {
+			t.Errorf("the next run asked for %v, want %v", f.asked, ids[done:])
+		}
+		f.wantCounted(t, telemetry.SweepBehind, map[string]float64{"": 1})
+	})
+}
+
+// However far away the deadline is, a run lasts no longer than the function may,
+// and keeps to the rate and to the number of requests at once. What it asked for
+// is due later, even what never answered.
+func TestRateAndTime(t *testing.T) {
+	t.Parallel()
+	const seconds = int((media.SweepTimeout - reserveToAsk) / time.Second)
+	for name, tt := range map[string]struct {
+		takes time.Duration // a request
+		asked int
+		lasts time.Duration // at most
+	}{
+		"quick": {0, media.SweepRate * seconds, media.SweepTimeout - reserveToAsk},
+		"slow":  {time.Second, media.SweepConcurrency * seconds, media.SweepTimeout - reserveToAsk + time.Second},
+		"hangs": {time.Hour, media.SweepConcurrency, media.SweepTimeout - reserveToWrite},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(t *testing.T, f *function, start time.Time) {
+				work := &endless{}
+				f.handler.jobs = work
+				var mu sync.Mutex
+				var begun []time.Time
+				inFlight, most := 0, 0
+				count := func(change int) {
+					mu.Lock()
+					defer mu.Unlock()
+					if change > 0 {
+						begun = append(begun, time.Now())
+					}
+					inFlight += change
+					most = max(most, inFlight)
+				}
+				f.handler.ittybit = askFunc(func(ctx context.Context, _ asker, id string) (media.Result, error) {
+					count(1)
+					defer count(-1)
+					select {
+					case <-ctx.Done():
+						return media.Result{}, ctx.Err()
+					case <-time.After(tt.takes):
+						return media.Result{JobID: id, State: media.Processing}, nil
+					}
+				}).before(nil)
+
+				s := f.at(t, start.Add(1000*time.Hour))
+				if took := time.Since(start); took > tt.lasts || !s.Behind {
+					t.Errorf("it took %v, want %v; behind %v", took, tt.lasts, s.Behind)
+				}
+				if n := len(begun); n < tt.asked-media.SweepConcurrency || n > tt.asked+media.SweepConcurrency {
+					t.Errorf("%d requests, want %d", n, tt.asked)
+				}
+				if most > media.SweepConcurrency {
+					t.Errorf("%d requests at once", most)
+				}
+				if work.moved != len(begun) {
+					t.Errorf("%d jobs were asked for, and %d are due later", len(begun), work.moved)
+				}
+				// A tick that came late may be followed by one in time.
+				for i := range max(0, len(begun)-media.SweepRate-1) {
+					if d := begun[i+media.SweepRate+1].Sub(begun[i]); d < time.Second {
+						t.Fatalf("%d requests within %v", media.SweepRate+2, d)
+					}
+				}
+			})
+		})
+	}
+}
+
+// Jobs that always fail keep the others waiting for no longer than it takes to
+// ask for each of them once.
+func TestNoJobStarves(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []int{1, 3 * maxInARow} {
+		t.Run(fmt.Sprint(bad), func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(t *testing.T, f *function, start time.Time) {
+				var broken, good []string
+				for i := range bad {
+					broken = append(broken, f.dispatched(t, fmt.Sprint("bad", i), start.Add(time.Duration(i)*time.Millisecond)))
+				}
+				for i := range 5 {
+					good = append(good, f.dispatched(t, fmt.Sprint("good", i), start.Add(time.Second+time.Duration(i)*time.Millisecond)))
+					f.ends(t, good[i], localittybit.Succeeded)
+				}
+				f.status(http.StatusInternalServerError, broken...)
+				now := start.Add(time.Hour)
+				s := f.badly(t, now, "HTTP 500")
+				if s.Jobs[failed] == 0 || s.Jobs[failed] > bad {
+					t.Errorf("the run says %+v", s)
+				}
+				if bad > maxInARow {
+					if text := "5 jobs failed in a row"; !strings.Contains(f.lastErr.Error(), text) || !s.Behind {
+						t.Errorf("behind %v: %v, want %q", s.Behind, f.lastErr, text)
+					}
+					for i := range bad / maxInARow {
+						f.at(t, now.Add(time.Duration(i+1)*15*time.Minute))
+					}
+				}
+				for _, id := range good {
+					f.want(t, id, media.Succeeded, time.Time{})
+				}
+				for _, id := range broken {
+					row := f.rows(t)[id]
+					if row.Open == "" || !row.CheckAt.Time().After(now) {
+						t.Errorf("bad job %s: %+v", id, row)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A 404 counts 24 hours after the dispatch and in a run in which Ittybit knew
+// another job, whichever came first.
+func TestJobsThatIttybitDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	for name, tt := range map[string]struct {
+		age   time.Duration
+		known []time.Duration // the ages of jobs that Ittybit knows
+		want  media.State
+	}{
+		"young":                   {day - time.Millisecond, []time.Duration{time.Hour}, media.Queued},
+		"old, nothing known":      {2 * day, nil, media.Queued},
+		"old, known after":        {day, []time.Duration{time.Hour}, media.InferredFailed},
+		"old, known before":       {day, []time.Duration{2 * day}, media.InferredFailed},
+		"almost given up":         {giveUpAfter - time.Millisecond, nil, media.Queued},
+		"given up, nothing known": {giveUpAfter, nil, media.InferredFailed}, // or it would be open for ever
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(t *testing.T, f *function, start time.Time) {
+				now := start.Add(1000 * time.Hour)
+				id := f.unknown(t, "lost", now.Add(-tt.age))
+				for i, age := range tt.known {
+					f.dispatched(t, fmt.Sprint(i), now.Add(-age))
+				}
+				s := f.well(t, now)
+				if tt.want != media.InferredFailed {
+					f.want(t, id, tt.want, now.Add(mostWait))
+					if s.Jobs[missing] != 1 || s.Jobs[gaveUp] != 0 {
+						t.Errorf("the run says %+v", s)
+					}
+					return
+				}
+				jobs := map[string]int{gaveUp: 1}
+				if len(tt.known) > 0 {
+					jobs[open] = len(tt.known)
+				}
+				wantJobs(t, s, false, jobs)
+				row := f.want(t, id, tt.want, time.Time{})
+				want := "lost: Ittybit does not know the job, 24h0m0s after it was dispatched"
+				if tt.age >= giveUpAfter {
+					want = "given up: Ittybit does not know the job 168h0m0s after it was dispatched (GIVE_UP_AFTER)"
+				}
+				if row.Error != want {
+					t.Errorf("the reason is %q, want %q", row.Error, want)
+				}
+				f.wantCounted(t, telemetry.Results, map[string]float64{"failed": 1})
+				swept := map[string]float64{gaveUp: 1}
+				if len(tt.known) > 0 {
+					swept[open] = float64(len(tt.known))
+				}
+				f.wantCounted(t, telemetry.JobsSwept, swept)
+			})
+		})
+	}
+}
+
+// The verdict on missing jobs is left to another run when this one ended early.
+func TestNobodyIsGivenUpInARunThatEndedEarly(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, f *function, start time.Time) {
+		now := start.Add(1000 * time.Hour)
+		f.dispatched(t, "known", now.Add(-50*time.Hour))
+		lost := f.unknown(t, "lost", now.Add(-40*time.Hour))
+		locked := f.dispatched(t, "locked", now.Add(-30*time.Hour))
+		f.status(http.StatusForbidden, locked)
+		f.badly(t, now, "check what the API key may do")
+		f.want(t, lost, media.Queued, now.Add(mostWait))
+	})
+}
+
+// A 404 that is not Ittybit's own is a wrong address: it says nothing of the
+// jobs.
+func TestWrongURL(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	wrong := serve(t, http.NotFoundHandler())
+	synctest.Test(t, func(t *testing.T) {
+		f := w.deploy(t, env.IttybitAPIURL, wrong)
+		start := time.Now()
+		now := start.Add(1000 * time.Hour)
+		var ids []string
+		for i := range maxInARow {
+			ids = append(ids, f.unknown(t, fmt.Sprint(i), start))
+		}
+		f.unknown(t, "not asked for", now.Add(-time.Hour))
+		f.badly(t, now, "check the API URL", "5 jobs failed in a row")
+		for _, id := range ids {
+			f.want(t, id, media.Queued, now.Add(mostWait))
+		}
+	})
+}
+
+// A job is given up when Ittybit says for too long that it goes on, and never
+// for an error.
+func TestGiveUp(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		age    time.Duration
+		status int // of Ittybit's answer
+		want   media.State
+	}{
+		"at last":          {giveUpAfter, 200, media.InferredFailed},
+		"a moment before":  {giveUpAfter - time.Millisecond, 200, media.Processing},
+		"server error":     {2 * giveUpAfter, 500, media.Queued},
+		"too many":         {2 * giveUpAfter, 429, media.Queued},
+		"refused":          {2 * giveUpAfter, 400, media.Queued},
+		"gone for Ittybit": {2 * giveUpAfter, 410, media.Queued},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(t *testing.T, f *function, start time.Time) {
+				id := f.dispatched(t, "a", start)
+				now := start.Add(tt.age)
+				if tt.status != 200 {
+					f.status(tt.status)
+					wantJobs(t, f.badly(t, now, fmt.Sprint("HTTP ", tt.status)), false, map[string]int{failed: 1})
+					f.want(t, id, tt.want, now.Add(mostWait))
+					return
+				}
+				f.well(t, now)
+				if tt.want == media.Processing {
+					f.want(t, id, tt.want, now.Add(mostWait))
+					return
+				}
+				row := f.want(t, id, tt.want, time.Time{})
+				if want := "given up: Ittybit still says processing 168h0m0s after it was dispatched (GIVE_UP_AFTER)"; row.Error != want {
+					t.Errorf("the reason is %q, want %q", row.Error, want)
+				}
+				f.wantCounted(t, telemetry.JobsSwept, map[string]float64{gaveUp: 1})
+				wantJobs(t, f.well(t, now.Add(mostWait)), false, map[string]int{}) // asked for no more
+
+				// What Ittybit says later counts, but not that it goes on.
+				for _, late := range []struct {
+					state media.State
+					want  results.Verdict
+				}{{media.Processing, results.Duplicate}, {media.Failed, results.Stored}, {media.Succeeded, results.Stored}} {
+					outcome, err := f.table.Apply(t.Context(), now, row.Ref(), media.Result{JobID: id, State: late.state}, results.CreateOrUpdate)
+					if err != nil || outcome.Verdict != late.want {
+						t.Errorf("%v, later: %v, %v", late.state, outcome.Verdict, err)
+					}
+				}
+				if row := f.want(t, id, media.Succeeded, time.Time{}); row.Error != "" {
+					t.Errorf("the job that succeeded has the reason %q", row.Error)
+				}
+			})
+		})
+	}
+}
+
+// While the account or the key is not in order, a run ends at once and says what
+// to do, and no row is touched but those done already.
+func TestNothingIsTouchedWithoutTheAccount(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		spoil func(w *world, ids []string)
+		says  string
+		done  int // jobs settled before
+	}{
+		"wrong key":     {func(w *world, _ []string) { w.ittybit.SetKeys("another") }, "check the API key", 0},
+		"unpaid":        {func(w *world, _ []string) { w.status(http.StatusPaymentRequired) }, "check the bill of the Ittybit account", 0},
+		"forbidden":     {func(w *world, _ []string) { w.status(http.StatusForbidden) }, "check what the API key may do", 0},
+		"refused later": {func(w *world, ids []string) { w.status(http.StatusUnauthorized, ids[3:]...) }, "check the API key", 3},
+		"no key":        {func(w *world, _ []string) { w.aws.SetEmptySecret(keyName) }, "no job was asked for: Ittybit's API key (ittybit/key)", 0},
+		"blank key":     {func(w *world, _ []string) { w.aws.SetSecret(keyName, " ") }, "store the API key in it", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			synctest.Test(t, func(t *testing.T) {
+				f := w.deploy(t)
+				start := time.Now()
+				var ids []string
+				for i := range 8 {
+					ids = append(ids, f.dispatched(t, fmt.Sprint(i), start.Add(time.Duration(i)*time.Second)))
+					f.ends(t, ids[i], localittybit.Succeeded)
+				}
+				tt.spoil(w, ids)
+				f = w.deploy(t) // after the secret was changed
+				before := f.rows(t)
+				s := f.badly(t, start.Add(giveUpAfter), tt.says)
+				for i, id := range ids {
+					if i < tt.done {
+						f.want(t, id, media.Succeeded, time.Time{})
+					} else if row := f.rows(t)[id]; !reflect.DeepEqual(row, before[id]) {
+						t.Errorf("row %d was touched: %+v", i, row)
+					}
+				}
+				if !s.Behind || s.Jobs[settled] != tt.done || len(s.Jobs) > 1 {
+					t.Errorf("the run says %+v", s)
+				}
+				if len(f.asked) > tt.done+1 {
+					t.Errorf("%d more jobs were asked for", len(f.asked)-tt.done)
+				}
+				f.wantCounted(t, telemetry.SweepBehind, map[string]float64{"": 1})
+			})
+		})
+	}
+}
+
+// Without overdue jobs nobody needs a key.
+func TestNoJobsNeedNoKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.aws.SetEmptySecret(keyName)
+	synctest.Test(t, func(t *testing.T) {
+		wantJobs(t, w.deploy(t).well(t, time.Now()), false, map[string]int{})
+	})
+}
+
+// Requests under way are cut off when the run ends, and their jobs stay where
+// they are in the order.
+func TestRequestsUnderWayAreCutOff(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, f *function, start time.Time) {
+		slow := f.dispatched(t, "slow", start)
+		locked := f.dispatched(t, "locked", start.Add(time.Second))
+		f.handler.ittybit = askFunc(func(ctx context.Context, _ asker, id string) (media.Result, error) {
+			if id == locked {
+				return media.Result{}, &ittybit.Error{Status: http.StatusUnauthorized}
+			}
+			<-ctx.Done()
+			return media.Result{}, ctx.Err()
+		}).before(nil)
+		before := f.rows(t)
+		wantJobs(t, f.badly(t, start.Add(time.Hour), "check the API key"), true, map[string]int{})
+		for _, id := range []string{slow, locked} {
+			if row := f.rows(t)[id]; !reflect.DeepEqual(row, before[id]) {
+				t.Errorf("the row was touched: %+v", row)
+			}
+		}
+		if time.Since(start) > time.Second {
+			t.Errorf("it took %v", time.Since(start))
+		}
+	})
+}
+
+// meanwhile has f done while Ittybit is asked for a job.
+func (f *function) meanwhile(do func()) {
+	f.handler.ittybit = askFunc(func(ctx context.Context, ask asker, id string) (media.Result, error) {
+		do()
+		return ask.Get(ctx, id)
+	}).before(f.handler.ittybit)
+}
+
+// A row that is deleted while Ittybit is asked does not come back.
+func TestRowGoneMeanwhile(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		end  localittybit.Status // "": it goes on
+		age  time.Duration
+		want string
+	}{
+		"over":     {localittybit.Succeeded, time.Hour, gone},
+		"goes on":  {"", time.Hour, gone},
+		"given up": {"", giveUpAfter, gone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(t *testing.T, f *function, start time.Time) {
+				id := f.dispatched(t, "a", start)
+				if tt.end != "" {
+					f.ends(t, id, tt.end)
+				}
+				f.meanwhile(func() { f.delete(t, id) })
+				wantJobs(t, f.well(t, start.Add(tt.age)), false, map[string]int{tt.want: 1})
+				if rows := f.rows(t); len(rows) != 0 {
+					t.Errorf("there is a row again: %+v", rows)
+				}
+				f.wantCounted(t, telemetry.Results, map[string]float64{})
+			})
+		})
+	}
+}
+
+// A callback that comes while Ittybit is asked has the last word.
+func TestCallbackMeanwhile(t *testing.T) {
+	t.Parallel()
+	for name, age := range map[string]time.Duration{"goes on": time.Hour, "given up": giveUpAfter} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(t *testing.T, f *function, start time.Time) {
+				id := f.dispatched(t, "a", start)
+				f.meanwhile(func() {
+					r := media.Result{JobID: id, Status: "succeeded", State: media.Succeeded}
+					if _, err := f.table.Apply(t.Context(), start, refTo(upload("a", start)), r, results.CreateOrUpdate); err != nil {
+						t.Error(err)
+					}
+				})
+				f.well(t, start.Add(age))
+				f.want(t, id, media.Succeeded, time.Time{})
+				f.wantCounted(t, telemetry.Results, map[string]float64{})
+			})
+		})
+	}
+}
+
+// The claims are the row's; an answer whose metadata says otherwise is not the
+// job's.
+func TestMetadataOfAnotherJob(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, f *function, start time.Time) {
+		id := f.dispatched(t, "a", start)
+		f.ends(t, id, localittybit.Succeeded)
+		f.delete(t, id)
+		f.note(t, "b", start, media.Result{JobID: id, Status: "queued"})
+		// Nor does such an answer say that the key is right.
+		lost := f.unknown(t, "lost", start.Add(time.Second))
+		now := start.Add(giveUpAfter - time.Hour)
+		wantJobs(t, f.badly(t, now, "of another upload, job or attempt", id), false, map[string]int{failed: 1, missing: 1})
+		f.want(t, id, media.Queued, now.Add(mostWait))
+		f.want(t, lost, media.Queued, now.Add(mostWait))
+
+		now = now.Add(mostWait)
+		wantJobs(t, f.well(t, now), false, map[string]int{gaveUp: 2})
+		if row := f.want(t, id, media.InferredFailed, time.Time{}); !strings.HasPrefix(row.Error, "given up: the job that Ittybit has by that id") {
+			t.Errorf("the reason is %q", row.Error)
+		}
+	})
+}
+
+// Failures of single jobs, however many, do not end the run, and its error stays
+// readable.
+func TestManyBadJobs(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, f *function, start time.Time) {
+		const bad = maxErrors + 4
+		var ids []string
+		for i := range bad {
+			ids = append(ids, f.dispatched(t, fmt.Sprint(i), start.Add(time.Duration(i)*time.Millisecond)))
+		}
+		good := f.dispatched(t, "good", start.Add(time.Second))
+		f.ends(t, good, localittybit.Succeeded)
+		f.status(http.StatusBadRequest, ids...)
+		wantJobs(t, f.badly(t, start.Add(time.Hour), ids[0], "and 4 more"), false, map[string]int{failed: bad, settled: 1})
+		f.want(t, good, media.Succeeded, time.Time{})
+		if n := len(f.logs.said(t, "job not swept")); n != bad {
+			t.Errorf("%d lines for %d bad jobs", n, bad)
+		}
+	})
+}
+
+// Only failures without a success in between end the run.
+func TestFailuresInBetween(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, f *function, start time.Time) {
+		const each = 2 * maxInARow
+		var broken []string
+		for i := range each {
+			broken = append(broken, f.dispatched(t, fmt.Sprint("bad", i), start.Add(time.Duration(2*i)*time.Second)))
+			f.dispatched(t, fmt.Sprint("good", i), start.Add(time.Duration(2*i+1)*time.Second))
+		}
+		f.handler.ittybit = askFunc(func(ctx context.Context, ask asker, id string) (media.Result, error) {
+			if slices.Contains(broken, id) {
+				return media.Result{}, &ittybit.Error{Op: "get job", Status: http.StatusBadGateway}
+			}
+			return ask.Get(ctx, id)
+		}).before(f.handler.ittybit)
+		wantJobs(t, f.badly(t, start.Add(time.Hour), "HTTP 502"), false, map[string]int{failed: each, open: each})
+	})
+}
+
+func TestDynamoDBFails(t *testing.T) {
+	t.Parallel()
+	t.Run("query", func(t *testing.T) {
+		t.Parallel()
+		inBubble(t, func(t *testing.T, f *function, start time.Time) {
+			f.dispatched(t, "a", start)
+			f.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+				if c.Operation == "Query" {
+					return awsjson.Throttled(c)
+				}
+				return nil
+			})
+			wantJobs(t, f.badly(t, start.Add(time.Hour), results.ErrThrottled.Error()), false, map[string]int{})
+		})
+	})
+	// What cannot be stored is due later, too: it must not come first for ever.
+	t.Run("one result", func(t *testing.T) {
+		t.Parallel()
+		inBubble(t, func(t *testing.T, f *function, start time.Time) {
+			var ids []string
+			for i := range 3 {
+				ids = append(ids, f.dispatched(t, fmt.Sprint(i), start.Add(time.Duration(i)*time.Second)))
+				f.ends(t, ids[i], localittybit.Succeeded)
+			}
+			first := f.aws.Calls()["DynamoDB.UpdateItem"] + 1
+			f.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+				if c.Operation == "UpdateItem" && c.Ordinal == first {
+					return &awsjson.Fault{Type: "ValidationException", Message: "Item size has exceeded the maximum allowed size"}
+				}
+				return nil
+			})
+			now := start.Add(time.Hour)
+			wantJobs(t, f.badly(t, now, "Item size"), false, map[string]int{failed: 1, settled: 2})
+			f.want(t, ids[0], media.Queued, now.Add(30*time.Minute))
+			wantJobs(t, f.well(t, now.Add(30*time.Minute)), false, map[string]int{settled: 1})
+		})
+	})
+	t.Run("writes", func(t *testing.T) {
+		t.Parallel()
+		inBubble(t, func(t *testing.T, f *function, start time.Time) {
+			for i := range 3 * maxInARow {
+				f.dispatched(t, fmt.Sprint(i), start)
+			}
+			f.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+				if c.Operation == "UpdateItem" {
+					return &awsjson.Fault{Type: "AccessDeniedException", Message: "no"}
+				}
+				return nil
+			})
+			s := f.badly(t, start.Add(time.Hour), "allow the role dynamodb:UpdateItem", "failed in a row")
+			wantJobs(t, s, true, map[string]int{failed: maxInARow})
+		})
+	})
+}
+
+// Start-up counts for dispatch, which was measured: sweep links nothing beside
+// what dispatch links.
+func TestInitStaysLight(t *testing.T) {
+	t.Parallel()
+	linked := func(name string) []string {
+		out, err := exec.Command("go", "list", "-deps", "ittybit-media/handlers/"+name).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Fields(string(out))
+	}
+	known := append(linked("dispatch"), "ittybit-media/handlers/settle", "ittybit-media/handlers/sweep")
+	for _, name := range linked("sweep") {
+		if !slices.Contains(known, name) {
+			t.Errorf("sweep links %s, dispatch does not", name)
+		}
+	}
+}
+
+func TestWireNamesTheVariable(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for name, value := range map[string]string{
+		env.TableName: "", env.IttybitAPIKeySecret: "", env.IttybitAPIURL: "http://example.com",
+		env.OverdueAfter: "soon", env.GiveUpAfter: "-1h", "AWS_REGION": "",
+	} {
+		_, err := wire(func(wanted string) string {
+			if wanted == name {
+				return value
+			}
+			return w.vars[wanted]
+		})
+		if err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "private") {
+			t.Errorf("%s = %q: %v", name, value, err)
+		}
+	}
+}
+
+func TestWireUsesTheEnvironment(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.aws.SetParameter("/ittybit/key", apiKey)
+	synctest.Test(t, func(t *testing.T) {
+		f := w.deploy(t, env.OverdueAfter, "1h", env.GiveUpAfter, "2h", env.ResultTTLDays, "30",
+			env.IttybitAPIKeySecret, "", env.IttybitAPIKeyParam, "/ittybit/key")
+		start := time.Now().UTC()
+		id := f.dispatched(t, "a", start)
+		f.well(t, start.Add(90*time.Minute))
+		f.want(t, id, media.Processing, start.Add(2*time.Hour)) // half an hour overdue
+		now := start.Add(2 * time.Hour)
+		f.well(t, now)
+		if row := f.want(t, id, media.InferredFailed, time.Time{}); int64(row.ExpiresAt) != now.AddDate(0, 0, 30).Unix() {
+			t.Errorf("the row expires at %v", row.ExpiresAt)
+		}
+	})
+}
