@@ -128,7 +128,17 @@ func (b *builder) alarms() []alarm {
 		one("daily-limit", "The day's limit of jobs is reached: uploads wait in the retry queue until midnight UTC, three days at most. Raise dailyJobLimit if this is no mistake.",
 			own(telemetry.DailyLimitReached, "")),
 	}
-	for _, handler := range b.handlers {
+	// Sweep runs once in an interval: most of three runs in a row.
+	sweeps := min(3*b.Config.SweepInterval, 24*time.Hour)
+	alarms = append(alarms,
+		alarm{
+			"sweep-errors", "Sweep fails again and again; its log says why. Jobs whose callback was lost stay open until it succeeds.",
+			[]metric{lambda("Errors", sum, sweep)}, float64(max(0, sweeps/b.Config.SweepInterval-2)), sweeps, 1,
+		},
+		one("sweep-behind", "Sweep does not get through the overdue jobs: callbacks do not come, or sweepInterval is too long. It goes on with the rest.",
+			own(telemetry.SweepBehind, "")),
+	)
+	for _, handler := range []string{dispatch, webhook} {
 		alarms = append(alarms,
 			alarm{handler + "-errors", "The function fails again and again; its log says why. Uploads are in the retry queue, and Ittybit sends callbacks again.", []metric{lambda("Errors", sum, handler)}, 0, five, 3},
 			alarm{handler + "-throttles", "Lambda does not start the function for want of concurrency: raise the account's or reservedConcurrency. Uploads wait, and Ittybit sends callbacks again.", []metric{lambda("Throttles", sum, handler)}, 0, five, 3},

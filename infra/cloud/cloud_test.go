@@ -142,10 +142,7 @@ func TestTheRuleDeliversToDispatchAlone(t *testing.T) {
 	t.Parallel()
 	eachStack(t, func(t *testing.T, _ string, _ values, d *deployment) {
 		rule, retry, dispatch := d.one(t, "EventRule", "-uploads"), d.one(t, "Queue", "-retry"), d.function(t, "dispatch")
-		if n := len(d.all("EventTarget")); n != 1 {
-			t.Fatalf("%d targets", n)
-		}
-		target := d.one(t, "EventTarget", "")
+		target := d.one(t, "EventTarget", "-uploads")
 		for path, want := range map[string]any{
 			"rule":                                 rule.out(t, "name"),
 			"arn":                                  dispatch.out(t, "arn"),
@@ -157,7 +154,7 @@ func TestTheRuleDeliversToDispatchAlone(t *testing.T) {
 				t.Errorf("%s: %v, want %v", path, got, want)
 			}
 		}
-		for _, first := range []*made{d.one(t, "Permission", "-uploads"), d.one(t, "QueuePolicy", "-retry"), d.one(t, "RolePolicy", "-dispatch"), d.one(t, "SecretVersion", ""), d.one(t, "FunctionEventInvokeConfig", ""), d.one(t, "EventSourceMapping", "")} {
+		for _, first := range []*made{d.one(t, "Permission", "-uploads"), d.one(t, "QueuePolicy", "-retry"), d.one(t, "RolePolicy", "-dispatch"), d.one(t, "SecretVersion", ""), d.one(t, "FunctionEventInvokeConfig", "-dispatch"), d.one(t, "EventSourceMapping", "")} {
 			if !d.waits(target, first) {
 				t.Errorf("events may come before %s %s is there", first.kind, first.name)
 			}
@@ -178,6 +175,7 @@ func TestEveryPermissionNamesItsSource(t *testing.T) {
 		}
 		want := map[string]string{
 			"events.amazonaws.com to " + d.function(t, "dispatch").out(t, "name"):    d.one(t, "EventRule", "-uploads").out(t, "arn"),
+			"events.amazonaws.com to " + d.function(t, "sweep").out(t, "name"):       d.one(t, "EventRule", "-sweep").out(t, "arn"),
 			"apigateway.amazonaws.com to " + d.function(t, "webhook").out(t, "name"): "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3/*/POST/webhook",
 		}
 		if !reflect.DeepEqual(got, want) {
@@ -190,7 +188,7 @@ func TestFailuresGoToTheRetryQueue(t *testing.T) {
 	t.Parallel()
 	eachStack(t, func(t *testing.T, _ string, _ values, d *deployment) {
 		retry, dead, dispatch := d.one(t, "Queue", "-retry"), d.one(t, "Queue", "-dead-letters"), d.function(t, "dispatch")
-		async := d.one(t, "FunctionEventInvokeConfig", "")
+		async := d.one(t, "FunctionEventInvokeConfig", "-dispatch")
 		mapping := d.one(t, "EventSourceMapping", "")
 		for _, tt := range []struct {
 			m    *made
@@ -267,7 +265,7 @@ func TestOnlyTheRuleAndDispatchsDestinationSendToTheRetryQueue(t *testing.T) {
 		if queue.allows(t, request{"sqs:ReceiveMessage", retry, map[string]string{"aws:SourceArn": rule}}) {
 			t.Error("EventBridge may read the queue")
 		}
-		for _, handler := range []string{"dispatch", "webhook"} {
+		for _, handler := range handlers {
 			role := d.role(t, handler)
 			for _, action := range []string{"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"} {
 				lambda := role.allows(t, request{action, retry, nil})
@@ -324,7 +322,17 @@ func TestTheFunctionsGetTheEnvironmentThatTheyRead(t *testing.T) {
 		if want := (env.Webhook{Common: common, Auth: c.WebhookAuth, CallbackKeys: keys, SigningSecrets: c.WebhookSecret}); gotWebhook != want {
 			t.Errorf("webhook got  %+v\nwant %+v", gotWebhook, want)
 		}
-		for handler, variables := range map[string]map[string]string{"dispatch": dispatch, "webhook": webhook} {
+
+		sweep := d.environment(t, "sweep")
+		onlyKnown(t, sweep, env.Names(env.LoadSweep))
+		gotSweep, err := env.LoadSweep(getenv(sweep, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := (env.Sweep{Common: common, APIURL: c.IttybitAPIURL, APIKey: wantDispatch.APIKey, OverdueAfter: c.OverdueAfter, GiveUpAfter: c.GiveUpAfter}); gotSweep != want {
+			t.Errorf("sweep got  %+v\nwant %+v", gotSweep, want)
+		}
+		for handler, variables := range map[string]map[string]string{"dispatch": dispatch, "webhook": webhook, "sweep": sweep} {
 			size := 0
 			for name, value := range variables {
 				size += len(name) + len(value)
@@ -387,7 +395,7 @@ func TestTheFunctions(t *testing.T) {
 	t.Parallel()
 	eachStack(t, func(t *testing.T, name string, v values, d *deployment) {
 		c := config(t, v)
-		for handler, timeout := range map[string]float64{"dispatch": 60, "webhook": 10} {
+		for handler, timeout := range map[string]float64{"dispatch": 60, "webhook": 10, "sweep": 120} {
 			f, logs := d.function(t, handler), d.one(t, "LogGroup", "-"+handler)
 			tracing := map[bool]string{false: "PassThrough", true: "Active"}[c.Tracing]
 			for path, want := range map[string]any{
@@ -425,10 +433,12 @@ func TestTheFunctions(t *testing.T) {
 		if got := d.function(t, "dispatch").at("reservedConcurrentExecutions"); got != reserved {
 			t.Errorf("dispatch has %v reserved, want %v", got, reserved)
 		}
-		if got := d.function(t, "webhook").at("reservedConcurrentExecutions"); got != nil {
-			t.Errorf("webhook has %v reserved", got)
+		for _, handler := range []string{"webhook", "sweep"} {
+			if got := d.function(t, handler).at("reservedConcurrentExecutions"); got != nil {
+				t.Errorf("%s has %v reserved", handler, got)
+			}
 		}
-		if len(d.all("Function")) != 2 {
+		if len(d.all("Function")) != 3 {
 			t.Errorf("%d functions", len(d.all("Function")))
 		}
 	})
@@ -635,7 +645,7 @@ func TestABucketThatThereIs(t *testing.T) {
 				t.Errorf("notification %v, retained %v: its end would silence others", n.inputs, n.retained)
 			}
 		}
-		if pattern := d.one(t, "EventRule", "").at("eventPattern").(string); !strings.Contains(pattern, `"my-media-bucket"`) {
+		if pattern := d.one(t, "EventRule", "-uploads").at("eventPattern").(string); !strings.Contains(pattern, `"my-media-bucket"`) {
 			t.Errorf("pattern %s", pattern)
 		}
 	}
@@ -719,7 +729,7 @@ func outputs(t *testing.T, stackName string, v values) map[string]any {
 	if err := pulumi.RunErr(func(ctx *pulumi.Context) error {
 		p, err := cloud.NewPipeline(ctx, cloud.Prefix(stackName), cloud.Args{
 			Config:   config(t, v),
-			Archives: map[string]string{"dispatch": "dispatch.zip", "webhook": "webhook.zip"},
+			Archives: map[string]string{"dispatch": "dispatch.zip", "webhook": "webhook.zip", "sweep": "sweep.zip"},
 		})
 		if err != nil {
 			return err
@@ -748,11 +758,12 @@ func TestOutputs(t *testing.T) {
 		"rule":               name + "uploads" + random,
 		"retryQueueUrl":      queue + "retry" + random,
 		"deadLetterQueueUrl": queue + "dead-letters" + random,
-		"functions":          map[string]string{"dispatch": name + "dispatch" + random, "webhook": name + "webhook" + random},
+		"functions":          map[string]string{"dispatch": name + "dispatch" + random, "webhook": name + "webhook" + random, "sweep": name + "sweep" + random},
 		"logGroups": map[string]string{
 			"api":      "/aws/vendedlogs/" + name + "api" + random,
 			"dispatch": "/aws/lambda/" + name + "dispatch" + random,
 			"webhook":  "/aws/lambda/" + name + "webhook" + random,
+			"sweep":    "/aws/lambda/" + name + "sweep" + random,
 		},
 		"apiKeyCommand": `(read -rs key && printf %s "$key" | aws secretsmanager put-secret-value --region eu-west-1 --secret-id ` + name + "api-key" + random +
 			" --secret-string file:///dev/stdin)",
@@ -916,7 +927,7 @@ func TestAPreviewNeedsNothingFromAWS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(d.all("EventTarget")) != 1 {
+		if len(d.all("EventTarget")) != 2 {
 			t.Error("the preview is not whole")
 		}
 	}
@@ -982,7 +993,7 @@ func TestAlarms(t *testing.T) {
 	}
 	name := func(kind, ending string) string { return d.one(t, kind, ending).out(t, "name") }
 	dispatch, webhook := d.function(t, "dispatch").out(t, "name"), d.function(t, "webhook").out(t, "name")
-	dead, retry, rule := name("Queue", "-dead-letters"), name("Queue", "-retry"), name("EventRule", "")
+	dead, retry, rule := name("Queue", "-dead-letters"), name("Queue", "-retry"), name("EventRule", "-uploads")
 	want := map[string]bool{}
 	for _, w := range []string{
 		"AWS/SQS ApproximateNumberOfMessagesVisible QueueName=" + dead,
@@ -994,6 +1005,8 @@ func TestAlarms(t *testing.T) {
 		"AWS/Lambda AsyncEventAge FunctionName=" + dispatch,
 		"AWS/Lambda Errors FunctionName=" + dispatch,
 		"AWS/Lambda Errors FunctionName=" + webhook,
+		"AWS/Lambda Errors FunctionName=" + d.function(t, "sweep").out(t, "name"),
+		"IttybitMedia/prod SweepBehind",
 		"AWS/Lambda Throttles FunctionName=" + dispatch,
 		"AWS/Lambda Throttles FunctionName=" + webhook,
 		"AWS/Events InvocationsFailedToBeSentToDlq RuleName=" + rule,
@@ -1038,7 +1051,7 @@ func TestAlarms(t *testing.T) {
 		queries, ok := a.at("metricQueries").([]any)
 		if !ok {
 			add(a.at("namespace"), a.at("metricName"), a.at("dimensions"))
-			if a.at("period") != 300.0 || a.at("statistic") == nil || a.at("threshold").(float64) < 0 {
+			if a.at("period") != 300.0 && !strings.HasSuffix(a.name, "-sweep-errors") || a.at("statistic") == nil || a.at("threshold").(float64) < 0 {
 				t.Errorf("%s: %v", a.name, a.inputs)
 			}
 			continue
@@ -1104,5 +1117,46 @@ func TestTheReadmeKnowsEveryResource(t *testing.T) {
 	}
 	if !maps.Equal(explained, made) {
 		t.Errorf("the README explains %v, the stacks have %v", slices.Sorted(maps.Keys(explained)), slices.Sorted(maps.Keys(made)))
+	}
+}
+
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	for interval, want := range map[string]struct {
+		schedule         string
+		age              float64 // of an event that Lambda has no capacity for
+		period, failures float64 // of the alarm
+	}{
+		"15m": {"rate(15 minutes)", 900, 2700, 1},
+		"1m":  {"rate(1 minute)", 60, 180, 1},
+		"24h": {"rate(1440 minutes)", 21600, 86400, 0},
+	} {
+		d := deploy(t, "prod", stackFile(t, "prod").with(values{"sweepInterval": interval}))
+		rule, target, f := d.one(t, "EventRule", "-sweep"), d.one(t, "EventTarget", "-sweep"), d.function(t, "sweep")
+		async, alarm := d.one(t, "FunctionEventInvokeConfig", "-sweep"), d.one(t, "MetricAlarm", "-sweep-errors")
+		for _, tt := range []struct {
+			m    *made
+			path string
+			want any
+		}{
+			{rule, "scheduleExpression", want.schedule},
+			{rule, "eventPattern", nil},
+			{target, "rule", rule.out(t, "name")},
+			{target, "arn", f.out(t, "arn")},
+			{async, "functionName", f.out(t, "name")},
+			{async, "maximumRetryAttempts", 0.0},
+			{async, "maximumEventAgeInSeconds", want.age},
+			{alarm, "period", want.period},
+			{alarm, "threshold", want.failures},
+		} {
+			if got := tt.m.at(tt.path); got != tt.want {
+				t.Errorf("%s: %s %s: %v, want %v", interval, tt.m.name, tt.path, got, tt.want)
+			}
+		}
+		for _, first := range []*made{async, d.one(t, "Permission", "-sweep"), d.one(t, "RolePolicy", "-sweep")} {
+			if !d.waits(target, first) {
+				t.Errorf("sweep may run before %s is there", first.kind)
+			}
+		}
 	}
 }

@@ -112,7 +112,6 @@ func (b *builder) makeFunction(f function) (*lambda.Function, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.handlers = append(b.handlers, f.handler)
 	b.functions[f.handler], b.logGroups[f.handler] = made.Name, logs.Name
 	return made, nil
 }

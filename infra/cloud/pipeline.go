@@ -99,6 +99,7 @@ func (b *builder) build() error {
 		b.makeWebhook,
 		b.makeDispatch,
 		b.makeRule,
+		b.makeSweep,
 		b.makeAlarms,
 	} {
 		if err := part(); err != nil {

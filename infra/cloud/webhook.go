@@ -7,6 +7,9 @@ import (
 	"ittybit-media/handlers/media"
 )
 
+// webhook is the handler that Ittybit's callbacks invoke.
+const webhook = "webhook"
+
 // makeWebhook makes the function that stores the results, behind the API's one
 // route.
 func (b *builder) makeWebhook() error {
@@ -18,7 +21,7 @@ func (b *builder) makeWebhook() error {
 		secrets = append(secrets, *b.secrets.webhook)
 	}
 	f, err := b.makeFunction(function{
-		handler:     "webhook",
+		handler:     webhook,
 		description: "Stores what Ittybit says of a job",
 		timeout:     media.WebhookTimeout,
 		environment: pulumi.StringMap{env.WebhookAuth: pulumi.String(b.Config.WebhookAuth)},
