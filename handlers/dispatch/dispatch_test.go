@@ -439,11 +439,22 @@ func TestTheSameEventTenTimesAtOnceAndAgainLater(t *testing.T) {
 	for name, inFlight := range map[string]localittybit.InFlight{"Ittybit waits": localittybit.WaitInFlight, "Ittybit answers 409": localittybit.RefuseInFlight} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, setup{ittybit: localittybit.Options{InFlight: inFlight, Latency: 5 * time.Millisecond}})
+			w := newWorld(t, setup{ittybit: localittybit.Options{InFlight: inFlight, Latency: 50 * time.Millisecond}})
 			e := event(t, nil)
+			// All of them see that there is no row before any of them makes a job.
+			const times = 10
+			var looked sync.WaitGroup
+			looked.Add(times)
+			w.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+				if c.Operation == "Query" && c.Ordinal <= times {
+					looked.Done()
+					looked.Wait()
+				}
+				return nil
+			})
 			var wg sync.WaitGroup
-			failed := make(chan []byte, 10)
-			for range 10 {
+			failed := make(chan []byte, times)
+			for range times {
 				h := w.wire() // each in a process of its own
 				wg.Go(func() {
 					if _, err := h.Invoke(t.Context(), e); err != nil {
