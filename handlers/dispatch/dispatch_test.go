@@ -868,6 +868,40 @@ func TestTheCallbackMayBeFaster(t *testing.T) {
 	w.wantCount(telemetry.JobsCreated, map[string]float64{"": 3})
 }
 
+func TestACallbackMayComeAfterATryThatWasCutShort(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	w.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+		if c.Operation == "PutItem" {
+			return &awsjson.Fault{Type: "InternalServerError", Message: "cut short"}
+		}
+		return nil
+	})
+	e := withKey(t, "cut.mov")
+	if _, err := w.invoke(e); err == nil {
+		t.Fatal("not cut short: nothing is tested")
+	}
+	w.aws.Intercept(nil)
+	for _, j := range w.ittybit.Jobs() {
+		ref, err := media.RefFromMetadata(j.Metadata)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.table.Apply(t.Context(), time.Now(), ref, media.Result{JobID: j.ID, Status: "succeeded", State: media.Succeeded, Kind: j.Kind}, results.CreateOrUpdate); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if still := w.queue(e); len(still) > 0 {
+		t.Errorf("%v fail again", still)
+	}
+	w.wantJobs("cut.mov", jobNames...)
+	for _, r := range w.rows("cut.mov") {
+		if r.State != "succeeded" || r.Open != "" || r.ETag == "" || r.Input == "" || r.DispatchedAt == 0 {
+			t.Errorf("the row has not both what the callback and what dispatch knew: %+v", r)
+		}
+	}
+}
+
 func TestDailyLimit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{vars: map[string]string{"DAILY_JOB_LIMIT": "4"}})

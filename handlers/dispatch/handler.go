@@ -174,6 +174,14 @@ func (h *handler) upload(ctx context.Context, now time.Time, log *slog.Logger, m
 	if err != nil {
 		return answer{}, err
 	}
+	// A try that was cut short after its POST left these to the callback, which
+	// knows nothing of the upload.
+	for _, row := range done.Unnoted(r.Attempt) {
+		ref.Job = row.Job
+		if _, err := h.ledger.Queued(ctx, now, u, ref, media.Result{JobID: row.JobID()}, now.Add(h.overdue)); err != nil {
+			return answer{}, err
+		}
+	}
 	var missing []media.JobRef
 	jobs := map[string]media.Job{}
 	for _, job := range route.Jobs {

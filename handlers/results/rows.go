@@ -12,8 +12,8 @@ import (
 	"ittybit-media/handlers/media"
 )
 
-// Ledger is the rows of one upload, of all attempts. They have only Job,
-// Attempt and State.
+// Ledger is the rows of one upload, of all attempts. They have only the sort key,
+// Job, Attempt, State and DispatchedAt.
 type Ledger []Row
 
 // Has reports whether the job needs no dispatch in that attempt: there is a row
@@ -33,6 +33,18 @@ func (l Ledger) Has(job string, attempt int) bool {
 	return false
 }
 
+// Unnoted are the rows of an attempt that a callback made and that dispatch has
+// not noted yet.
+func (l Ledger) Unnoted(attempt int) []Row {
+	var rows []Row
+	for _, row := range l {
+		if row.JobID() != "" && row.Attempt == attempt && row.DispatchedAt == 0 {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
 // Upload reads the rows of an upload. It misses none that was written before it
 // was called.
 func (t *Table) Upload(ctx context.Context, key, upload string) (Ledger, error) {
@@ -44,7 +56,7 @@ func (t *Table) Upload(ctx context.Context, key, upload string) (Ledger, error) 
 	for row, err := range t.query(ctx, doing, &dynamodb.QueryInput{
 		KeyConditionExpression:    aws.String("#pk = :pk"),
 		FilterExpression:          aws.String("#upload = :upload"),
-		ProjectionExpression:      aws.String("#job, #attempt, #state"),
+		ProjectionExpression:      aws.String("#sk, #job, #attempt, #state, #dispatched_at"),
 		ExpressionAttributeValues: item{":pk": text(key), ":upload": text(upload)},
 		ConsistentRead:            aws.Bool(true),
 	}) {
