@@ -187,11 +187,27 @@ func TestWrongUsage(t *testing.T) {
 		"would have the same key":   {sample, write(t, "sample.mov", "x")},
 		"there are Pulumi.dev.yaml": {"-stack", "nowhere"},
 		"invalid value \"soon\"":    {"-timeout", "soon"},
+		"-chaos goes with":          {"-chaos", sample},
+		"uploads and routes of its": {"-chaos", "-stack", "dev"},
+		"-uploads 0":                {"-chaos", "-uploads", "0"},
+		"are for -chaos":            {"-seed", "7", sample},
 	} {
 		r := local(t, args...)
 		if r.code != 2 || !strings.Contains(r.stderr, says) || r.stdout != "" {
 			t.Errorf("%v: %d, %q does not say %q", args, r.code, r.stderr, says)
 		}
+	}
+}
+
+func TestChaosReports(t *testing.T) {
+	t.Parallel()
+	r := local(t, "-chaos", "-uploads", "4", "-seed", "7", "-json")
+	var report struct{ Seed, Uploads, Jobs, Doubled, Lost, Wrong, Forged int }
+	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil {
+		t.Fatalf("%v in %+v", err, r)
+	}
+	if r.code != 0 || report.Seed != 7 || report.Uploads != 4 || report.Jobs != 12 || report.Doubled+report.Lost+report.Wrong+report.Forged != 0 {
+		t.Errorf("%d %+v", r.code, report)
 	}
 }
 

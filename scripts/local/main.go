@@ -35,15 +35,24 @@ const usage = `Run the pipeline on this machine.
 
   go run ./scripts/local [flags] FILE…   upload the files, follow them, print their rows
   go run ./scripts/local [flags]         serve until Ctrl-C
+  go run ./scripts/local -chaos [-uploads N] [-seed N] [-json]
+                                         run N uploads through every kind of fault
 
 Files that are given are uploaded under the first route's prefix that fits, and
 followed until each of their jobs is over. The exit code is 0 when every job
 succeeded, 1 when something failed, was rejected, was given up or took too long,
 2 when the command line or the stack file is wrong.
 
+-chaos takes routes and uploads of its own: first without faults, then with
+events doubled and late, functions killed, answers lost, services throttled or
+down for a day, callbacks lost, doubled, late and forged. Days pass in seconds.
+The exit code is 0 when every row came out as without faults, no job was made
+twice and no forgery was taken. The same seed makes the same faults.
+
   go run ./scripts/local testdata/sample.mov
   go run ./scripts/local -json testdata/sample.mov
   go run ./scripts/local -key 'uploads/a b+c.mov' testdata/sample.mov
+  go run ./scripts/local -chaos -uploads 500 -seed 7
 
 Flags:
 `
@@ -57,6 +66,9 @@ type command struct {
 	timeout time.Duration
 	json    bool
 	keep    bool
+	chaos   bool
+	count   int // of uploads
+	seed    uint64
 }
 
 func main() {
@@ -98,8 +110,11 @@ func parse(args []string, stderr io.Writer) (command, error) {
 	flags.StringVar(&c.key, "key", "", "upload the one file as this object `key`")
 	flags.StringVar(&c.addr, "addr", "127.0.0.1:0", "`address` of the S3 endpoint; port 0 takes a free one")
 	flags.DurationVar(&c.timeout, "timeout", 2*time.Minute, "how long to follow the files")
-	flags.BoolVar(&c.json, "json", false, "print nothing to standard output but the rows, one JSON object a line")
+	flags.BoolVar(&c.json, "json", false, "print nothing to standard output but the rows, one JSON object a line; of -chaos, the report")
 	flags.BoolVar(&c.keep, "keep", false, "keep objects and outputs in a folder when done, and say where")
+	flags.BoolVar(&c.chaos, "chaos", false, "run uploads through every kind of fault and report")
+	flags.IntVar(&c.count, "uploads", 500, "how many uploads -chaos makes")
+	flags.Uint64Var(&c.seed, "seed", 1, "which faults -chaos makes")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(stderr, usage)
@@ -110,7 +125,15 @@ func parse(args []string, stderr io.Writer) (command, error) {
 		return c, err
 	}
 	c.files = flags.Args()
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	switch {
+	case c.chaos && (len(c.files) > 0 || given["stack"] || given["key"] || given["addr"] || given["timeout"] || given["keep"]):
+		return c, errors.New("-chaos goes with -uploads, -seed and -json alone: it has uploads and routes of its own")
+	case !c.chaos && (given["uploads"] || given["seed"]):
+		return c, errors.New("-uploads and -seed are for -chaos")
+	case c.count < 1:
+		return c, fmt.Errorf("-uploads %d is not above 0", c.count)
 	case c.key != "" && len(c.files) != 1:
 		return c, fmt.Errorf("-key names the object of one file; there are %d", len(c.files))
 	case len(c.key) > media.MaxKey:
@@ -137,6 +160,9 @@ func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return usageError{err}
 	}
+	if c.chaos {
+		return c.runChaos(ctx, root, stdout, stderr)
+	}
 	config, err := readStack(filepath.Join(root, "Pulumi."+c.stack+".yaml"), stderr)
 	if err != nil {
 		return usageError{err}
@@ -145,10 +171,9 @@ func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return usageError{err}
 	}
-	fmt.Fprintln(stderr, "Compiling the handlers…")
-	binaries, err := bundle.Compile(ctx, bundle.Options{Root: root, Target: bundle.Host()})
+	binaries, err := compile(ctx, root, stderr)
 	if err != nil {
-		return interrupted(ctx, err)
+		return err
 	}
 	dir, done, err := c.folder(stderr)
 	if err != nil {
@@ -180,6 +205,15 @@ func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return serve(ctx, p, &observe, config, stdout)
 	}
 	return c.follow(ctx, p, &observe, config, uploads, stdout, stderr)
+}
+
+func compile(ctx context.Context, root string, stderr io.Writer) (map[string]string, error) {
+	fmt.Fprintln(stderr, "Compiling the handlers…")
+	binaries, err := bundle.Compile(ctx, bundle.Options{Root: root, Target: bundle.Host()})
+	if err != nil {
+		return nil, interrupted(ctx, err)
+	}
+	return binaries, nil
 }
 
 func interrupted(ctx context.Context, err error) error {

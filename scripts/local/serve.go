@@ -47,8 +47,8 @@ Ctrl-C ends it.
 
 // stepLine is a step for people; "" for what they need not see.
 func stepLine(s localpipeline.Step) string {
-	if s.Kind == localpipeline.Called {
-		return "" // webhook's own log says more
+	if s.Kind == localpipeline.Called || s.Kind == localpipeline.Swept && s.Text == "" {
+		return "" // their own logs say more
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %-11s ", s.Time.Format("15:04:05.000"), s.Source)

@@ -59,7 +59,7 @@ func (s *Server) later(d time.Duration, f func()) {
 		s.calls.do(f)
 		return
 	}
-	s.schedule.after(d, func() { s.calls.do(f) })
+	s.opts.Clock.AfterFunc(d, func() { s.calls.do(f) })
 }
 
 func (s *Server) finished() {

@@ -332,6 +332,38 @@ func TestJobsTakeTheirTime(t *testing.T) {
 	})
 }
 
+func TestIdleIsUntilTheClockMovesOn(t *testing.T) {
+	t.Parallel()
+	clock := newFakeClock()
+	var posts atomic.Int64
+	s := start(t, localittybit.Options{
+		Instant: true, Clock: clock,
+		Outcome:    func(localittybit.Job) localittybit.Outcome { return localittybit.Outcome{After: time.Hour} },
+		Deliveries: func(localittybit.Job) []localittybit.Delivery { return []localittybit.Delivery{{}, {After: time.Hour}} },
+		Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+			posts.Add(1)
+			return ok(), nil
+		}),
+	})
+	defer closeIt(t, s)
+	submit(t, s, `{"input":"s3://b/k","kind":"video","webhook_url":"https://example.com/"}`)
+	for i, want := range []struct {
+		status localittybit.Status
+		posts  int64
+		busy   int
+	}{{localittybit.Processing, 0, 1}, {localittybit.Succeeded, 1, 1}, {localittybit.Succeeded, 2, 0}} {
+		if i > 0 {
+			clock.Advance(time.Hour)
+		}
+		if err := s.Idle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Jobs()[0].Status; got != want.status || posts.Load() != want.posts || s.Busy() != want.busy {
+			t.Errorf("after %d h: %s, %d callbacks, %d to come; want %v", i, got, posts.Load(), s.Busy(), want)
+		}
+	}
+}
+
 // Not parallel: it counts goroutines.
 func TestThousandsOfJobs(t *testing.T) {
 	const jobs = 3000

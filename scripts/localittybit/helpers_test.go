@@ -273,7 +273,7 @@ func (in *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // fakeClock moves only when told to.
 type fakeClock struct {
-	asked chan time.Duration // what After was called with
+	asked chan time.Duration // what AfterFunc was called with
 
 	mu      sync.Mutex
 	now     time.Time
@@ -282,12 +282,12 @@ type fakeClock struct {
 
 type waiting struct {
 	due time.Time
-	c   chan time.Time
+	f   func()
 }
 
 func newFakeClock() *fakeClock {
 	return &fakeClock{
-		asked: make(chan time.Duration, 1000),
+		asked: make(chan time.Duration, 10000),
 		now:   time.Date(2026, 4, 3, 10, 0, 0, 0, time.UTC),
 	}
 }
@@ -298,13 +298,11 @@ func (c *fakeClock) Now() time.Time {
 	return c.now
 }
 
-func (c *fakeClock) After(d time.Duration) <-chan time.Time {
+func (c *fakeClock) AfterFunc(d time.Duration, f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	w := waiting{c.now.Add(d), make(chan time.Time, 1)}
-	c.waiting = append(c.waiting, w)
+	c.waiting = append(c.waiting, waiting{c.now.Add(d), f})
 	c.asked <- d
-	return w.c
 }
 
 func (c *fakeClock) Advance(d time.Duration) {
@@ -316,7 +314,7 @@ func (c *fakeClock) Advance(d time.Duration) {
 		if w.due.After(c.now) {
 			later = append(later, w)
 		} else {
-			w.c <- c.now
+			w.f()
 		}
 	}
 	c.waiting = later

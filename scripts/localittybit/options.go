@@ -48,10 +48,11 @@ type Limit struct {
 	InputBytes int64         // of http inputs; 0: 1 GiB
 }
 
-// Clock tells the time and wakes those who wait for it.
+// Clock tells the time and calls those who wait for it.
 type Clock interface {
 	Now() time.Time
-	After(d time.Duration) <-chan time.Time
+	// AfterFunc calls f, which is quick, once the clock has moved on by d.
+	AfterFunc(d time.Duration, f func())
 }
 
 // Storage is S3 as jobs see it.
@@ -106,5 +107,5 @@ func orDefault[T comparable](value *T, fallback T) {
 
 type realClock struct{}
 
-func (realClock) Now() time.Time                         { return time.Now() }
-func (realClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
+func (realClock) Now() time.Time                      { return time.Now() }
+func (realClock) AfterFunc(d time.Duration, f func()) { time.AfterFunc(d, f) }

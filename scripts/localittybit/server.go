@@ -20,12 +20,10 @@ type Server struct {
 	callback *http.Client
 	fetch    *http.Client
 
-	ctx       context.Context // ends with Close
-	cancel    context.CancelFunc
-	schedule  *schedule
-	scheduled sync.WaitGroup
-	work      pool
-	calls     pool
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	work   pool
+	calls  pool
 
 	dir     *os.Root // the outputs, a folder for each job
 	ownDir  string   // to be removed; "": the caller's
@@ -56,7 +54,6 @@ func New(opts Options) (*Server, error) {
 		opts:     opts,
 		callback: callbackClient(opts.Transport),
 		fetch:    &http.Client{Transport: directTransport(), CheckRedirect: stayHere},
-		schedule: newSchedule(opts.Clock),
 		work:     pool{limit: opts.Workers},
 		calls:    pool{limit: callsAtOnce},
 		jobs:     map[string]*Job{},
@@ -70,7 +67,6 @@ func New(opts Options) (*Server, error) {
 		return nil, fmt.Errorf("localittybit: %w", err)
 	}
 	s.routes()
-	s.scheduled.Go(func() { s.schedule.run(s.ctx) })
 	return s, nil
 }
 
@@ -108,7 +104,6 @@ func (s *Server) Close() error {
 	s.cancel()
 	s.work.close()
 	s.calls.close()
-	s.scheduled.Wait()
 	s.callback.CloseIdleConnections()
 	s.fetch.CloseIdleConnections()
 	if s.dir == nil {
@@ -138,6 +133,27 @@ func (s *Server) Wait(ctx context.Context) error {
 	case <-s.ctx.Done():
 		return errClosed
 	}
+}
+
+// Idle waits until nothing more happens before the clock moves on: no job is
+// worked on and no callback is being sent. It fails with ctx.
+func (s *Server) Idle(ctx context.Context) error {
+	for !s.work.empty() || !s.calls.empty() { // what ends in one can begin something in the other
+		for _, p := range []*pool{&s.work, &s.calls} {
+			if err := p.idle(ctx); err != nil {
+				return fmt.Errorf("localittybit: waiting for what is being done: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// Busy counts the jobs that are not final and the callbacks that are neither
+// delivered nor given up, those to come included.
+func (s *Server) Busy() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.busy
 }
 
 var errClosed = errors.New("localittybit: the stand-in is closed")

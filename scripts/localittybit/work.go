@@ -20,7 +20,7 @@ func (s *Server) start(created *Job) {
 	s.work.do(func() {
 		s.change(id, func(j *Job, now time.Time) { j.Status, j.StartedAt = Processing, now })
 		if outcome.After > 0 {
-			s.schedule.after(outcome.After, func() { s.work.do(finish) })
+			s.opts.Clock.AfterFunc(outcome.After, func() { s.work.do(finish) })
 			return
 		}
 		finish()

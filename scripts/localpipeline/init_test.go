@@ -54,11 +54,12 @@ func BenchmarkInit(b *testing.B) {
 		b.Cleanup(f.Close)
 		return f
 	}
-	names := []string{"empty", "webhook", "dispatch"}
+	names := []string{"empty", "webhook", "dispatch", "sweep"}
 	functions := map[string]*lambda.Function{
 		"empty":    start("empty", empty["empty"]),
 		"webhook":  start("webhook", handlers["webhook"]),
 		"dispatch": start("dispatch", handlers["dispatch"]),
+		"sweep":    start("sweep", handlers["sweep"]),
 	}
 	times := map[string][]time.Duration{}
 	for b.Loop() {

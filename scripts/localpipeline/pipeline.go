@@ -6,6 +6,7 @@
 package localpipeline
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -19,6 +20,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -60,6 +64,12 @@ type Options struct {
 	Dir      string            // an existing folder for objects and outputs; "": a temporary one, removed by Close
 	Clock    *clock.Clock      // nil: the wall clock
 	Observe  func(Step)        // is told what happens, by several goroutines
+	// Concurrency is how many processes each function may have; 0: two for each
+	// CPU.
+	Concurrency int
+	// Deliveries says when an upload's event reaches dispatch, by the clock: two
+	// double it, different times put events out of order. Nil: once, at once.
+	Deliveries func(media.Upload) []time.Duration
 	// Ittybit changes how the stand-in works or misbehaves, before it starts.
 	Ittybit func(*localittybit.Options)
 	// Env is set on top of the functions' environment, by function.
@@ -81,6 +91,7 @@ type Pipeline struct {
 	Ittybit    *localittybit.Server
 	Dispatch   *lambda.Function
 	Webhook    *lambda.Function
+	Sweep      *lambda.Function
 	RetryQueue *sqs.Queue
 	DeadLetter *sqs.Queue
 
@@ -89,7 +100,8 @@ type Pipeline struct {
 	awsURL string
 	apiURL string // Ittybit's
 	rule   *eventbridge.Pattern
-	stops  []func() // in the order in which they were started
+	late   atomic.Int64 // events on their way to dispatch
+	stops  []func()     // in the order in which they were started
 }
 
 // Start runs the pipeline until Close. Its error is one line that says what is
@@ -127,7 +139,7 @@ func (p *Pipeline) start(ctx context.Context) error {
 		p.stops = append(p.stops, func() { _ = os.RemoveAll(temp) })
 		dir = temp
 	}
-	for _, step := range []func(context.Context, string) error{p.startAWS, p.startIttybit, p.startQueues, p.startFunctions, p.startS3} {
+	for _, step := range []func(context.Context, string) error{p.startAWS, p.startIttybit, p.startQueues, p.startFunctions, p.startSchedule, p.startS3} {
 		if err := step(ctx, dir); err != nil {
 			return err
 		}
@@ -196,11 +208,8 @@ func (p *Pipeline) startIttybit(_ context.Context, dir string) error {
 	if err := os.MkdirAll(outputs, 0o700); err != nil {
 		return err
 	}
-	key := "local_" + rand.Text()
-	p.AWS.SetSecret(apiKeySecret, key)
 	o := localittybit.Options{
-		Keys:    []string{key},
-		Clock:   after{p.clock},
+		Clock:   ittybitClock{p.clock},
 		Storage: objects{p},
 		Dir:     outputs,
 	}
@@ -213,7 +222,16 @@ func (p *Pipeline) startIttybit(_ context.Context, dir string) error {
 	}
 	p.Ittybit = server
 	p.stops = append(p.stops, func() { _ = server.Close() })
+	p.RotateAPIKey()
 	return nil
+}
+
+// RotateAPIKey gives Ittybit and the functions' secret a new key; the old one is
+// refused from now on.
+func (p *Pipeline) RotateAPIKey() {
+	key := "local_" + rand.Text()
+	p.AWS.SetSecret(apiKeySecret, key)
+	p.Ittybit.SetKeys(key)
 }
 
 func (p *Pipeline) startQueues(context.Context, string) (err error) {
@@ -242,7 +260,7 @@ func (p *Pipeline) startFunctions(ctx context.Context, dir string) (err error) {
 	if p.apiURL, err = p.serve("Ittybit's stand-in", loopback, p.Ittybit); err != nil {
 		return err
 	}
-	if p.Webhook, err = p.function(ctx, dir, "webhook", media.WebhookTimeout, nil); err != nil {
+	if p.Webhook, err = p.function(ctx, dir, function{name: "webhook", timeout: media.WebhookTimeout}); err != nil {
 		return err
 	}
 	gateway, err := apigateway.Handler(apigateway.Config{Function: p.Webhook, Route: media.WebhookRoute, Account: account, Now: p.clock.Now})
@@ -257,7 +275,16 @@ func (p *Pipeline) startFunctions(ctx context.Context, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	if p.Dispatch, err = p.function(ctx, dir, "dispatch", media.DispatchTimeout, map[string][]byte{media.RoutesFile: routes}); err != nil {
+	if p.Sweep, err = p.function(ctx, dir, function{name: "sweep", timeout: media.SweepTimeout}); err != nil {
+		return err
+	}
+	p.Dispatch, err = p.function(ctx, dir, function{
+		name:      "dispatch",
+		timeout:   media.DispatchTimeout,
+		files:     map[string][]byte{media.RoutesFile: routes},
+		onFailure: p.retryLater,
+	})
+	if err != nil {
 		return err
 	}
 	consuming, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -277,28 +304,75 @@ func (p *Pipeline) startFunctions(ctx context.Context, dir string) (err error) {
 	return nil
 }
 
+// startSchedule has sweep run as often as the stack says.
+func (p *Pipeline) startSchedule(context.Context, string) error {
+	var mu sync.Mutex
+	var timer *clock.Timer // nil: stopped
+	var run func()
+	run = func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if timer == nil {
+			return
+		}
+		_, _ = p.Sweep.InvokeAsync(p.scheduled()) // what cannot run now runs the next time
+		timer = p.clock.AfterFunc(p.opts.Stack.SweepInterval, run)
+	}
+	timer = p.clock.AfterFunc(p.opts.Stack.SweepInterval, run)
+	p.stops = append(p.stops, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		timer.Stop() // or the clock would keep the pipeline
+		timer = nil
+	})
+	return nil
+}
+
+func (p *Pipeline) scheduled() []byte {
+	return eventbridge.Scheduled(eventbridge.Schedule{Account: account, Region: Region, ARN: arn("events", "rule/sweep"), Time: p.clock.Now()})
+}
+
+// RunSweep runs sweep now, beside its schedule, and waits for its answer; see
+// [lambda.Function.Invoke].
+func (p *Pipeline) RunSweep(ctx context.Context) (lambda.Result, error) {
+	return p.Sweep.Invoke(ctx, p.scheduled())
+}
+
+// AccessKey is the id of the key with which a function signs its AWS requests:
+// as with the roles of the real ones, each has its own.
+func AccessKey(function string) string { return "LOCAL" + strings.ToUpper(function) }
+
 // FunctionEnv is the environment that a function is configured with.
 func (p *Pipeline) FunctionEnv(name string) map[string]string {
 	vars := map[string]string{
-		"AWS_ACCESS_KEY_ID":     p.AccessKey,
+		"AWS_ACCESS_KEY_ID":     AccessKey(name),
 		"AWS_SECRET_ACCESS_KEY": p.SecretKey,
 		"AWS_ENDPOINT_URL":      p.awsURL,
 		env.TableName:           tableName,
-		env.CallbackKeySecret:   callbackSecret,
 		env.LogLevel:            p.opts.Stack.LogLevel.String(),
 		env.ResultTTLDays:       strconv.FormatInt(p.opts.Stack.ResultTTLDays, 10),
 	}
-	if name == "dispatch" {
+	if name != "sweep" {
+		vars[env.CallbackKeySecret] = callbackSecret
+	}
+	if name != "webhook" {
 		maps.Copy(vars, map[string]string{
-			env.WebhookURL:          p.WebhookURL,
 			env.IttybitAPIURL:       p.apiURL,
 			env.IttybitAPIKeySecret: apiKeySecret,
+			env.OverdueAfter:        p.opts.Stack.OverdueAfter.String(),
+		})
+	}
+	switch name {
+	case "dispatch":
+		maps.Copy(vars, map[string]string{
+			env.WebhookURL:          p.WebhookURL,
 			env.IttybitConnectionID: p.opts.Stack.ConnectionID,
 			env.ConnectionPlacement: string(p.opts.Stack.ConnectionPlacement),
 			env.OutputPrefix:        p.opts.Stack.OutputPrefix,
 			env.DailyJobLimit:       strconv.FormatInt(p.opts.Stack.DailyJobLimit, 10),
-			env.OverdueAfter:        p.opts.Stack.OverdueAfter.String(),
 		})
+	case "sweep":
+		vars[env.GiveUpAfter] = p.opts.Stack.GiveUpAfter.String()
 	}
 	maps.Copy(vars, p.opts.Env[name])
 	return vars
@@ -315,31 +389,39 @@ func (p *Pipeline) invokeDispatch(ctx context.Context, payload []byte) ([]byte, 
 	return r.Payload, nil
 }
 
+// function says what is particular about one.
+type function struct {
+	name      string
+	timeout   time.Duration
+	files     map[string][]byte // beside the binary
+	onFailure func(envelope []byte)
+}
+
 // function starts a handler's binary and checks that its init succeeds.
-func (p *Pipeline) function(ctx context.Context, dir, name string, timeout time.Duration, files map[string][]byte) (*lambda.Function, error) {
-	binary, ok := p.opts.Binaries[name]
+func (p *Pipeline) function(ctx context.Context, dir string, c function) (*lambda.Function, error) {
+	binary, ok := p.opts.Binaries[c.name]
 	if !ok {
-		return nil, fmt.Errorf("there is no binary of the handler %s", name)
+		return nil, fmt.Errorf("there is no binary of the handler %s", c.name)
 	}
-	root := filepath.Join(dir, "functions", name)
+	root := filepath.Join(dir, "functions", c.name)
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return nil, err
 	}
-	for file, content := range files {
+	for file, content := range c.files {
 		if err := os.WriteFile(filepath.Join(root, file), content, 0o600); err != nil {
 			return nil, err
 		}
 	}
 	f, err := lambda.Start(context.WithoutCancel(ctx), lambda.Config{
-		Name:           name,
-		ARN:            arn("lambda", "function:"+name),
+		Name:           c.name,
+		ARN:            arn("lambda", "function:"+c.name),
 		Binary:         binary,
 		Dir:            root,
-		Env:            p.FunctionEnv(name),
-		Timeout:        timeout,
-		MaxConcurrency: 2 * runtime.NumCPU(),
-		Log:            p.functionLog(name),
-		OnFailure:      p.retryLater,
+		Env:            p.FunctionEnv(c.name),
+		Timeout:        c.timeout,
+		MaxConcurrency: cmp.Or(p.opts.Concurrency, 2*runtime.NumCPU()),
+		Log:            p.functionLog(c.name),
+		OnFailure:      c.onFailure,
 		Observe:        p.functionEvent,
 		Now:            p.clock.Now,
 	})
@@ -399,11 +481,7 @@ func (o objects) Put(ctx context.Context, bucket, key, path string) error {
 	return o.p.Objects.PutFile(ctx, bucket, key, path)
 }
 
-// after lets the stand-in wait on the clock.
-type after struct{ *clock.Clock }
+// ittybitClock lets the stand-in live by the clock.
+type ittybitClock struct{ *clock.Clock }
 
-func (a after) After(d time.Duration) <-chan time.Time {
-	c := make(chan time.Time, 1)
-	a.AfterFunc(d, func() { c <- a.Now() })
-	return c
-}
+func (c ittybitClock) AfterFunc(d time.Duration, f func()) { c.Clock.AfterFunc(d, f) }

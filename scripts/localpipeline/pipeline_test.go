@@ -61,6 +61,20 @@ type run struct {
 
 func start(t testing.TB, ittybit func(*localittybit.Options)) *run {
 	t.Helper()
+	return startWith(t, func(o *localpipeline.Options) {
+		instant := o.Ittybit
+		o.Ittybit = func(o *localittybit.Options) {
+			instant(o)
+			if ittybit != nil {
+				ittybit(o)
+			}
+		}
+	})
+}
+
+// startWith starts a pipeline whose options were changed.
+func startWith(t testing.TB, change func(*localpipeline.Options)) *run {
+	t.Helper()
 	var routes any
 	if err := json.Unmarshal([]byte(threeJobs), &routes); err != nil {
 		t.Fatal(err)
@@ -70,19 +84,15 @@ func start(t testing.TB, ittybit func(*localittybit.Options)) *run {
 		t.Fatal(err)
 	}
 	r := &run{t: t, clock: clock.New(), changed: make(chan struct{})}
-	r.Pipeline, err = localpipeline.Start(t.Context(), localpipeline.Options{
+	o := localpipeline.Options{
 		Stack:    config,
 		Binaries: binaries,
 		Clock:    r.clock,
 		Observe:  r.observe,
-		Ittybit: func(o *localittybit.Options) {
-			o.Instant = true
-			if ittybit != nil {
-				ittybit(o)
-			}
-		},
-	})
-	if err != nil {
+		Ittybit:  func(o *localittybit.Options) { o.Instant = true },
+	}
+	change(&o)
+	if r.Pipeline, err = localpipeline.Start(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Close)
@@ -569,7 +579,7 @@ func TestWhatKeepsItFromStartingIsOneLine(t *testing.T) {
 		says    string
 	}{
 		"a crash":                 {localpipeline.Options{Binaries: map[string]string{"webhook": broken}}, "it is broken"},
-		"no handler":              {localpipeline.Options{Binaries: map[string]string{"webhook": binaries["webhook"]}}, "dispatch"},
+		"no handler":              {localpipeline.Options{Binaries: map[string]string{"webhook": binaries["webhook"]}}, "no binary of the handler"},
 		"a bad address":           {localpipeline.Options{Binaries: binaries, Addr: "127.0.0.1:99999"}, "S3 endpoint"},
 		"an unusable environment": {localpipeline.Options{Binaries: binaries, Env: map[string]map[string]string{"dispatch": {"DAILY_JOB_LIMIT": "many"}}}, "DAILY_JOB_LIMIT"},
 	} {

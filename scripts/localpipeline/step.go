@@ -29,6 +29,7 @@ const (
 	Retried    Kind = "retried"     // the retry queue gives it to dispatch again
 	DeadLetter Kind = "dead letter" // it was given up
 	Called     Kind = "called"      // webhook answered a callback
+	Swept      Kind = "swept"       // sweep has run; Text says how it failed, if it did
 	Logged     Kind = "log"         // a line that a function logged
 	Exited     Kind = "exited"      // a function's process ended; Text says how
 )
@@ -51,18 +52,33 @@ func (p *Pipeline) tell(kind Kind, source string, u media.Upload, text string) {
 // created is EventBridge: S3 reports every new object to it, and the rule sends
 // what it matches to dispatch.
 func (p *Pipeline) created(c s3.Created) {
-	u := media.Upload{Bucket: c.Bucket, Key: c.Key, Size: c.Size, ETag: c.ETag, VersionID: c.VersionID, Sequencer: c.Sequencer, Time: c.Time}
+	now := p.clock.Now() // the store lives by the wall clock
+	u := media.Upload{Bucket: c.Bucket, Key: c.Key, Size: c.Size, ETag: c.ETag, VersionID: c.VersionID, Sequencer: c.Sequencer, Time: now}
 	p.tell(Uploaded, "s3", u, fmt.Sprintf("%d bytes", c.Size))
 	event := eventbridge.ObjectCreated(eventbridge.Object{
 		Account: account, Region: Region,
 		Bucket: c.Bucket, Key: c.Key, Size: c.Size, ETag: c.ETag, VersionID: c.VersionID, Sequencer: c.Sequencer,
-		Reason: c.Reason, Time: c.Time,
+		Reason: c.Reason, Time: now,
 	})
 	if why := p.rule.Explain(event); why != "" {
 		p.tell(Unmatched, "rule", u, why)
 		return
 	}
-	p.Deliver(event)
+	deliveries := []time.Duration{0}
+	if p.opts.Deliveries != nil {
+		deliveries = p.opts.Deliveries(u)
+	}
+	for _, after := range deliveries {
+		if after <= 0 {
+			p.Deliver(event)
+			continue
+		}
+		p.late.Add(1)
+		p.clock.AfterFunc(after, func() {
+			p.Deliver(event)
+			p.late.Add(-1)
+		})
+	}
 }
 
 // Deliver gives dispatch an event as EventBridge does: asynchronously, and to
@@ -106,6 +122,8 @@ func (p *Pipeline) functionEvent(e lambda.Event) {
 	case e.Kind != lambda.InvocationEnded:
 	case e.Function == "webhook":
 		p.tell(Called, e.Function, media.Upload{}, e.Failure)
+	case e.Function == "sweep":
+		p.tell(Swept, e.Function, media.Upload{}, e.Failure)
 	case e.Failure != "":
 		p.tell(Failed, e.Function, uploadOf(e.Request), e.Failure)
 	default:

@@ -264,7 +264,7 @@ func (db *database) createTable(body []byte) (any, error) {
 func newTable(in createInput) (*table, error) {
 	t := &table{
 		description: in, created: time.Now(), types: map[string]string{}, indexes: map[string]index{},
-		partitions: map[string][]item{},
+		partitions: map[string][]stored{}, names: map[string]string{},
 	}
 	if in.TableName == "" {
 		return nil, invalid("TableName is missing")

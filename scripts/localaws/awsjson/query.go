@@ -34,10 +34,10 @@ func (t *table) source(r *request) (*source, error) {
 }
 
 // order compares rows as the source lists them: by sort key, then (an index's keys are not unique) by primary key.
-func (s *source) order(a, b item) int {
+func (s *source) order(a, b stored) int {
 	c := 0
 	if s.keys.sort != "" {
-		c = compare(a[s.keys.sort], b[s.keys.sort])
+		c = compare(a.value(s.keys.sort), b.value(s.keys.sort))
 	}
 	if c == 0 {
 		c = s.primaryOrder(a, b)
@@ -48,23 +48,23 @@ func (s *source) order(a, b item) int {
 	return c
 }
 
-func (t *table) primaryOrder(a, b item) int {
-	c := cmp.Compare(identity(a[t.keys.hash]), identity(b[t.keys.hash]))
+func (t *table) primaryOrder(a, b stored) int {
+	c := cmp.Compare(identity(a.value(t.keys.hash)), identity(b.value(t.keys.hash)))
 	if c == 0 && t.keys.sort != "" {
-		c = compare(a[t.keys.sort], b[t.keys.sort])
+		c = compare(a.value(t.keys.sort), b.value(t.keys.sort))
 	}
 	return c
 }
 
 // rowsOf gives the rows of one partition of the source in order.
-func (s *source) rowsOf(partition string) []item {
-	var rows []item
+func (s *source) rowsOf(partition string) []stored {
+	var rows []stored
 	if s.index == nil {
 		rows = slices.Clone(s.partitions[partition])
 	} else {
 		for _, p := range s.partitions {
 			for _, row := range p {
-				if s.has(row) && identity(row[s.keys.hash]) == partition {
+				if s.holds(row) && identity(row.value(s.keys.hash)) == partition {
 					rows = append(rows, row)
 				}
 			}
@@ -75,11 +75,11 @@ func (s *source) rowsOf(partition string) []item {
 }
 
 // all are all rows of the source, in the order of the primary key.
-func (s *source) all() []item {
-	var rows []item
+func (s *source) all() []stored {
+	var rows []stored
 	for _, p := range s.partitions {
 		for _, row := range p {
-			if s.has(row) {
+			if s.holds(row) {
 				rows = append(rows, row)
 			}
 		}
@@ -88,10 +88,10 @@ func (s *source) all() []item {
 	return rows
 }
 
-// has says whether a row is in the source: an index is sparse.
-func (s *source) has(row item) bool {
+// holds says whether a row is in the source: an index is sparse.
+func (s *source) holds(row stored) bool {
 	for _, name := range s.keys.attributes() {
-		if row[name] == nil {
+		if row.find(name) == nil {
 			return false
 		}
 	}
@@ -122,7 +122,7 @@ func (s *source) validateStart(start item) error {
 	if err := checkAll(start); err != nil {
 		return err
 	}
-	if len(s.position(start)) != len(start) || !s.has(start) || s.validatePrimaryKey(start) != nil {
+	if len(s.position(start)) != len(start) || len(pick(start, s.keys.attributes()...)) != len(s.keys.attributes()) || s.validatePrimaryKey(start) != nil {
 		return invalid("The provided starting key is invalid")
 	}
 	return nil
@@ -150,7 +150,7 @@ func scan(t *table, r *request) (any, error) {
 
 // page answers with the rows after the start key that fit the key condition, up to the limit of rows or 1 MB, both
 // counted before the filter.
-func (s *source) page(r *request, rows []item, order func(a, b item) int) (any, error) {
+func (s *source) page(r *request, rows []stored, order func(a, b stored) int) (any, error) {
 	if err := s.validateStart(r.ExclusiveStartKey); err != nil {
 		return nil, err
 	}
@@ -161,7 +161,8 @@ func (s *source) page(r *request, rows []item, order func(a, b item) int) (any, 
 		return nil, err
 	}
 	if r.ExclusiveStartKey != nil {
-		at := slices.IndexFunc(rows, func(row item) bool { return order(row, r.ExclusiveStartKey) > 0 })
+		start := pack(r.ExclusiveStartKey, s.names)
+		at := slices.IndexFunc(rows, func(row stored) bool { return order(row, start) > 0 })
 		if at < 0 {
 			at = len(rows)
 		}
@@ -170,7 +171,8 @@ func (s *source) page(r *request, rows []item, order func(a, b item) int) (any, 
 	answer := map[string]any{}
 	items := []any{}
 	count, scanned, bytes := 0, 0, 0
-	for _, row := range rows {
+	for _, packed := range rows {
+		row := packed.item()
 		shown := s.visible(row)
 		// Rows outside the key condition are not read, so they do not count; a scan has no such condition.
 		inRange, err := r.expressions().match(r.KeyConditionExpression, interpreter.ExpressionTypeKey, pick(row, s.keys.attributes()...))

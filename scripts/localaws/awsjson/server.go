@@ -25,6 +25,10 @@ type Call struct {
 	Service, Operation string
 	// Ordinal counts the calls of this operation, from 1.
 	Ordinal int
+	// AccessKey is the id of the key that the request is signed with: it tells callers apart.
+	AccessKey string
+	// Body is the request, not to be changed.
+	Body []byte
 }
 
 func (c Call) name() string { return c.Service + "." + c.Operation }
@@ -59,6 +63,7 @@ type operation func(body []byte) (any, error)
 // Server answers the three services. Its methods may be called concurrently.
 type Server struct {
 	operations map[string]operation
+	db         *database
 	secrets    secrets
 	parameters parameters
 
@@ -69,13 +74,12 @@ type Server struct {
 
 // New makes a server without tables, secrets and parameters.
 func New() *Server {
-	s := &Server{calls: map[string]int{}}
-	db := newDatabase()
+	s := &Server{calls: map[string]int{}, db: newDatabase()}
 	s.operations = map[string]operation{
 		ServiceSecrets + ".GetSecretValue": s.secrets.get,
 		ServiceSSM + ".GetParameter":       s.parameters.get,
 	}
-	for name, op := range db.operations() {
+	for name, op := range s.db.operations() {
 		s.operations[ServiceDynamoDB+"."+name] = op
 	}
 	return s
@@ -114,7 +118,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeFault(w, &Fault{Type: "SerializationException", Message: "the request's body cannot be read"})
 		return
 	}
-	answer, err := s.call(r.Context(), Call{Service: services[prefix], Operation: name}, body)
+	c := Call{Service: services[prefix], Operation: name, AccessKey: accessKey(r.Header.Get("Authorization")), Body: body}
+	answer, err := s.call(r.Context(), c)
 	if err != nil {
 		fault, known := errors.AsType[*Fault](err)
 		if !known {
@@ -126,7 +131,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	write(w, http.StatusOK, answer)
 }
 
-func (s *Server) call(ctx context.Context, c Call, body []byte) (any, error) {
+// accessKey is the key id in a signature's credential, KEY/DATE/REGION/SERVICE/aws4_request.
+func accessKey(authorization string) string {
+	_, credential, _ := strings.Cut(authorization, "Credential=")
+	id, _, _ := strings.Cut(credential, "/")
+	return id
+}
+
+func (s *Server) call(ctx context.Context, c Call) (any, error) {
 	op, known := s.operations[c.name()]
 	if !known {
 		return nil, &Fault{Type: "UnknownOperationException", Message: fmt.Sprintf("the local run has no operation %q", c.name())}
@@ -137,13 +149,13 @@ func (s *Server) call(ctx context.Context, c Call, body []byte) (any, error) {
 	intercept := s.intercept
 	s.mu.Unlock()
 	if intercept == nil {
-		return op(body)
+		return op(c.Body)
 	}
 	refused := intercept(ctx, c)
 	if fault, ok := errors.AsType[*Fault](refused); refused != nil && (!ok || !fault.Applied) {
 		return nil, refused
 	}
-	answer, err := op(body)
+	answer, err := op(c.Body)
 	return answer, errors.Join(refused, err)
 }
 
@@ -163,4 +175,32 @@ func write(w http.ResponseWriter, status int, answer any) {
 	encoder.SetEscapeHTML(false)
 	// The client has gone if this fails; it will find out by itself.
 	_ = encoder.Encode(answer)
+}
+
+// Row is a row in a table, to be looked at in [Server.Rows] only.
+type Row struct{ attributes stored }
+
+// Text is an attribute that is a string or a number, as the protocol writes it; empty if the row has none of that
+// name.
+func (r Row) Text(name string) string {
+	if a := r.attributes.find(name); a != nil {
+		return a.text
+	}
+	return ""
+}
+
+// Rows calls f for every row of a table, in no order, while nothing changes: for checks that are made often. f must be
+// quick and not call the server.
+func (s *Server) Rows(table string, f func(Row)) {
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	t := s.db.tables[table]
+	if t == nil {
+		return
+	}
+	for _, partition := range t.partitions {
+		for _, row := range partition {
+			f(Row{row})
+		}
+	}
 }

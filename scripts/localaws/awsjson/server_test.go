@@ -3,6 +3,7 @@ package awsjson_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"runtime"
 	"strings"
@@ -118,6 +119,9 @@ func TestInterceptAndCount(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		seen = append(seen, fmt.Sprint(c.Service, c.Operation, c.Ordinal))
+		if c.AccessKey != "local" || !strings.Contains(string(c.Body), "\"TableName\":") {
+			t.Errorf("a call of %q with %s", c.AccessKey, c.Body)
+		}
 		switch {
 		case c.Operation == "PutItem" && c.Ordinal <= 2:
 			return awsjson.Throttled(c)
@@ -151,6 +155,22 @@ func TestInterceptAndCount(t *testing.T) {
 	if len(seen) != 6 || seen[0] != "DynamoDBPutItem1" {
 		t.Errorf("intercepted %v", seen)
 	}
+}
+
+func TestRows(t *testing.T) {
+	t.Parallel()
+	s, db := withTable(t)
+	put(t, db, row{"pk": "a", "sk": "1", "check_at": 7, "open": "1"})
+	put(t, db, row{"pk": "a", "sk": "2"})
+	put(t, db, row{"pk": "b", "sk": "1", "files": &types.AttributeValueMemberL{}})
+	got := map[string]string{}
+	s.Rows(*tableName, func(r awsjson.Row) {
+		got[r.Text("pk")+r.Text("sk")] = r.Text("check_at") + r.Text("open") + r.Text("files") + r.Text("none")
+	})
+	if want := map[string]string{"a1": "71", "a2": "", "b1": ""}; !maps.Equal(got, want) {
+		t.Errorf("rows %v, want %v", got, want)
+	}
+	s.Rows("none", func(awsjson.Row) { t.Error("a table that is not there has rows") })
 }
 
 func TestUnknownRequests(t *testing.T) {

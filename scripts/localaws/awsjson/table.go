@@ -46,18 +46,19 @@ type table struct {
 	types       map[string]string // of key attributes: S, N or B
 	keys        keySchema
 	indexes     map[string]index
-	partitions  map[string][]item
+	partitions  map[string][]stored
+	names       map[string]string // of attributes
 	rows        int
 }
 
 // find gives a row's partition and its place there.
 func (t *table) find(key item) (partition string, at int, found bool) {
 	partition = identity(key[t.keys.hash])
-	at, found = slices.BinarySearchFunc(t.partitions[partition], key, func(row, key item) int {
+	at, found = slices.BinarySearchFunc(t.partitions[partition], key, func(row stored, key item) int {
 		if t.keys.sort == "" {
 			return 0
 		}
-		return compare(row[t.keys.sort], key[t.keys.sort])
+		return compare(row.value(t.keys.sort), key[t.keys.sort])
 	})
 	return partition, at, found
 }
@@ -68,17 +69,17 @@ func (t *table) get(key item) item {
 	if !found {
 		return nil
 	}
-	return t.partitions[partition][at]
+	return t.partitions[partition][at].item()
 }
 
 // put stores a row that has passed validate.
 func (t *table) put(row item) {
 	partition, at, found := t.find(row)
 	if found {
-		t.partitions[partition][at] = row
+		t.partitions[partition][at] = pack(row, t.names)
 		return
 	}
-	t.partitions[strings.Clone(partition)] = slices.Insert(t.partitions[partition], at, row)
+	t.partitions[strings.Clone(partition)] = slices.Insert(t.partitions[partition], at, pack(row, t.names))
 	t.rows++
 }
 

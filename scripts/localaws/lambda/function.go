@@ -38,8 +38,8 @@ type Config struct {
 	OnFailure func(envelope []byte)
 	// Observe, if not nil, is told what happens; by several goroutines.
 	Observe func(Event)
-	// Now is the time in envelopes; nil is the wall clock. Deadlines are always
-	// by the wall clock, which the function lives by.
+	// Now is the time that the function is told, in deadlines and envelopes; nil
+	// is the wall clock. An invocation is ended by the wall clock all the same.
 	Now func() time.Time
 }
 
@@ -160,12 +160,40 @@ func (f *Function) Check(ctx context.Context) (time.Duration, error) {
 func (f *Function) Kill() int {
 	f.mu.Lock()
 	f.warm = nil
-	processes := slices.Collect(maps.Keys(f.processes))
 	f.mu.Unlock()
+	processes := f.running()
 	for _, p := range processes {
 		p.kill()
 	}
 	return len(processes)
+}
+
+// KillAt kills the processes that are at work on an event that fits, and returns
+// how many there were. What they sent before has been sent.
+func (f *Function) KillAt(fits func(event []byte) bool) int {
+	killed := 0
+	for _, p := range f.running() {
+		if event := p.event(); event != nil && fits(event) {
+			p.kill()
+			killed++
+		}
+	}
+	return killed
+}
+
+// PIDs are the ids of the processes that there are.
+func (f *Function) PIDs() []int {
+	var pids []int
+	for _, p := range f.running() {
+		pids = append(pids, p.pid())
+	}
+	return pids
+}
+
+func (f *Function) running() []*process {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Collect(maps.Keys(f.processes))
 }
 
 // Close kills what runs, drops what is queued and returns when every process and

@@ -37,7 +37,7 @@ type invocation struct {
 	id, arn  string
 	payload  []byte
 	async    bool
-	deadline time.Time
+	deadline time.Time   // as the function is told it
 	answers  chan Result // takes one, by [process.answer]
 }
 
@@ -212,7 +212,7 @@ func (f *Function) serve(inv *invocation, deliver func(Result)) {
 // run hands an invocation to a process. It reports false, and delivers nothing,
 // if the process was gone before it could take it.
 func (f *Function) run(p *process, inv *invocation, deliver func(Result)) bool {
-	inv.deadline = time.Now().Add(f.cfg.Timeout)
+	inv.deadline = f.cfg.Now().Add(f.cfg.Timeout)
 	timer := time.NewTimer(f.cfg.Timeout)
 	defer timer.Stop()
 	timedOut := func() {

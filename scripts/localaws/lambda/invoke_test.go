@@ -22,6 +22,24 @@ func TestPayloadsPassUnchanged(t *testing.T) {
 	wantEcho(t, f, "{ \"do\" : \"echo\",\n\t\"text\": \"<é> & \\u00e9\" }")
 }
 
+// The function is told the time that it is to live in; the machine's ends it.
+func TestDeadlinesAreByTheGivenClock(t *testing.T) {
+	t.Parallel()
+	const days = 72 * time.Hour
+	f := start(t, lambda.Config{Timeout: time.Minute, Now: func() time.Time { return time.Now().Add(days) }})
+	var seen struct{ Left float64 }
+	if err := json.Unmarshal(invoke(t, f, `{"do":"describe"}`).Payload, &seen); err != nil {
+		t.Fatal(err)
+	}
+	if left := time.Duration(seen.Left * float64(time.Second)); left < days || left > days+time.Minute {
+		t.Errorf("%v left, want three days and a minute", left)
+	}
+	short := start(t, lambda.Config{Timeout: 300 * time.Millisecond, Now: func() time.Time { return time.Now().Add(days) }})
+	if r := invoke(t, short, `{"do":"hang"}`); r.FunctionError == "" || !strings.Contains(string(r.Payload), "Task timed out") {
+		t.Errorf("answer %s", r.Payload)
+	}
+}
+
 func TestWhatAFunctionSees(t *testing.T) {
 	t.Parallel()
 	dir, err := filepath.EvalSymlinks(t.TempDir())

@@ -152,6 +152,16 @@ func (p *process) assign(inv *invocation) {
 	p.current = inv
 }
 
+// event is the payload that the process is at work on; nil if none.
+func (p *process) event() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current == nil {
+		return nil
+	}
+	return p.current.payload
+}
+
 // answer takes the process's answer to its invocation, once. It reports false
 // if the id is not that invocation's.
 func (p *process) answer(id string, r Result) bool {

@@ -162,6 +162,33 @@ func TestKill(t *testing.T) {
 	wantEcho(t, f, `{"do":"echo"}`)
 }
 
+func TestKillAt(t *testing.T) {
+	t.Parallel()
+	f := start(t, lambda.Config{MaxConcurrency: 2})
+	g := newGate(t)
+	one := invokeInBackground(t, f, g.event("one"))
+	<-g.arrived
+	two := invokeInBackground(t, f, g.event("two"))
+	<-g.arrived
+	if n := len(f.PIDs()); n != 2 {
+		t.Errorf("%d processes", n)
+	}
+	fits := func(event []byte) bool { return strings.Contains(string(event), "?one") }
+	if n := f.KillAt(fits); n != 1 {
+		t.Errorf("killed %d", n)
+	}
+	if r := <-one; r.FunctionError == "" {
+		t.Error("the one is still answered")
+	}
+	g.open()
+	if r := <-two; r.FunctionError != "" {
+		t.Errorf("the other one failed: %s", r.Payload)
+	}
+	if n := f.KillAt(fits); n != 0 {
+		t.Errorf("killed %d, though none is at work on it any more", n)
+	}
+}
+
 func TestNothingOutlivesClose(t *testing.T) {
 	t.Parallel()
 	var (

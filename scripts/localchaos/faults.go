@@ -1,0 +1,331 @@
+package localchaos
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/localaws/awsjson"
+	"ittybit-media/scripts/localaws/clock"
+	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/localpipeline"
+)
+
+// injector makes the plan's faults happen to a pipeline.
+type injector struct {
+	plan plan
+	slow map[string]bool // by key: what gets no answer in time
+	// foreign is the key that forgeries are signed with.
+	foreign func() string
+
+	// Set before the pipeline starts.
+	clock *clock.Clock
+	began time.Time
+
+	// Set before the first upload.
+	pipeline *localpipeline.Pipeline
+	keys     media.CallbackKeys
+	client   *http.Client
+
+	mu       sync.Mutex
+	ordinals map[uint64]int32 // by a hash of upload, operation and detail: there are many
+	injected map[Kind]int
+	accepted int    // forgeries
+	scanned  int    // sweep's reads of anything but its index
+	token    string // of the job that called back last
+}
+
+func newInjector(p plan, all []upload) *injector {
+	i := &injector{
+		plan: p, slow: map[string]bool{}, foreign: sync.OnceValue(func() string { return rand.Text() + rand.Text() }),
+		ordinals: map[uint64]int32{}, injected: map[Kind]int{},
+	}
+	for _, u := range all {
+		if isSlow(u.number, len(all)) {
+			i.slow[u.key] = true
+		}
+	}
+	return i
+}
+
+// ordinal counts the operations, from 1.
+func (i *injector) ordinal(upload string, op operation, detail string) int {
+	sum := sha256.Sum256([]byte(upload + "\x00" + string(op) + "\x00" + detail))
+	o := binary.BigEndian.Uint64(sum[:])
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.ordinals[o]++
+	return int(i.ordinals[o])
+}
+
+// next is the fault of the next operation. It is counted when it happens.
+func (i *injector) next(upload string, op operation, detail string) Kind {
+	return i.plan.fault(upload, op, detail, i.ordinal(upload, op, detail))
+}
+
+func (i *injector) count(k Kind) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.injected[k]++
+}
+
+func (i *injector) counts() map[Kind]int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return maps.Clone(i.injected)
+}
+
+// keyOf is the key in an input.
+func keyOf(input string) string {
+	_, rest, _ := strings.Cut(input, "://")
+	_, key, _ := strings.Cut(rest, "/")
+	return key
+}
+
+// events is for [localpipeline.Options.Deliveries].
+func (i *injector) events(u media.Upload) []time.Duration {
+	if i.slow[u.Key] { // those are to wait together
+		return []time.Duration{0}
+	}
+	kind := i.next(u.Key, opEvent, u.ETag)
+	after := i.plan.between(time.Minute, 3*time.Hour, u.Key, "event")
+	switch kind {
+	case EventDoubled:
+		i.count(kind)
+		if after > time.Hour { // together, as often as not
+			after = 0
+		}
+		return []time.Duration{0, after}
+	case EventLate:
+		i.count(kind)
+		return []time.Duration{after}
+	}
+	return []time.Duration{0}
+}
+
+// out reports whether Ittybit is down, and counts it.
+func (i *injector) out() bool {
+	at := i.clock.Now().Sub(i.began)
+	if at < outageBegin || at >= outageEnd {
+		return false
+	}
+	i.count(Outage)
+	return true
+}
+
+// fault is for [localittybit.Options.Fault].
+func (i *injector) fault(r localittybit.Request) localittybit.Fault {
+	if f, never := refusal(r); never {
+		return f
+	}
+	if i.out() {
+		return localittybit.Fault{Status: http.StatusServiceUnavailable, RetryAfter: "3600"}
+	}
+	key := keyOf(r.Input)
+	op := map[localittybit.Op]operation{localittybit.Create: opCreate, localittybit.List: opList, localittybit.Get: opGet}[r.Op]
+	if op == opCreate && i.slow[key] && r.Kind == slowKind && i.ordinal(key, opSlow, "") == 1 {
+		i.count(TimedOut)
+		return localittybit.Fault{Accept: true, Hang: true}
+	}
+	kind := i.next(key, op, r.Kind)
+	var f localittybit.Fault
+	switch kind {
+	case Limited:
+		f = localittybit.Fault{Status: http.StatusTooManyRequests, Kind: "rate_limited", RetryAfter: "1"}
+	case ServerError:
+		f = localittybit.Fault{Status: http.StatusInternalServerError}
+	case Reset:
+		f = localittybit.Fault{Cut: true}
+	case AnswerLost:
+		f = localittybit.Fault{Accept: true, Cut: true}
+	case KilledBefore, KilledAfter:
+		if i.pipeline.Dispatch.KillAt(i.dispatches(key)) == 0 {
+			return f
+		}
+		f = localittybit.Fault{Accept: kind == KilledAfter, Cut: true}
+	case SweepKilled:
+		if i.pipeline.Sweep.KillAt(anything) == 0 {
+			return f
+		}
+		f = localittybit.Fault{Cut: true}
+	default:
+		return f
+	}
+	i.count(kind)
+	return f
+}
+
+func anything([]byte) bool { return true }
+
+// dispatches fits the events of an upload, alone or in a batch.
+func (i *injector) dispatches(key string) func([]byte) bool {
+	return func(event []byte) bool {
+		p, err := media.DecodePayload(event)
+		if err != nil {
+			return false
+		}
+		for _, m := range p.Messages {
+			if m.Request.Upload.Key == key {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// calls fits the callbacks of a job, by their token.
+func (i *injector) calls(key, job string) func([]byte) bool {
+	return func(event []byte) bool {
+		var request struct {
+			Query struct{ Token string } `json:"queryStringParameters"`
+		}
+		if json.Unmarshal(event, &request) != nil {
+			return false
+		}
+		ref, err := i.keys.Verify(request.Query.Token)
+		return err == nil && ref.Key == key && ref.Job == job
+	}
+}
+
+// tableCall is what can be told of a request to DynamoDB.
+type tableCall struct {
+	IndexName string
+	Key, Item struct {
+		PK  text `json:"pk"`
+		Job text `json:"job"`
+	}
+	Values struct {
+		PK  text `json:":pk"`
+		Job text `json:":job"`
+	} `json:"ExpressionAttributeValues"`
+}
+
+type text struct{ S string }
+
+func (c tableCall) key() string {
+	for _, k := range []text{c.Key.PK, c.Item.PK, c.Values.PK} {
+		if k.S != "" {
+			return k.S
+		}
+	}
+	return ""
+}
+
+// intercept is for [awsjson.Server.Intercept].
+func (i *injector) intercept(_ context.Context, c awsjson.Call) error {
+	if c.Service == awsjson.ServiceSecrets {
+		if kind := i.next("", opSecret, ""); kind != "" {
+			i.count(kind)
+			return awsjson.Throttled(c)
+		}
+		return nil
+	}
+	var t tableCall
+	if err := json.Unmarshal(c.Body, &t); err != nil {
+		return err
+	}
+	function, detail := i.pipeline.Dispatch, c.Operation+" "+t.Values.Job.S+t.Item.Job.S
+	fits, op := i.dispatches(t.key()), opWrite
+	reads := c.Operation == "Query" || c.Operation == "GetItem" || c.Operation == "Scan"
+	switch c.AccessKey {
+	case localpipeline.AccessKey("dispatch"):
+		if reads {
+			op = opRead
+		}
+	case localpipeline.AccessKey("webhook"):
+		function, fits, op = i.pipeline.Webhook, i.calls(t.key(), t.Values.Job.S), opWebhook
+	case localpipeline.AccessKey("sweep"):
+		function, fits, op = i.pipeline.Sweep, anything, opSweep
+		if reads {
+			op = opSweepRead
+		}
+		if c.Operation == "Scan" || c.Operation == "Query" && t.IndexName != results.OpenIndex {
+			i.mu.Lock()
+			i.scanned++
+			i.mu.Unlock()
+		}
+	default: // our own
+		return nil
+	}
+	kind := i.next(t.key(), op, detail)
+	var answer error
+	switch kind {
+	case Throttled:
+		answer = awsjson.Throttled(c)
+	case WriteUnanswered:
+		answer = &awsjson.Fault{Type: "InternalServerError", Message: "the answer was lost", Status: http.StatusInternalServerError, Applied: true}
+	case KilledBefore, KilledAfter, WebhookKilled, SweepKilled:
+		if function.KillAt(fits) == 0 {
+			return nil
+		}
+		if kind == KilledBefore || kind != KilledAfter && i.plan.draw(t.key(), "killed after", 0) < .5 {
+			answer = errors.New("the caller is gone")
+		}
+	default:
+		return nil
+	}
+	i.count(kind)
+	return answer
+}
+
+// outcome is for [localittybit.Options.Outcome]: jobs take their time.
+func (i *injector) outcome(j localittybit.Job) localittybit.Outcome {
+	o := ending(j.Input)
+	key := keyOf(j.Input)
+	switch at := i.plan.draw(key, "duration of "+j.Kind, 0); {
+	case at < .6:
+	case at < .985:
+		o.After = i.plan.between(time.Second, 20*time.Minute, key, "time of "+j.Kind)
+	default:
+		o.After = 3 * time.Hour
+	}
+	return o
+}
+
+// shapes are those that tell as much as the API does, in the same words: else
+// a row would depend on the way on which its state came.
+var shapes = []localittybit.Shape{localittybit.Bare, localittybit.Typed, localittybit.TypedData, localittybit.Event}
+
+// deliveries is for [localittybit.Options.Deliveries].
+func (i *injector) deliveries(j localittybit.Job) []localittybit.Delivery {
+	if i.out() {
+		return nil
+	}
+	key := keyOf(j.Input)
+	once := localittybit.Delivery{Shape: shapes[int(i.plan.draw(key, "shape of "+j.Kind, 0)*float64(len(shapes)))]}
+	late := once
+	if !j.Status.Final() {
+		i.forge(j)
+		kind := i.next(key, opProgress, j.Kind)
+		if kind == "" {
+			return nil // Ittybit's reference promises none
+		}
+		i.count(kind)
+		late.After = i.plan.between(30*time.Minute, 4*time.Hour, key, "progress of "+j.Kind)
+		return []localittybit.Delivery{late}
+	}
+	late.After = i.plan.between(time.Minute, 3*time.Hour, key, "end of "+j.Kind)
+	kind := i.next(key, opEnd, j.Kind)
+	if kind != "" {
+		i.count(kind)
+	}
+	switch kind {
+	case CallbackLost:
+		return nil
+	case CallbackDoubled:
+		return []localittybit.Delivery{once, late}
+	case CallbackLate:
+		return []localittybit.Delivery{late}
+	}
+	return []localittybit.Delivery{once}
+}

@@ -1,0 +1,389 @@
+package localpipeline_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ittybit-media/handlers/media"
+	"ittybit-media/scripts/localaws/awsjson"
+	"ittybit-media/scripts/localaws/lambda"
+	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/localpipeline"
+)
+
+// pass lets time pass on the clock, and visits whatever happens on the way.
+func (r *run) pass(d time.Duration) {
+	r.t.Helper()
+	for end := r.clock.Now().Add(d); ; {
+		if err := r.Quiet(r.t.Context()); err != nil {
+			r.t.Fatal(err)
+		}
+		now := r.clock.Now()
+		if !now.Before(end) {
+			return
+		}
+		next, ok := r.clock.Next()
+		if !ok || next.After(end) {
+			next = end
+		}
+		r.clock.Advance(next.Sub(now))
+	}
+}
+
+// wantDone checks that each of the uploads' jobs was made once and succeeded,
+// and that each row has all that dispatch knows of its upload.
+func (r *run) wantDone(keys ...string) {
+	r.t.Helper()
+	for _, key := range keys {
+		if !r.succeeded(key) {
+			r.t.Errorf("%q did not succeed: %+v", key, r.rows(key))
+		}
+		r.wantOnce(key)
+		for _, row := range r.rows(key) {
+			if row.Input == "" || row.ETag == "" || row.UploadedAt == 0 || row.DispatchedAt == 0 {
+				r.t.Errorf("%q: the row of %s does not tell of its upload: %+v", key, row.Job, row)
+			}
+		}
+	}
+}
+
+func (r *run) waiting() int {
+	d := r.RetryQueue.Depth()
+	return d.Visible + d.InFlight + d.Delayed
+}
+
+// down is what everybody gets while Ittybit is: at once, and without the
+// functions' own pauses between tries.
+var down = localittybit.Fault{Status: http.StatusServiceUnavailable, RetryAfter: "3600"}
+
+// world is what a test changes of Ittybit as it goes.
+type world struct {
+	fault atomic.Pointer[func(localittybit.Request) localittybit.Fault]
+	mute  atomic.Bool // no callbacks
+}
+
+func (w *world) set(fault func(localittybit.Request) localittybit.Fault) { w.fault.Store(&fault) }
+
+func (w *world) options(o *localittybit.Options) {
+	o.Fault = func(r localittybit.Request) localittybit.Fault {
+		if f := w.fault.Load(); f != nil {
+			return (*f)(r)
+		}
+		return localittybit.Fault{}
+	}
+	o.Deliveries = func(localittybit.Job) []localittybit.Delivery {
+		if w.mute.Load() {
+			return nil
+		}
+		return []localittybit.Delivery{{}}
+	}
+}
+
+func healthy(localittybit.Request) localittybit.Fault { return localittybit.Fault{} }
+
+func TestIttybitIsDownForTwoDays(t *testing.T) {
+	t.Parallel()
+	var w world
+	w.mute.Store(true)
+	r := start(t, w.options)
+	r.put("before.mov", "x")
+	r.pass(10 * time.Minute)
+	w.set(func(localittybit.Request) localittybit.Fault { return down })
+	r.put("a.mov", "x")
+	r.pass(24 * time.Hour)
+	r.put("b.mov", "x")
+	r.pass(24 * time.Hour)
+	if r.waiting() != 2 {
+		t.Errorf("%d uploads wait", r.waiting())
+	}
+	w.set(healthy)
+	w.mute.Store(false)
+	// A job without a callback is asked for every six hours by then.
+	r.pass(6*time.Hour + 30*time.Minute)
+	r.wantDone("before.mov", "a.mov", "b.mov")
+	if n := r.waiting() + len(r.DeadLetter.Messages()); n != 0 {
+		t.Errorf("%d messages are left", n)
+	}
+}
+
+func TestIttybitIsDownForLongerThanTheQueueTries(t *testing.T) {
+	t.Parallel()
+	var w world
+	r := start(t, w.options)
+	r.put("before.mov", "x")
+	r.pass(10 * time.Minute)
+	w.set(func(localittybit.Request) localittybit.Fault { return down })
+	keys := []string{"a.mov", "b.mov", "c.mov"}
+	for _, key := range keys {
+		r.put(key, "x")
+	}
+	r.pass(80 * time.Hour)
+	w.set(healthy)
+	r.put("after.mov", "x")
+	r.pass(time.Hour)
+	var dead []string
+	for _, m := range r.DeadLetter.Messages() {
+		for _, key := range keys {
+			if strings.Contains(m.Body, `"`+key+`"`) {
+				dead = append(dead, key)
+			}
+		}
+	}
+	if len(dead) != len(keys) || r.waiting() != 0 {
+		t.Errorf("dead letters of %q, %d waiting", dead, r.waiting())
+	}
+	for _, key := range keys {
+		if rows := r.rows(key); len(rows) != 0 {
+			t.Errorf("%q has rows %+v", key, rows)
+		}
+	}
+	r.wantDone("before.mov", "after.mov")
+}
+
+// With a wrong key Ittybit refuses, with another account's it knows no job.
+// Neither says anything of ours.
+func TestAWrongKeyEndsNoRow(t *testing.T) {
+	t.Parallel()
+	var w world
+	w.mute.Store(true)
+	r := start(t, w.options)
+	r.put("before.mov", "x")
+	r.pass(10 * time.Minute)
+	r.Ittybit.SetKeys("another key")
+	r.put("meanwhile.mov", "x")
+	r.pass(24 * time.Hour)
+	if r.Sweep.Stats().Failures == 0 {
+		t.Error("sweep never failed, though its key is refused")
+	}
+	r.RotateAPIKey()
+	w.set(func(q localittybit.Request) localittybit.Fault {
+		if q.Op == localittybit.Get {
+			return localittybit.Fault{Status: http.StatusNotFound, Kind: "job_not_found"}
+		}
+		return down
+	})
+	r.pass(24 * time.Hour)
+	for _, row := range r.rows("before.mov") {
+		if row.Open == "" {
+			t.Errorf("a row ended: %+v", row)
+		}
+	}
+	if rows := r.rows("meanwhile.mov"); len(rows) != 0 {
+		t.Errorf("rows %+v", rows)
+	}
+	w.set(healthy)
+	w.mute.Store(false)
+	r.pass(6*time.Hour + 30*time.Minute)
+	r.wantDone("before.mov", "meanwhile.mov")
+}
+
+func TestEveryCallbackIsLost(t *testing.T) {
+	t.Parallel()
+	var w world
+	w.mute.Store(true)
+	var o localpipeline.Options
+	r := startWith(t, func(options *localpipeline.Options) {
+		instant := options.Ittybit
+		options.Ittybit = func(o *localittybit.Options) {
+			instant(o)
+			w.options(o)
+		}
+		o = *options
+	})
+	var keys []string
+	for i := range 6 {
+		keys = append(keys, fmt.Sprintf("%d.mov", i))
+		r.put(keys[i], "x")
+	}
+	r.pass(o.Stack.OverdueAfter - time.Minute)
+	for _, key := range keys {
+		if r.succeeded(key) {
+			t.Errorf("%q was asked for before it was overdue", key)
+		}
+	}
+	r.pass(time.Minute + o.Stack.SweepInterval)
+	r.wantDone(keys...)
+}
+
+func TestADayHasItsLimit(t *testing.T) {
+	t.Parallel()
+	const limit = 6
+	r := startWith(t, func(o *localpipeline.Options) { o.Stack.DailyJobLimit = limit })
+	if untilMidnight := 24*time.Hour - r.clock.Now().UTC().Sub(r.clock.Now().UTC().Truncate(24*time.Hour)); untilMidnight < 2*time.Hour {
+		r.pass(untilMidnight + time.Minute)
+	}
+	keys := []string{"a.mov", "b.mov", "c.mov", "d.mov"}
+	for _, key := range keys {
+		r.put(key, "x")
+		r.pass(time.Minute)
+	}
+	r.pass(time.Hour)
+	if n := len(r.Ittybit.Jobs()); n != limit {
+		t.Errorf("%d jobs on a day that has %d", n, limit)
+	}
+	if r.waiting() != 2 {
+		t.Errorf("%d uploads wait, want 2", r.waiting())
+	}
+	r.pass(24*time.Hour + 15*time.Minute)
+	r.wantDone(keys...)
+	if r.waiting() != 0 {
+		t.Errorf("%d uploads wait", r.waiting())
+	}
+}
+
+// gap is where dispatch is killed: at one of the calls that it makes for an
+// upload, before the call takes effect, or after that and before the answer
+// comes.
+type gap struct {
+	call  int // from 1; 0: nowhere
+	after bool
+}
+
+// reaper kills dispatch in a gap.
+type reaper struct {
+	mu    sync.Mutex
+	gap   gap
+	calls int // so far
+}
+
+func (g *reaper) set(at gap) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.gap, g.calls = at, 0
+}
+
+// call counts one, and tells whether dispatch is killed at it, and whether the
+// call takes effect.
+func (g *reaper) call(dispatch *lambda.Function) (killed, effect bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.calls++
+	if g.calls != g.gap.call {
+		return false, true
+	}
+	dispatch.KillAt(func([]byte) bool { return true })
+	return true, g.gap.after
+}
+
+func TestDispatchIsKilledInEveryGap(t *testing.T) {
+	t.Parallel()
+	// With a callback as fast as can be, its row is there before dispatch's; with
+	// none, sweep has to find what dispatch has noted.
+	for name, mute := range map[string]bool{"callbacks at once": false, "no callbacks": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			killInEveryGap(t, mute)
+		})
+	}
+}
+
+func killInEveryGap(t *testing.T, mute bool) {
+	var g reaper
+	var w world
+	w.mute.Store(mute)
+	r := startWith(t, func(o *localpipeline.Options) {
+		o.Stack.DailyJobLimit = 10000 // counting is a side effect, too
+		instant := o.Ittybit
+		o.Ittybit = func(o *localittybit.Options) {
+			instant(o)
+			w.options(o)
+		}
+	})
+	w.set(func(q localittybit.Request) localittybit.Fault {
+		if q.Op == localittybit.Get { // sweep's
+			return localittybit.Fault{}
+		}
+		killed, effect := g.call(r.Dispatch)
+		return localittybit.Fault{Cut: killed, Accept: effect}
+	})
+	r.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+		if c.AccessKey != localpipeline.AccessKey("dispatch") || c.Service != awsjson.ServiceDynamoDB {
+			return nil
+		}
+		if _, effect := g.call(r.Dispatch); !effect {
+			return errors.New("the caller is gone")
+		}
+		return nil
+	})
+	var keys []string
+	put := func(at gap) {
+		r.Dispatch.Kill() // a new process has read nothing yet
+		g.set(at)
+		keys = append(keys, fmt.Sprintf("%d-%t.mov", at.call, at.after))
+		r.put(keys[len(keys)-1], "x")
+		if err := r.Quiet(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(gap{})
+	const all = 1 + 1 + 3 + 3 + 1 // rows and count read, jobs, rows and count written
+	if g.calls < all {
+		t.Fatalf("dispatch makes %d calls, want at least %d", g.calls, all)
+	}
+	for n := 1; n <= all; n++ {
+		put(gap{n, false})
+		put(gap{n, true})
+	}
+	if failures := r.Dispatch.Stats().Failures; failures != len(keys)-1 || r.waiting() != failures {
+		t.Fatalf("dispatch was killed %d times and %d uploads wait, of %d", failures, r.waiting(), len(keys)-1)
+	}
+	g.set(gap{})
+	r.pass(media.RetryDelay)
+	if r.waiting() != 0 {
+		t.Errorf("%d uploads wait", r.waiting())
+	}
+	if mute {
+		r.pass(time.Hour)
+	}
+	r.wantDone(keys...)
+}
+
+func TestEventsComeWhenTheyAreSaidTo(t *testing.T) {
+	t.Parallel()
+	r := startWith(t, func(o *localpipeline.Options) {
+		o.Deliveries = func(u media.Upload) []time.Duration {
+			if u.Key == "late.mov" {
+				return []time.Duration{time.Hour}
+			}
+			return []time.Duration{0, 0, time.Minute}
+		}
+	})
+	r.put("late.mov", "x")
+	r.put("doubled.mov", "x")
+	r.pass(5 * time.Minute)
+	r.wantDone("doubled.mov")
+	if rows := r.rows("late.mov"); len(rows) != 0 || r.Pending() != 1 {
+		t.Errorf("%d rows before the event came, %d pending", len(rows), r.Pending())
+	}
+	r.pass(time.Hour)
+	r.wantDone("late.mov")
+	if r.Pending() != 0 {
+		t.Errorf("%d pending in the end", r.Pending())
+	}
+}
+
+func TestSweepRunsAtOnceWhenAsked(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil)
+	for range 2 {
+		result, err := r.RunSweep(t.Context())
+		if err != nil || result.FunctionError != "" {
+			t.Fatalf("%v %s", err, result.Payload)
+		}
+	}
+	for name := range r.AWS.Calls() {
+		if strings.HasSuffix(name, ".Scan") {
+			t.Errorf("somebody made %s", name)
+		}
+	}
+	if n := r.AWS.Calls()["DynamoDB.Query"]; n != 2 {
+		t.Errorf("%d queries, want one for each run", n)
+	}
+}
