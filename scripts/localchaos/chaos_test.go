@@ -106,6 +106,7 @@ func TestWhatIsNotAsInTheReferenceCounts(t *testing.T) {
 			func(r Report) int { return r.Wrong }},
 		"another attempt": {simulation{rows: map[rowID]string{video: "v", {"1", "audio", 1}: "a"}}, func(r Report) int { return min(r.Wrong, r.Lost) }},
 		"open":            {simulation{rows: expected, opened: map[string]bool{"row": true}}, func(r Report) int { return r.Open }},
+		"gone back":       {simulation{rows: expected, back: map[string]bool{"row": true}}, func(r Report) int { return r.Wrong }},
 		"unfinished":      {simulation{rows: expected, unfinished: []string{"row"}}, func(r Report) int { return r.Unfinished }},
 	} {
 		tt.came.expected = expected

@@ -17,7 +17,7 @@ type Report struct {
 
 	Doubled    int `json:"doubled"`     // jobs that Ittybit made once more
 	Lost       int `json:"lost"`        // uploads without a row that they should have
-	Wrong      int `json:"wrong"`       // rows that the reference has otherwise, or not at all
+	Wrong      int `json:"wrong"`       // rows that the reference has otherwise, or not at all, or that went back on the way
 	Forged     int `json:"forged"`      // forged callbacks that were accepted
 	Open       int `json:"open"`        // rows that were in sweep's index and final, or not there and not final
 	Unfinished int `json:"unfinished"`  // 1: something was not over when the simulated time was

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -121,6 +122,9 @@ type simulation struct {
 	jobs        int
 	doubled     []string
 	opened      map[string]bool // rows in or out of sweep's index that should not be
+	seed        maphash.Seed
+	ranks       map[uint64]int8 // of the rows, by a hash of their keys: there are many
+	back        map[string]bool // rows whose rank fell
 	unfinished  []string        // what was not over in the end
 	deadLetters int
 	base        int64 // bytes, before the first upload
@@ -129,6 +133,7 @@ type simulation struct {
 
 func (s *simulation) run(ctx context.Context, progress func(string)) (err error) {
 	s.clock, s.opened = clock.New(), map[string]bool{}
+	s.seed, s.ranks, s.back = maphash.MakeSeed(), map[uint64]int8{}, map[string]bool{}
 	s.began = s.clock.Now()
 	s.options.Clock = s.clock
 	behave := s.options.Ittybit
@@ -167,7 +172,7 @@ func (s *simulation) drive(ctx context.Context, progress func(string)) error {
 		if err != nil {
 			return err
 		}
-		open := s.checkOpen()
+		open := s.checkRows()
 		now := s.clock.Now().Sub(s.began)
 		if wave < len(waves) && now >= s.due(wave) {
 			next := len(s.uploads)
