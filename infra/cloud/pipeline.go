@@ -85,7 +85,6 @@ type builder struct {
 	api       *apigatewayv2.Api
 	dispatch  *lambda.Function
 	returns   []pulumi.Resource // the ways from dispatch to the retry queue and back
-	handlers  []string          // of the functions, in the order of making
 	functions pulumi.StringMap
 	logGroups pulumi.StringMap
 }
