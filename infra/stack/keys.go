@@ -189,12 +189,12 @@ var keys = []key{
 	{
 		name: "dashboard", standard: "false",
 		kind:    boolean(func(c *Config, on bool) { c.Dashboard = on }),
-		meaning: "make a dashboard of the way from upload to result",
+		meaning: "make a dashboard of the way from upload to result; this version makes none yet",
 	},
 	{
 		name: "resultEvents", standard: "false",
 		kind:    boolean(func(c *Config, on bool) { c.ResultEvents = on }),
-		meaning: "send an event for each final result",
+		meaning: "send an event for each final result; this version sends none yet",
 	},
 	{
 		name: "alarmEmail", empty: "alarms tell nobody",
