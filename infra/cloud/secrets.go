@@ -82,7 +82,7 @@ func (b *builder) makeCallbackKeys() error {
 	}
 	value, err := secretsmanager.NewSecretVersion(b.ctx, b.named("callback-keys"), &secretsmanager.SecretVersionArgs{
 		SecretId:     secret.ID(),
-		SecretString: pulumi.ToSecret(pulumi.JSONMarshal(keys)).(pulumi.StringOutput),
+		SecretString: pulumi.JSONMarshal(keys), // a secret to Pulumi, both by what it is made of and by what it is for
 	}, b.child())
 	if err != nil {
 		return err
