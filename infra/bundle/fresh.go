@@ -7,8 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"hash"
 	"io"
 	"maps"
 	"os"
@@ -61,10 +59,16 @@ func (j *job) digests() (map[string]string, error) {
 // counts is not asked: a new package or a new dependency needs a change of one
 // of these.
 func (j *job) inputs(recipe, folders []string) (string, error) {
-	sum := sha256.New()
-	add(sum, strings.Join(recipe, "\x00"))
+	var files []member
+	add := func(name string) error {
+		data, err := os.ReadFile(filepath.Join(j.root, name))
+		if err == nil {
+			files = append(files, member{name: filepath.ToSlash(name), data: data})
+		}
+		return err
+	}
 	for _, name := range []string{"go.mod", "go.sum"} {
-		if err := j.addFile(sum, name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := add(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return "", err
 		}
 	}
@@ -77,27 +81,12 @@ func (j *job) inputs(recipe, folders []string) (string, error) {
 			if e.IsDir() || strings.HasSuffix(e.Name(), "_test.go") {
 				continue
 			}
-			if err := j.addFile(sum, filepath.Join(folder, e.Name())); err != nil {
+			if err := add(filepath.Join(folder, e.Name())); err != nil {
 				return "", err
 			}
 		}
 	}
-	return hexOf(sum), nil
-}
-
-// add adds a text so that no two lists of texts look the same.
-func add(sum hash.Hash, text string) {
-	_, _ = fmt.Fprintf(sum, "%d:%s", len(text), text) // a hash takes everything
-}
-
-func (j *job) addFile(sum hash.Hash, name string) error {
-	data, err := os.ReadFile(filepath.Join(j.root, name))
-	if err != nil {
-		return err
-	}
-	add(sum, filepath.ToSlash(name))
-	add(sum, string(data))
-	return nil
+	return digest(strings.Join(recipe, "\x00"), files), nil
 }
 
 // folders are those of this module's packages that the handlers are made of. It
