@@ -4,8 +4,6 @@
 package main
 
 import (
-	"cmp"
-	"context"
 	"fmt"
 	"os"
 
@@ -13,13 +11,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"ittybit-media/handlers/account"
 	"ittybit-media/handlers/awsclient"
 	"ittybit-media/handlers/env"
-	"ittybit-media/handlers/ittybit"
-	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/secrets"
-	"ittybit-media/handlers/secrets/parameterstore"
 	"ittybit-media/handlers/telemetry"
 )
 
@@ -45,24 +41,13 @@ func wire(getenv func(string) string) (*handler, error) {
 	log := telemetry.NewLogger(cfg.LogLevel)
 
 	secretsManager := secretsmanager.NewFromConfig(aws)
-	readKey := secrets.FromSecretsManager(secretsManager, cfg.APIKey.Secret)
-	if cfg.APIKey.Parameter != "" {
-		readKey = parameterstore.From(aws, cfg.APIKey.Parameter)
-	}
-	apiKey := secrets.NewValue(fmt.Sprintf("Ittybit's API key (%s)", cmp.Or(cfg.APIKey.Secret, cfg.APIKey.Parameter)), readKey, secrets.APIKey, secrets.WithLogger(log))
-	apiKey.Prefetch()
-	callbackKeys := secrets.NewValue(fmt.Sprintf("the callback keys (%s)", cfg.CallbackKeys), secrets.FromSecretsManager(secretsManager, cfg.CallbackKeys), secrets.CallbackKeys, secrets.WithLogger(log))
-	callbackKeys.Prefetch()
-
-	client, err := ittybit.New(ittybit.Options{
-		BaseURL:    cfg.APIURL,
-		Key:        apiKey.Get,
-		RefreshKey: func(ctx context.Context) (string, error) { return apiKey.Refresh(ctx, 0) },
-		Version:    media.Version,
-	})
+	client, _, err := account.Open(aws, secretsManager, cfg.APIURL, cfg.APIKey, log)
 	if err != nil {
 		return nil, err
 	}
+	callbackKeys := secrets.NewValue(fmt.Sprintf("the callback keys (%s)", cfg.CallbackKeys), secrets.FromSecretsManager(secretsManager, cfg.CallbackKeys), secrets.CallbackKeys, secrets.WithLogger(log))
+	callbackKeys.Prefetch()
+
 	table := results.New(dynamodb.NewFromConfig(aws), cfg.Table, results.Options{TTL: cfg.ResultTTL})
 	return &handler{
 		routes:     cfg.Routes,

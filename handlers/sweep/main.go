@@ -4,21 +4,16 @@
 package main
 
 import (
-	"cmp"
-	"context"
-	"fmt"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"ittybit-media/handlers/account"
 	"ittybit-media/handlers/awsclient"
 	"ittybit-media/handlers/env"
-	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/results"
-	"ittybit-media/handlers/secrets"
-	"ittybit-media/handlers/secrets/parameterstore"
 	"ittybit-media/handlers/settle"
 	"ittybit-media/handlers/telemetry"
 )
@@ -45,18 +40,7 @@ func wire(getenv func(string) string) (*handler, error) {
 	log := telemetry.NewLogger(cfg.LogLevel)
 	metrics := telemetry.NewMetrics(os.Stdout, cfg.Namespace)
 
-	readKey := secrets.FromSecretsManager(secretsmanager.NewFromConfig(aws), cfg.APIKey.Secret)
-	if cfg.APIKey.Parameter != "" {
-		readKey = parameterstore.From(aws, cfg.APIKey.Parameter)
-	}
-	apiKey := secrets.NewValue(fmt.Sprintf("Ittybit's API key (%s)", cmp.Or(cfg.APIKey.Secret, cfg.APIKey.Parameter)), readKey, secrets.APIKey, secrets.WithLogger(log))
-	apiKey.Prefetch()
-
-	client, err := ittybit.New(ittybit.Options{
-		BaseURL:    cfg.APIURL,
-		Key:        apiKey.Get,
-		RefreshKey: func(ctx context.Context) (string, error) { return apiKey.Refresh(ctx, 0) },
-	})
+	client, apiKey, err := account.Open(aws, secretsmanager.NewFromConfig(aws), cfg.APIURL, cfg.APIKey, log)
 	if err != nil {
 		return nil, err
 	}

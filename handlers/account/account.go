@@ -1,0 +1,35 @@
+// Package account is the Ittybit account as a function has it: the API key, from
+// where its environment says, and the client that uses it.
+package account
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/ittybit"
+	"ittybit-media/handlers/secrets"
+	"ittybit-media/handlers/secrets/parameterstore"
+)
+
+// Open starts to read the key and makes the client. It fails when the API's URL
+// is not usable; a key that cannot be read fails its first use instead.
+func Open(cfg aws.Config, secretsManager *secretsmanager.Client, apiURL string, key env.APIKey, log *slog.Logger) (*ittybit.Client, *secrets.Value[string], error) {
+	read := secrets.FromSecretsManager(secretsManager, key.Secret)
+	if key.Parameter != "" {
+		read = parameterstore.From(cfg, key.Parameter)
+	}
+	apiKey := secrets.NewValue(fmt.Sprintf("Ittybit's API key (%s)", cmp.Or(key.Secret, key.Parameter)), read, secrets.APIKey, secrets.WithLogger(log))
+	apiKey.Prefetch()
+	client, err := ittybit.New(ittybit.Options{
+		BaseURL:    apiURL,
+		Key:        apiKey.Get,
+		RefreshKey: func(ctx context.Context) (string, error) { return apiKey.Refresh(ctx, 0) },
+	})
+	return client, apiKey, err
+}
