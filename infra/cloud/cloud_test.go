@@ -2,6 +2,7 @@ package cloud_test
 
 import (
 	"archive/zip"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -752,6 +753,7 @@ func TestOutputs(t *testing.T) {
 	got := outputs(t, "dev", stackFile(t, "dev"))
 	const name, queue = "ittybit-dev-", "https://sqs.eu-west-1.amazonaws.com/123456789012/ittybit-dev-"
 	for output, want := range map[string]any{
+		"region":             "eu-west-1",
 		"bucket":             name + "uploads" + random,
 		"webhookUrl":         "https://a1b2c3.execute-api.eu-west-1.amazonaws.com/webhook",
 		"table":              name + "results" + random,
@@ -790,12 +792,46 @@ func TestOutputs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		understood(t, name, text, v)
 		if strings.Contains(string(text), callbackKey) {
 			t.Errorf("%s: an output has a callback key", name)
 		}
 		if _, filled := got["apiKeyCommand"]; filled == (name == "everything") {
 			t.Errorf("%s: a command that fills the secret: %v", name, filled)
 		}
+	}
+}
+
+// understood holds the outputs to the type by which the scripts read them.
+func understood(t *testing.T, name string, text []byte, v values) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	var o stack.Outputs
+	if err := d.Decode(&o); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	c := config(t, v)
+	for at := range reflect.ValueOf(o).NumField() {
+		field := reflect.TypeFor[stack.Outputs]().Field(at)
+		if reflect.ValueOf(o).Field(at).IsZero() && !strings.HasSuffix(field.Tag.Get("json"), ",omitempty") {
+			t.Errorf("%s: there is no output %s", name, field.Tag.Get("json"))
+		}
+	}
+	routes, err := o.Settings.ParseRoutes()
+	if err != nil || !reflect.DeepEqual(routes, c.Routes) {
+		t.Errorf("%s: the routes came out as %v, %v", name, routes, err)
+	}
+	want, err := c.Settings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.Routes, want.APIKeySecret, want.APIKeyParameter = o.Settings.Routes, o.Settings.APIKeySecret, o.Settings.APIKeyParameter
+	if !reflect.DeepEqual(o.Settings, want) {
+		t.Errorf("%s: settings %+v, want %+v", name, o.Settings, want)
+	}
+	if o.Settings.APIKeyParameter != c.APIKeyParameter || (o.Settings.APIKeySecret == "") == (c.APIKeyParameter == "") {
+		t.Errorf("%s: the API key is in %q or %q", name, o.Settings.APIKeySecret, o.Settings.APIKeyParameter)
 	}
 }
 

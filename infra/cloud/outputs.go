@@ -1,15 +1,19 @@
 package cloud
 
 import (
+	"encoding/json"
 	"net/url"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"ittybit-media/handlers/env"
 )
 
-// Outputs are what the stack tells those who use it. No secret is among them.
+// Outputs are the [stack.Outputs]. No secret is among them.
 func (p *Pipeline) Outputs() pulumi.Map {
 	all := pulumi.Map{
+		"region":                  p.Region,
 		"bucket":                  p.Bucket,
 		"webhookUrl":              p.WebhookURL,
 		"table":                   p.Table,
@@ -18,6 +22,7 @@ func (p *Pipeline) Outputs() pulumi.Map {
 		"deadLetterQueueUrl":      p.DeadLetters,
 		"functions":               p.Functions,
 		"logGroups":               p.LogGroups,
+		"settings":                p.Settings,
 		"console":                 p.Console,
 		"ittybitConnectionPolicy": p.ConnectionPolicy,
 	}
@@ -31,6 +36,29 @@ func (p *Pipeline) export(ctx *pulumi.Context) {
 	for name, value := range p.Outputs() {
 		ctx.Export(name, value)
 	}
+}
+
+// settings are the [stack.Settings].
+func (b *builder) settings() (pulumi.Map, error) {
+	s, err := b.Config.Settings()
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	var values map[string]any
+	if err := json.Unmarshal(text, &values); err != nil {
+		return nil, err
+	}
+	all := pulumi.ToMap(values)
+	place := "apiKeySecret"
+	if b.secrets.apiKey.variable == env.IttybitAPIKeyParam {
+		place = "apiKeyParameter"
+	}
+	all[place] = b.secrets.apiKey.value
+	return all, nil
 }
 
 // fillCommand asks for the API key without showing it and puts it into the

@@ -27,6 +27,7 @@ type Args struct {
 type Pipeline struct {
 	pulumi.ResourceState
 
+	Region      pulumi.StringOutput
 	Bucket      pulumi.StringOutput
 	Table       pulumi.StringOutput
 	WebhookURL  pulumi.StringOutput // without the token
@@ -43,6 +44,8 @@ type Pipeline struct {
 	// ConnectionPolicy is the least policy for the IAM user whose keys Ittybit's
 	// connection has.
 	ConnectionPolicy pulumi.StringOutput
+
+	Settings pulumi.Map // what the scripts go by
 
 	Console pulumi.StringMap // part → its page in the AWS console
 }
@@ -106,9 +109,12 @@ func (b *builder) build() error {
 		}
 	}
 	b.pipeline.Functions, b.pipeline.LogGroups = b.functions, b.logGroups
+	b.pipeline.Region = b.place.region
 	b.pipeline.ConnectionPolicy = b.connectionPolicy()
 	b.pipeline.Console = b.console()
-	return nil
+	var err error
+	b.pipeline.Settings, err = b.settings()
+	return err
 }
 
 // named is the logical name of a part's resource.

@@ -52,7 +52,7 @@ func TestDev(t *testing.T) {
 		decode(t, p.pulumi(t, "stack", "output", "--stack", "dev", "--json"), &outputs)
 		for _, name := range []string{
 			"bucket", "webhookUrl", "table", "functions", "rule", "retryQueueUrl", "deadLetterQueueUrl",
-			"logGroups", "console", "ittybitConnectionPolicy", "apiKeyCommand",
+			"logGroups", "console", "ittybitConnectionPolicy", "apiKeyCommand", "region", "settings",
 		} {
 			if v, ok := outputs[name]; !ok || v == "" || reflect.ValueOf(v).Len() == 0 {
 				t.Errorf("%s: %v", name, v)
