@@ -3,6 +3,8 @@ package stack
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"strings"
 
 	"ittybit-media/handlers/env"
 	"ittybit-media/handlers/media"
@@ -79,4 +81,17 @@ func (s Settings) ParseRoutes() (media.Routes, error) {
 		return nil, fmt.Errorf("the stack's output settings.routes: %w", err)
 	}
 	return routes, nil
+}
+
+// Missing are the names of the outputs that a stack of this version would have.
+func (o Outputs) Missing() []string {
+	var missing []string
+	v := reflect.ValueOf(o)
+	for i := range v.NumField() {
+		name, option, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		if option != "omitempty" && v.Field(i).IsZero() {
+			missing = append(missing, name)
+		}
+	}
+	return missing
 }

@@ -1,0 +1,170 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/results"
+	"ittybit-media/infra/bundle"
+	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/localaccess"
+)
+
+// appID names this product in the user agent, so that CloudTrail shows whose
+// calls they are.
+const appID = "ittybit-media"
+
+// maxAttempts is more than the SDK's three: long work should not end because a
+// service throttles for some seconds.
+const maxAttempts = 8
+
+// Stack is a deployed stack, or a local run that stands for one.
+type Stack struct {
+	Name    string
+	Root    string // the module's folder
+	Local   bool
+	Outputs stack.Outputs
+
+	aws   aws.Config
+	s3URL string // "": AWS's own
+}
+
+// Connect finds the target's outputs and the credentials for its region. It
+// asks AWS nothing: the first request of a client does.
+func (t Target) Connect(ctx context.Context) (*Stack, error) {
+	root, err := bundle.FindRoot()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	if t.Local != "" {
+		return t.local(root)
+	}
+	outputs, err := pulumiOutputs(ctx, root, t.Stack)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := LoadAWS(ctx, outputs.Region)
+	if err != nil {
+		return nil, err
+	}
+	return &Stack{Name: t.Stack, Root: root, Outputs: outputs, aws: cfg}, nil
+}
+
+func (t Target) local(root string) (*Stack, error) {
+	file := t.Local
+	if file == defaultLocal {
+		file = localaccess.File(root)
+	}
+	access, err := localaccess.Read(file)
+	if err != nil {
+		return nil, err
+	}
+	return &Stack{
+		Name: t.Stack, Root: root, Local: true, Outputs: access.Outputs, s3URL: access.S3URL,
+		aws: aws.Config{
+			Region:           access.Outputs.Region,
+			Credentials:      credentials.NewStaticCredentialsProvider(access.AccessKey, access.SecretKey, ""),
+			BaseEndpoint:     aws.String(access.AWSURL),
+			RetryMaxAttempts: maxAttempts,
+			AppID:            appID,
+		},
+	}, nil
+}
+
+// LoadAWS finds the credentials as every AWS tool does: in the environment, the
+// shared files, AWS_PROFILE, SSO, a role.
+func LoadAWS(ctx context.Context, region string) (aws.Config, error) {
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithAppID(appID), config.WithRetryMaxAttempts(maxAttempts))
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("the AWS configuration (environment, ~/.aws, AWS_PROFILE) cannot be used: %w", err)
+	}
+	return cfg, nil
+}
+
+// StackFile is the path of the target's stack file.
+func (t Target) StackFile(root string) string {
+	return filepath.Join(root, "Pulumi."+t.Stack+".yaml")
+}
+
+// AWS is the configuration for a client of any service but S3.
+func (s *Stack) AWS() aws.Config { return s.aws }
+
+// S3 is a client for the bucket.
+func (s *Stack) S3() *s3.Client {
+	return s3.NewFromConfig(s.aws, func(o *s3.Options) {
+		if s.s3URL != "" {
+			o.BaseEndpoint, o.UsePathStyle = aws.String(s.s3URL), true
+		}
+	})
+}
+
+// DynamoDB is a client for the table.
+func (s *Stack) DynamoDB() *dynamodb.Client { return dynamodb.NewFromConfig(s.aws) }
+
+// Table is the results table, to be read.
+func (s *Stack) Table() *results.Table {
+	return results.New(s.DynamoDB(), s.Outputs.Table, results.Options{})
+}
+
+// SQS is a client for the queues.
+func (s *Stack) SQS() *sqs.Client { return sqs.NewFromConfig(s.aws) }
+
+// Lambda is a client for the functions.
+func (s *Stack) Lambda() *lambda.Client { return lambda.NewFromConfig(s.aws) }
+
+// Logs is a client for the functions' logs.
+func (s *Stack) Logs() *cloudwatchlogs.Client { return cloudwatchlogs.NewFromConfig(s.aws) }
+
+// Secrets is a client for Secrets Manager.
+func (s *Stack) Secrets() *secretsmanager.Client { return secretsmanager.NewFromConfig(s.aws) }
+
+// Parameters is a client for Parameter Store.
+func (s *Stack) Parameters() *ssm.Client { return ssm.NewFromConfig(s.aws) }
+
+// STS is a client that tells whose the credentials are.
+func (s *Stack) STS() *sts.Client { return sts.NewFromConfig(s.aws) }
+
+// Dispatcher hands uploads to dispatch.
+type Dispatcher struct {
+	lambda   *lambda.Client
+	function string
+}
+
+// Dispatcher invokes the stack's dispatch.
+func (s *Stack) Dispatcher() Dispatcher {
+	return Dispatcher{s.Lambda(), s.Outputs.Functions["dispatch"]}
+}
+
+// Ask has dispatch look after an upload: detailType is one of media.Backfill,
+// media.Redrive and media.Retry. It returns once Lambda has the event; what then
+// fails goes the way of every failure, to the retry queue.
+func (d Dispatcher) Ask(ctx context.Context, detailType string, r media.Request) error {
+	payload, err := media.EncodeRequest(detailType, r)
+	if err != nil {
+		return fmt.Errorf("%s: the request cannot be written: %w", Printable(r.Upload.Key), err)
+	}
+	_, err = d.lambda.Invoke(ctx, &lambda.InvokeInput{
+		FunctionName:   &d.function,
+		InvocationType: types.InvocationTypeEvent,
+		Payload:        payload,
+	})
+	if err != nil {
+		return fmt.Errorf("handing %s to dispatch: %w", Printable(r.Upload.Key), err)
+	}
+	return nil
+}
