@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"ittybit-media/scripts/localaccess"
 )
 
 // TestMain is also the command itself, for the tests that need it as a process.
@@ -343,6 +345,10 @@ func TestServing(t *testing.T) {
 			stored++
 		}
 	}
+	access, err := localaccess.Read(localaccess.File("."))
+	if err != nil || access.PID != s.Process.Pid || access.S3URL != s.info["S3 endpoint"] || access.SecretKey != s.info["Secret key"] {
+		t.Errorf("the scripts find %+v, %v", access, err)
+	}
 	kids := children(t, s.Process.Pid)
 	if stored != 3 || len(kids) < 2 {
 		t.Fatalf("%d results, processes %v", stored, kids)
@@ -354,6 +360,9 @@ func TestServing(t *testing.T) {
 	}
 	if err := s.Wait(); err != nil {
 		t.Errorf("Ctrl-C ends it with %v", err)
+	}
+	if _, err := localaccess.Read(localaccess.File(".")); !errors.Is(err, localaccess.ErrNone) {
+		t.Errorf("the scripts still find it: %v", err)
 	}
 	for _, pid := range kids {
 		if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {

@@ -20,6 +20,7 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/localaccess"
 	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
 )
@@ -202,7 +203,7 @@ func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	defer p.Close()
 	if len(uploads) == 0 {
-		return serve(ctx, p, &observe, config, stdout)
+		return serve(ctx, p, &observe, config, localaccess.File(root), stdout)
 	}
 	return c.follow(ctx, p, &observe, config, uploads, stdout, stderr)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,8 +11,14 @@ import (
 	"ittybit-media/scripts/localpipeline"
 )
 
-// serve runs the pipeline until the user ends it.
-func serve(ctx context.Context, p *localpipeline.Pipeline, o *observer, config stack.Config, stdout io.Writer) error {
+// serve runs the pipeline until the user ends it. While it does, the scripts
+// find it by what it leaves at accessFile.
+func serve(ctx context.Context, p *localpipeline.Pipeline, o *observer, config stack.Config, accessFile string, stdout io.Writer) (err error) {
+	access := p.Access()
+	if err := access.Write(accessFile); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, access.Remove(accessFile)) }()
 	key := defaultKey(config.Routes, "sample"+config.Routes[0].Suffixes[0])
 	fmt.Fprintf(stdout, `
 S3 endpoint  %[1]s (path style, region %[2]s)
@@ -26,6 +33,8 @@ Upload a file:
 
   curl --fail --aws-sigv4 aws:amz:%[2]s:s3 --user %[4]s:%[5]s \
     --upload-file testdata/sample.mov %[1]s/%[3]s/%[6]s
+
+The scripts take -local in place of -stack while this runs.
 
 Ctrl-C ends it.
 

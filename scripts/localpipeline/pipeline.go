@@ -52,6 +52,7 @@ const (
 	DefaultBucket  = "my-media-bucket" // when the stack makes its bucket
 	account        = "000000000000"
 	tableName      = "results"
+	ruleName       = "uploads"
 	apiKeySecret   = "ittybit-api-key"
 	callbackSecret = "callback-keys"
 )
@@ -81,7 +82,7 @@ type Pipeline struct {
 	Bucket       string
 	S3URL        string
 	WebhookURL   string // without a token
-	AccessKey    string
+	AccessKey    string // the user's and the scripts'; the functions have their own, see [AccessKey]
 	SecretKey    string
 	CallbackKeys []string // newest first
 	Table        string
@@ -95,13 +96,14 @@ type Pipeline struct {
 	RetryQueue *sqs.Queue
 	DeadLetter *sqs.Queue
 
-	opts   Options
-	clock  *clock.Clock
-	awsURL string
-	apiURL string // Ittybit's
-	rule   *eventbridge.Pattern
-	late   atomic.Int64 // events on their way to dispatch
-	stops  []func()     // in the order in which they were started
+	opts     Options
+	settings stack.Settings // but for what the stand-ins decide
+	clock    *clock.Clock
+	awsURL   string
+	apiURL   string // Ittybit's
+	rule     *eventbridge.Pattern
+	late     atomic.Int64 // events on their way to dispatch
+	stops    []func()     // in the order in which they were started
 }
 
 // Start runs the pipeline until Close. Its error is one line that says what is
@@ -109,7 +111,7 @@ type Pipeline struct {
 func Start(ctx context.Context, o Options) (*Pipeline, error) {
 	p := &Pipeline{
 		Bucket:       o.Stack.BucketName,
-		AccessKey:    "LOCAL" + rand.Text()[:15],
+		AccessKey:    AccessKey("operator") + rand.Text()[:7],
 		SecretKey:    rand.Text() + rand.Text()[:14],
 		CallbackKeys: []string{rand.Text() + rand.Text()},
 		Table:        tableName,
@@ -121,6 +123,10 @@ func Start(ctx context.Context, o Options) (*Pipeline, error) {
 	}
 	if p.clock == nil {
 		p.clock = clock.New()
+	}
+	var err error
+	if p.settings, err = o.Stack.Settings(); err != nil {
+		return nil, err
 	}
 	if err := p.start(ctx); err != nil {
 		p.Close()

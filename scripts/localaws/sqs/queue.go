@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -86,6 +87,13 @@ func New(c *clock.Clock, cfg Config) (*Queue, error) {
 	q := &Queue{cfg: cfg, clock: c, messages: map[string]*message{}, visible: list.New()}
 	q.changed = sync.NewCond(&q.mu)
 	return q, nil
+}
+
+// URL is the queue's address below that of the endpoint, with the account of its
+// ARN, as every operation names a queue.
+func (q *Queue) URL(endpoint string) string {
+	parts := strings.Split(q.cfg.ARN, ":")
+	return endpoint + "/" + parts[max(len(parts)-2, 0)] + "/" + q.cfg.Name
 }
 
 // Send puts a message with string attributes into the queue and returns its id.

@@ -1,0 +1,48 @@
+package localpipeline
+
+import (
+	"os"
+
+	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/localaccess"
+	"ittybit-media/scripts/localaws/lambda"
+)
+
+// noPolicy is all that the stand-in's connection needs: it reads the objects in
+// this process.
+const noPolicy = `{"Version":"2012-10-17","Statement":[]}`
+
+// Access is what the scripts need to know of the pipeline, with the outputs that
+// a deployed stack of its configuration would have. Only the AWS console has no
+// pages of it, and the API no log: the stand-in writes none.
+func (p *Pipeline) Access() localaccess.Access {
+	settings := p.settings
+	settings.IttybitAPIURL = p.apiURL
+	settings.APIKeySecret = apiKeySecret
+	outputs := stack.Outputs{
+		Region:             Region,
+		Bucket:             p.Bucket,
+		Table:              p.Table,
+		WebhookURL:         p.WebhookURL,
+		Rule:               ruleName,
+		RetryQueueURL:      p.RetryQueue.URL(p.awsURL),
+		DeadLetterQueueURL: p.DeadLetter.URL(p.awsURL),
+		Functions:          map[string]string{},
+		LogGroups:          map[string]string{},
+		Settings:           settings,
+		ConnectionPolicy:   noPolicy,
+		Console:            map[string]string{},
+	}
+	for _, f := range []*lambda.Function{p.Dispatch, p.Webhook, p.Sweep} {
+		outputs.Functions[f.Name()] = f.Name()
+		outputs.LogGroups[f.Name()] = f.LogGroup()
+	}
+	return localaccess.Access{
+		Outputs:   outputs,
+		AWSURL:    p.awsURL,
+		S3URL:     p.S3URL,
+		AccessKey: p.AccessKey,
+		SecretKey: p.SecretKey,
+		PID:       os.Getpid(),
+	}
+}
