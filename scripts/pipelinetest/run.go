@@ -1,0 +1,262 @@
+// Package pipelinetest runs a local pipeline in a test, with the real handlers,
+// and the operator's scripts against it.
+package pipelinetest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"ittybit-media/handlers/results"
+	"ittybit-media/infra/bundle"
+	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/localaws/clock"
+	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/operator"
+)
+
+// Routes are those of a pipeline under test, unless it is given others: three
+// jobs for every film.
+const Routes = `[{"prefix":"","suffixes":[".mov",".mp4"],"jobs":[
+	{"name":"video","kind":"video","options":{"width":1920,"format":"mp4"}},
+	{"name":"thumbnail","kind":"image","options":{"width":640,"format":"webp","start":2}},
+	{"name":"audio","kind":"audio","options":{"format":"mp3"}}]}]`
+
+// Jobs are the names of their jobs, in order.
+var Jobs = []string{"audio", "thumbnail", "video"}
+
+// longest is how long a test waits for what must come.
+const longest = time.Minute
+
+var compile = sync.OnceValues(func() (map[string]string, error) {
+	return bundle.Compile(context.Background(), bundle.Options{Target: bundle.Host()})
+})
+
+// Binaries are the handlers, compiled once for all tests of a package.
+func Binaries(t testing.TB) map[string]string {
+	t.Helper()
+	binaries, err := compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return binaries
+}
+
+// Config is the configuration of a pipeline under test, with more keys.
+func Config(t testing.TB, more map[string]any) stack.Config {
+	t.Helper()
+	var routes any
+	if err := json.Unmarshal([]byte(Routes), &routes); err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]any{"routes": routes, "connectionId": "conn_abc123"}
+	maps.Copy(values, more)
+	config, _, err := stack.Parse(values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
+// Run is a pipeline under test.
+type Run struct {
+	*localpipeline.Pipeline
+	Clock   *clock.Clock
+	Results *results.Table
+
+	t       testing.TB
+	observe func(localpipeline.Step) // the test's own
+	access  string                   // file of the local run
+
+	mu      sync.Mutex
+	steps   []localpipeline.Step
+	changed chan struct{} // closed at the next step
+}
+
+// Start starts a pipeline whose options were changed, nil for not. Without a
+// change, Ittybit's jobs end at once. It ends with the test.
+func Start(t testing.TB, change func(*localpipeline.Options)) *Run {
+	t.Helper()
+	r := &Run{t: t, Clock: clock.New(), changed: make(chan struct{})}
+	o := localpipeline.Options{
+		Stack:    Config(t, nil),
+		Binaries: Binaries(t),
+		Clock:    r.Clock,
+		Ittybit:  func(o *localittybit.Options) { o.Instant = true },
+	}
+	if change != nil {
+		change(&o)
+	}
+	r.observe, o.Observe = o.Observe, r.step
+	var err error
+	if r.Pipeline, err = localpipeline.Start(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	r.Results = results.New(r.DynamoDB(), r.Table, results.Options{})
+	r.access = filepath.Join(t.TempDir(), "local.json")
+	if err := r.Access().Write(r.access); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (r *Run) step(s localpipeline.Step) {
+	if r.observe != nil {
+		r.observe(s)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.steps = append(r.steps, s)
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// Result is how a script ended.
+type Result struct {
+	Code           int
+	Stdout, Stderr string
+}
+
+// Do runs a script against the pipeline.
+func (r *Run) Do(script operator.Script, args ...string) Result {
+	r.t.Helper()
+	return r.DoContext(r.t.Context(), script, args...)
+}
+
+// DoContext runs a script that ctx can interrupt, as Ctrl-C does.
+func (r *Run) DoContext(ctx context.Context, script operator.Script, args ...string) Result {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 2*longest)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	code := script.Run(ctx, append([]string{"-local=" + r.access}, args...), strings.NewReader(""), &stdout, &stderr)
+	return Result{code, stdout.String(), stderr.String()}
+}
+
+// Want runs a script and fails the test unless it ends with that exit code. It
+// returns what the script printed to standard output.
+func (r *Run) Want(code int, script operator.Script, args ...string) string {
+	r.t.Helper()
+	got := r.Do(script, args...)
+	if got.Code != code {
+		r.t.Fatalf("%s %v: exit code %d, want %d\n%s%s", script.Name, args, got.Code, code, got.Stdout, got.Stderr)
+	}
+	return got.Stdout
+}
+
+// Until waits until the condition holds; it is asked after every step of the
+// pipeline.
+func (r *Run) Until(what string, holds func() bool) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), longest)
+	defer cancel()
+	for {
+		r.mu.Lock()
+		changed := r.changed
+		r.mu.Unlock()
+		if holds() {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			for _, s := range r.steps[max(0, len(r.steps)-30):] {
+				r.t.Logf("%s %s %q %s", s.Source, s.Kind, s.Upload.Key, s.Text)
+			}
+			r.t.Fatalf("it never came to: %s", what)
+		}
+	}
+}
+
+// Quiet waits until nothing more happens before the clock moves on.
+func (r *Run) Quiet() {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), longest)
+	defer cancel()
+	if err := r.Pipeline.Quiet(ctx); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// Has reports whether there was a step of that kind for a key, and its text.
+func (r *Run) Has(kind localpipeline.Kind, key string) (string, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.steps {
+		if s.Kind == kind && s.Upload.Key == key {
+			return s.Text, true
+		}
+	}
+	return "", false
+}
+
+// Put uploads an object.
+func (r *Run) Put(key, body string) {
+	r.t.Helper()
+	if _, err := r.S3().PutObject(r.t.Context(), &s3.PutObjectInput{Bucket: aws.String(r.Bucket), Key: aws.String(key), Body: strings.NewReader(body)}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// Rows are the rows of a key.
+func (r *Run) Rows(key string) []results.Row {
+	r.t.Helper()
+	var rows []results.Row
+	for row, err := range r.Results.Key(r.t.Context(), key) {
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// Succeeded reports whether each of [Jobs] has one row under the key, and that
+// row is its success.
+func (r *Run) Succeeded(key string) bool {
+	r.t.Helper()
+	var names []string
+	for _, row := range r.Rows(key) {
+		if row.State == "succeeded" && row.Open == "" && row.OutputURL != "" {
+			names = append(names, row.Job)
+		}
+	}
+	slices.Sort(names)
+	return slices.Equal(names, Jobs)
+}
+
+// WantOnce checks that a key has one job at Ittybit for each of [Jobs], and one
+// row for each of these.
+func (r *Run) WantOnce(key string) {
+	r.t.Helper()
+	made := map[string]string{}
+	for _, j := range r.Ittybit.Jobs() {
+		if j.Input == "s3://"+r.Bucket+"/"+key {
+			made[j.ID] = j.Metadata["job"]
+		}
+	}
+	if got := slices.Sorted(maps.Values(made)); !slices.Equal(got, Jobs) {
+		r.t.Errorf("%q: jobs at Ittybit %v", key, got)
+	}
+	rows := map[string]string{}
+	for _, row := range r.Rows(key) {
+		rows[row.JobID()] = row.Job
+	}
+	if !maps.Equal(rows, made) {
+		r.t.Errorf("%q: rows %v for the jobs %v", key, rows, made)
+	}
+}
