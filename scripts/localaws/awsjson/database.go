@@ -1,9 +1,8 @@
 package awsjson
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -20,11 +19,11 @@ type database struct {
 
 func newDatabase() *database { return &database{tables: map[string]*table{}} }
 
-func (db *database) operations() map[string]operation {
-	return map[string]operation{
-		"CreateTable":   db.createTable,
-		"DescribeTable": db.describeTable,
-		"DeleteTable":   db.deleteTable,
+func (db *database) operations() map[string]Operation {
+	return map[string]Operation{
+		"CreateTable":   JSON(db.createTable),
+		"DescribeTable": JSON(db.describeTable),
+		"DeleteTable":   JSON(db.deleteTable),
 		"GetItem":       db.onTable(getItem),
 		"PutItem":       db.onTable(putItem),
 		"UpdateItem":    db.onTable(updateItem),
@@ -64,12 +63,8 @@ func (r *request) expressions() expressions {
 }
 
 // onTable decodes a request and runs f on its table, under the lock.
-func (db *database) onTable(f func(*table, *request) (any, error)) operation {
-	return func(body []byte) (any, error) {
-		var r request
-		if err := decode(body, &r); err != nil {
-			return nil, err
-		}
+func (db *database) onTable(f func(*table, *request) (any, error)) Operation {
+	return JSON(func(_ context.Context, r request) (any, error) {
 		texts := []string{r.ConditionExpression, r.UpdateExpression, r.KeyConditionExpression, r.FilterExpression, r.ProjectionExpression}
 		if err := r.expressions().validate(texts...); err != nil {
 			return nil, err
@@ -81,16 +76,7 @@ func (db *database) onTable(f func(*table, *request) (any, error)) operation {
 			return nil, noTable(r.TableName)
 		}
 		return f(t, &r)
-	}
-}
-
-func decode(body []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return &Fault{Type: "SerializationException", Message: fmt.Sprintf("the local DynamoDB does not take this request: %s", err)}
-	}
-	return nil
+	})
 }
 
 func noTable(name string) *Fault {
@@ -243,11 +229,7 @@ type indexInput struct {
 	ProvisionedThroughput json.RawMessage `json:",omitempty"`
 }
 
-func (db *database) createTable(body []byte) (any, error) {
-	var in createInput
-	if err := decode(body, &in); err != nil {
-		return nil, err
-	}
+func (db *database) createTable(_ context.Context, in createInput) (any, error) {
 	t, err := newTable(in)
 	if err != nil {
 		return nil, err
@@ -310,20 +292,19 @@ func (t *table) schema(elements []keyElement, declared map[string]string) (keys 
 	return keys, nil
 }
 
-func (db *database) describeTable(body []byte) (any, error) {
-	return db.describe(body, "Table", nil)
+// tableInput names a table.
+type tableInput struct{ TableName string }
+
+func (db *database) describeTable(_ context.Context, in tableInput) (any, error) {
+	return db.describe(in, "Table", nil)
 }
 
-func (db *database) deleteTable(body []byte) (any, error) {
-	return db.describe(body, "TableDescription", func(name string) { delete(db.tables, name) })
+func (db *database) deleteTable(_ context.Context, in tableInput) (any, error) {
+	return db.describe(in, "TableDescription", func(name string) { delete(db.tables, name) })
 }
 
 // describe answers with a table's description under the given name, and then does something to the table.
-func (db *database) describe(body []byte, as string, then func(name string)) (any, error) {
-	var in struct{ TableName string }
-	if err := decode(body, &in); err != nil {
-		return nil, err
-	}
+func (db *database) describe(in tableInput, as string, then func(name string)) (any, error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	t := db.tables[in.TableName]

@@ -1,5 +1,10 @@
-// Package awsjson is what the handlers' AWS clients reach in the local run under one AWS_ENDPOINT_URL: DynamoDB,
-// Secrets Manager's GetSecretValue and Parameter Store's GetParameter, told apart by the X-Amz-Target header.
+// Package awsjson is the one AWS endpoint of the local run, for all services but S3: what the handlers' and the
+// scripts' AWS clients reach under one AWS_ENDPOINT_URL. A [Server] finds out which operation of which [Service] a
+// request is for, lets a test step in, and answers in the service's own shape.
+//
+// DynamoDB, Secrets Manager and Parameter Store are here; services that are the face of something that runs elsewhere
+// (Lambda, SQS, CloudWatch Logs) are in that package, and mounted. What a service does not know of its API, be it an
+// operation or a parameter, is refused, not ignored.
 //
 // DynamoDB's expressions are evaluated by github.com/truora/minidyn; the tables around them are ours. That library's
 // tables lose rows of a sparse index that UpdateItem wrote (and keep those whose index keys were removed), treat the

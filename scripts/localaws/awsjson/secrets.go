@@ -1,7 +1,8 @@
 package awsjson
 
 import (
-	"encoding/json"
+	"cmp"
+	"context"
 	"strings"
 	"sync"
 	"time"
@@ -56,37 +57,60 @@ func (s *secrets) set(id string, value *string) {
 	s.values[secretName(id)] = value
 }
 
-func (s *secrets) get(body []byte) (any, error) {
-	var in struct{ SecretId, VersionStage, VersionId string }
-	if err := json.Unmarshal(body, &in); err != nil {
-		return nil, &Fault{Type: "SerializationException", Message: err.Error()}
+func (s *secrets) operations() map[string]Operation {
+	return map[string]Operation{"GetSecretValue": JSON(s.get), "DescribeSecret": JSON(s.describe)}
+}
+
+// The one version that a secret has, and its label.
+const (
+	secretVersion = "00000000-0000-0000-0000-000000000001"
+	currentStage  = "AWSCURRENT"
+)
+
+// find is a secret's name, its ARN and its value.
+func (s *secrets) find(id string) (name, arn string, value *string, err error) {
+	if id == "" {
+		return "", "", nil, &Fault{Type: "ValidationException", Message: "SecretId is missing"}
 	}
-	if in.SecretId == "" {
-		return nil, &Fault{Type: "ValidationException", Message: "SecretId is missing"}
-	}
-	name := secretName(in.SecretId)
-	s.mu.Lock()
-	value, known := s.values[name]
-	s.mu.Unlock()
-	stage := in.VersionStage
-	if stage == "" {
-		stage = "AWSCURRENT"
-	}
-	switch {
-	case !known:
-		return nil, &Fault{Type: "ResourceNotFoundException", Message: "Secrets Manager can't find the specified secret."}
-	case value == nil || stage != "AWSCURRENT":
-		return nil, &Fault{Type: "ResourceNotFoundException", Message: "Secrets Manager can't find the specified secret value for staging label: " + stage}
-	}
-	arn := in.SecretId
-	if name == in.SecretId {
+	name, arn = secretName(id), id
+	if name == id {
 		arn = "arn:aws:secretsmanager:" + region + ":" + account + secretPrefix + name + "-local0"
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	value, known := s.values[name]
+	if !known {
+		return "", "", nil, &Fault{Type: "ResourceNotFoundException", Message: "Secrets Manager can't find the specified secret."}
+	}
+	return name, arn, value, nil
+}
+
+func (s *secrets) get(_ context.Context, in struct{ SecretId, VersionStage, VersionId string }) (any, error) {
+	name, arn, value, err := s.find(in.SecretId)
+	if err != nil {
+		return nil, err
+	}
+	if stage := cmp.Or(in.VersionStage, currentStage); value == nil || stage != currentStage {
+		return nil, &Fault{Type: "ResourceNotFoundException", Message: "Secrets Manager can't find the specified secret value for staging label: " + stage}
 	}
 	return map[string]any{
 		"ARN": arn, "Name": name, "SecretString": *value,
-		"VersionId": "00000000-0000-0000-0000-000000000001", "VersionStages": []string{stage},
+		"VersionId": secretVersion, "VersionStages": []string{currentStage},
 		"CreatedDate": float64(time.Now().Unix()),
 	}, nil
+}
+
+// describe answers without the value. A secret that has none has no versions either.
+func (s *secrets) describe(_ context.Context, in struct{ SecretId string }) (any, error) {
+	name, arn, value, err := s.find(in.SecretId)
+	if err != nil {
+		return nil, err
+	}
+	answer := map[string]any{"ARN": arn, "Name": name, "CreatedDate": float64(time.Now().Unix())}
+	if value != nil {
+		answer["VersionIdsToStages"] = map[string][]string{secretVersion: {currentStage}}
+	}
+	return answer, nil
 }
 
 // parameters holds values by name.
@@ -116,14 +140,14 @@ func (p *parameters) set(name, value string) {
 	p.values[parameterName(name)] = value
 }
 
-func (p *parameters) get(body []byte) (any, error) {
-	var in struct {
-		Name           string
-		WithDecryption bool
-	}
-	if err := json.Unmarshal(body, &in); err != nil {
-		return nil, &Fault{Type: "SerializationException", Message: err.Error()}
-	}
+func (p *parameters) operations() map[string]Operation {
+	return map[string]Operation{"GetParameter": JSON(p.get)}
+}
+
+func (p *parameters) get(_ context.Context, in struct {
+	Name           string
+	WithDecryption bool
+}) (any, error) {
 	name := parameterName(in.Name)
 	p.mu.Lock()
 	value, known := p.values[name]

@@ -2,7 +2,6 @@ package awsjson
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,82 +11,40 @@ import (
 	"sync"
 )
 
-// The services of [Call].
-const (
-	ServiceDynamoDB = "DynamoDB"
-	ServiceSecrets  = "SecretsManager"
-	ServiceSSM      = "SSM"
-)
-
-// Call names one request.
-type Call struct {
-	// Service is one of the Service constants, Operation the API's name, such as "PutItem".
-	Service, Operation string
-	// Ordinal counts the calls of this operation, from 1.
-	Ordinal int
-	// AccessKey is the id of the key that the request is signed with: it tells callers apart.
-	AccessKey string
-	// Body is the request, not to be changed.
-	Body []byte
-}
-
-func (c Call) name() string { return c.Service + "." + c.Operation }
-
-// Fault is an error answer in AWS's shape.
-type Fault struct {
-	// Type is the error's code, such as "ValidationException".
-	Type    string
-	Message string
-	// Status is the HTTP status; 0 means 400.
-	Status int
-	// Applied, on a fault from an interceptor, lets the operation happen before its answer is replaced by the fault:
-	// a reply that was lost.
-	Applied bool
-
-	item item // of a failed condition
-}
-
-func (f *Fault) Error() string { return f.Type + ": " + f.Message }
-
-// Throttled is the fault that the called service throttles with. SDKs retry it.
-func Throttled(c Call) *Fault {
-	if c.Service == ServiceDynamoDB {
-		return &Fault{Type: "ProvisionedThroughputExceededException", Message: "throttled by the local run"}
-	}
-	return &Fault{Type: "ThrottlingException", Message: "throttled by the local run"}
-}
-
-// operation answers the JSON of a request with a value for JSON, or with a [Fault].
-type operation func(body []byte) (any, error)
-
-// Server answers the three services. Its methods may be called concurrently.
+// Server answers for services. Its methods may be called concurrently.
 type Server struct {
-	operations map[string]operation
 	db         *database
 	secrets    secrets
 	parameters parameters
 
 	mu        sync.Mutex
+	services  []Service
 	calls     map[string]int
 	intercept func(context.Context, Call) error
 }
 
-// New makes a server without tables, secrets and parameters.
+// New makes a server with DynamoDB, Secrets Manager and Parameter Store: without tables, secrets and parameters.
 func New() *Server {
 	s := &Server{calls: map[string]int{}, db: newDatabase()}
-	s.operations = map[string]operation{
-		ServiceSecrets + ".GetSecretValue": s.secrets.get,
-		ServiceSSM + ".GetParameter":       s.parameters.get,
-	}
-	for name, op := range s.db.operations() {
-		s.operations[ServiceDynamoDB+"."+name] = op
-	}
+	s.Mount(Service{Name: ServiceDynamoDB, Find: Target("DynamoDB_20120810"), Operations: s.db.operations()})
+	s.Mount(Service{Name: ServiceSecrets, Find: Target("secretsmanager"), Operations: s.secrets.operations()})
+	s.Mount(Service{Name: ServiceSSM, Find: Target("AmazonSSM"), Operations: s.parameters.operations()})
 	return s
 }
 
-// Intercept makes f run before every operation; nil removes it. An error from f replaces the operation: a *[Fault] is
-// answered as it is, any other error as an internal one. f may wait, to delay the call; the context ends with the
-// request.
+// Mount adds a service.
+func (s *Server) Mount(service Service) {
+	if service.WriteFault == nil {
+		service.WriteFault = writeFault
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.services = append(s.services, service)
+}
+
+// Intercept makes f run before every operation of every service; nil removes it. An error from f replaces the
+// operation: a *[Fault] is answered as it is, any other error as an internal one. f may wait, to delay the call; the
+// context ends with the request.
 func (s *Server) Intercept(f func(context.Context, Call) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,34 +58,47 @@ func (s *Server) Calls() map[string]int {
 	return maps.Clone(s.calls)
 }
 
-// services maps the first half of X-Amz-Target.
-var services = map[string]string{
-	"DynamoDB_20120810": ServiceDynamoDB,
-	"secretsmanager":    ServiceSecrets,
-	"AmazonSSM":         ServiceSSM,
-}
-
 // maxBody is above the largest request that any of the services takes, DynamoDB's 16 MB.
 const maxBody = 17 << 20
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	prefix, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		writeFault(w, &Fault{Type: "SerializationException", Message: "the request's body cannot be read"})
 		return
 	}
-	c := Call{Service: services[prefix], Operation: name, AccessKey: accessKey(r.Header.Get("Authorization")), Body: body}
-	answer, err := s.call(r.Context(), c)
+	service, c := s.find(r, body)
+	answer, err := s.call(service.Operations[c.Operation], &Request{c, r})
 	if err != nil {
 		fault, known := errors.AsType[*Fault](err)
 		if !known {
 			fault = &Fault{Type: "InternalServerError", Message: err.Error(), Status: http.StatusInternalServerError}
 		}
-		writeFault(w, fault)
+		service.WriteFault(w, fault)
 		return
 	}
-	write(w, http.StatusOK, answer)
+	raw, ok := answer.(Response)
+	if !ok {
+		write(w, http.StatusOK, answer)
+		return
+	}
+	maps.Copy(w.Header(), raw.Header)
+	w.WriteHeader(raw.Status)
+	_, _ = w.Write(raw.Body) // as in write
+}
+
+// find says which service a request is for, if any, and what it asks for.
+func (s *Server) find(r *http.Request, body []byte) (Service, Call) {
+	c := Call{AccessKey: accessKey(r.Header.Get("Authorization")), Body: body}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, service := range s.services {
+		if operation, ok := service.Find(r, body); ok {
+			c.Service, c.Operation = service.Name, operation
+			return service, c
+		}
+	}
+	return Service{WriteFault: writeFault}, c
 }
 
 // accessKey is the key id in a signature's credential, KEY/DATE/REGION/SERVICE/aws4_request.
@@ -138,43 +108,29 @@ func accessKey(authorization string) string {
 	return id
 }
 
-func (s *Server) call(ctx context.Context, c Call) (any, error) {
-	op, known := s.operations[c.name()]
-	if !known {
-		return nil, &Fault{Type: "UnknownOperationException", Message: fmt.Sprintf("the local run has no operation %q", c.name())}
+// call counts an operation and does it, with what the interceptor wants. The operation is nil if there is none.
+func (s *Server) call(op Operation, r *Request) (any, error) {
+	if op == nil {
+		what := r.name()
+		if r.Service == "" {
+			what = r.HTTP.Method + " " + r.HTTP.URL.Path + " " + r.HTTP.Header.Get("X-Amz-Target")
+		}
+		return nil, &Fault{Type: "UnknownOperationException", Message: fmt.Sprintf("the local run has no operation %q", what)}
 	}
 	s.mu.Lock()
-	s.calls[c.name()]++
-	c.Ordinal = s.calls[c.name()]
+	s.calls[r.name()]++
+	r.Ordinal = s.calls[r.name()]
 	intercept := s.intercept
 	s.mu.Unlock()
 	if intercept == nil {
-		return op(c.Body)
+		return op(r)
 	}
-	refused := intercept(ctx, c)
+	refused := intercept(r.HTTP.Context(), r.Call)
 	if fault, ok := errors.AsType[*Fault](refused); refused != nil && (!ok || !fault.Applied) {
 		return nil, refused
 	}
-	answer, err := op(c.Body)
+	answer, err := op(r)
 	return answer, errors.Join(refused, err)
-}
-
-func writeFault(w http.ResponseWriter, f *Fault) {
-	answer := map[string]any{"__type": f.Type, "message": f.Message}
-	if f.item != nil {
-		answer["Item"] = wireItem(f.item)
-	}
-	w.Header().Set("X-Amzn-Errortype", f.Type)
-	write(w, max(f.Status, http.StatusBadRequest), answer)
-}
-
-func write(w http.ResponseWriter, status int, answer any) {
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	w.WriteHeader(status)
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	// The client has gone if this fails; it will find out by itself.
-	_ = encoder.Encode(answer)
 }
 
 // Row is a row in a table, to be looked at in [Server.Rows] only.

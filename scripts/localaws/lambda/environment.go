@@ -8,8 +8,13 @@ import (
 	"strings"
 )
 
-// version is the only one there is of a local function.
-const version = "$LATEST"
+// What all local functions have: the one version there is, the name of the
+// custom runtime's executable, and the form of their lines.
+const (
+	version   = "$LATEST"
+	handler   = "bootstrap"
+	logFormat = "JSON"
+)
 
 // runtimeAPI names the variable with the Runtime API's address, which every
 // process has its own of.
@@ -33,7 +38,7 @@ func environment(cfg Config) ([]string, error) {
 		"AWS_LAMBDA_FUNCTION_NAME":        cfg.Name,
 		"AWS_LAMBDA_FUNCTION_VERSION":     version,
 		"AWS_LAMBDA_INITIALIZATION_TYPE":  "on-demand",
-		"AWS_LAMBDA_LOG_FORMAT":           "JSON",
+		"AWS_LAMBDA_LOG_FORMAT":           logFormat,
 		"AWS_LAMBDA_LOG_GROUP_NAME":       logGroup(cfg.Name),
 		"AWS_LAMBDA_LOG_STREAM_NAME":      "local",
 		"AWS_REGION":                      region,
@@ -41,7 +46,7 @@ func environment(cfg Config) ([]string, error) {
 		"LANG":                            "en_US.UTF-8",
 		"PATH":                            "/usr/local/bin:/usr/bin:/bin:/opt/bin",
 		"TZ":                              ":UTC",
-		"_HANDLER":                        "bootstrap",
+		"_HANDLER":                        handler,
 	}
 	var env, taken []string
 	for name, value := range cfg.Env {

@@ -21,9 +21,14 @@ const (
 // maxQueuedBytes bounds the asynchronous queue: it lives in memory here.
 const maxQueuedBytes = 64 << 20
 
-// ErrQueueFull says that an asynchronous event was not taken: as Lambda's
-// throttling, it asks the caller to try again later.
-var ErrQueueFull = errors.New("the asynchronous queue is full")
+// What an event may be refused for.
+var (
+	ErrTooLarge = errors.New("the payload is too large")
+	ErrNotJSON  = errors.New("the payload is not JSON")
+	// ErrQueueFull says that an asynchronous event was not taken: as Lambda's
+	// throttling, it asks the caller to try again later.
+	ErrQueueFull = errors.New("the asynchronous queue is full")
+)
 
 // Result is what an invocation came to.
 type Result struct {
@@ -48,10 +53,10 @@ func (f *Function) newInvocation(payload []byte, async bool) *invocation {
 
 // Invoke runs the function and waits for its answer; while MaxConcurrency
 // processes are busy, it waits for one of them. What goes wrong in the function
-// is in the result. An error means that there is none: a payload that is not JSON
-// or over [MaxPayload], [ErrClosed], or the end of ctx: then an invocation that
-// has begun goes on without its caller. The payload must not be changed
-// afterwards.
+// is in the result. An error means that there is none: [ErrNotJSON],
+// [ErrTooLarge] over [MaxPayload], [ErrClosed], or the end of ctx: then an
+// invocation that has begun goes on without its caller. The payload must not be
+// changed afterwards.
 func (f *Function) Invoke(ctx context.Context, payload []byte) (Result, error) {
 	if err := checkPayload(payload, MaxPayload); err != nil {
 		return Result{}, f.wrap(err)
@@ -82,8 +87,8 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) (Result, error) {
 
 // InvokeAsync queues an event and returns its request id. Events start in the
 // order they came. An event is tried once; if that fails, OnFailure gets it. The
-// error is of a payload that is not JSON or over [MaxAsyncPayload], [ErrClosed]
-// or [ErrQueueFull]. The payload must not be changed afterwards.
+// error is [ErrNotJSON], [ErrTooLarge] over [MaxAsyncPayload], [ErrClosed] or
+// [ErrQueueFull]. The payload must not be changed afterwards.
 func (f *Function) InvokeAsync(payload []byte) (requestID string, err error) {
 	if err := checkPayload(payload, MaxAsyncPayload); err != nil {
 		return "", f.wrap(err)
@@ -261,10 +266,10 @@ func (f *Function) run(p *process, inv *invocation, deliver func(Result)) bool {
 
 func checkPayload(payload []byte, limit int) error {
 	if len(payload) > limit {
-		return fmt.Errorf("a payload of %d bytes; Lambda takes at most %d", len(payload), limit)
+		return fmt.Errorf("%w: %d bytes; Lambda takes at most %d", ErrTooLarge, len(payload), limit)
 	}
 	if !json.Valid(payload) {
-		return errors.New("the payload is not JSON")
+		return ErrNotJSON
 	}
 	return nil
 }
