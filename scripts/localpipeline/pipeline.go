@@ -41,6 +41,7 @@ import (
 	"ittybit-media/scripts/localaws/lambda"
 	"ittybit-media/scripts/localaws/s3"
 	"ittybit-media/scripts/localaws/sqs"
+	"ittybit-media/scripts/localaws/sts"
 	"ittybit-media/scripts/localittybit"
 )
 
@@ -88,7 +89,7 @@ type Pipeline struct {
 	Table        string
 
 	Objects    *s3.Store
-	AWS        *awsjson.Server // DynamoDB, Secrets Manager, Parameter Store
+	AWS        *awsjson.Server // every service but S3
 	Ittybit    *localittybit.Server
 	Dispatch   *lambda.Function
 	Webhook    *lambda.Function
@@ -184,6 +185,7 @@ const loopback = "127.0.0.1:0"
 
 func (p *Pipeline) startAWS(ctx context.Context, _ string) (err error) {
 	p.AWS = awsjson.New()
+	p.AWS.Mount(sts.API(account))
 	if p.awsURL, err = p.serve("the AWS endpoint", loopback, p.AWS); err != nil {
 		return err
 	}
@@ -259,7 +261,11 @@ func (p *Pipeline) startQueues(context.Context, string) (err error) {
 		DeadLetter:  p.DeadLetter,
 		Observe:     p.queueEvent,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	p.AWS.Mount(sqs.API(p.awsURL, p.RetryQueue, p.DeadLetter))
+	return nil
 }
 
 func (p *Pipeline) startFunctions(ctx context.Context, dir string) (err error) {
@@ -293,6 +299,7 @@ func (p *Pipeline) startFunctions(ctx context.Context, dir string) (err error) {
 	if err != nil {
 		return err
 	}
+	p.AWS.Mount(lambda.API(p.Dispatch, p.Webhook, p.Sweep))
 	consuming, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done, err := p.RetryQueue.Consume(consuming, sqs.Mapping{
 		BatchSize:      media.RetryBatch,

@@ -77,14 +77,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		service.WriteFault(w, fault)
 		return
 	}
-	raw, ok := answer.(Response)
-	if !ok {
-		write(w, http.StatusOK, answer)
+	if response, ok := answer.(Response); ok {
+		response.Write(w)
 		return
 	}
-	maps.Copy(w.Header(), raw.Header)
-	w.WriteHeader(raw.Status)
-	_, _ = w.Write(raw.Body) // as in write
+	write(w, http.StatusOK, answer)
 }
 
 // find says which service a request is for, if any, and what it asks for.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -49,6 +50,14 @@ type Response struct {
 	// Header is added to the answer's.
 	Header http.Header
 	Body   []byte
+}
+
+// Write sends the answer.
+func (r Response) Write(w http.ResponseWriter) {
+	maps.Copy(w.Header(), r.Header)
+	w.WriteHeader(r.Status)
+	// The client has gone if this fails; it will find out by itself.
+	_, _ = w.Write(r.Body)
 }
 
 // JSON is an operation that takes its parameters as JSON and refuses those that are not in In. The context is the
@@ -151,6 +160,5 @@ func write(w http.ResponseWriter, status int, answer any) {
 	w.WriteHeader(status)
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
-	// The client has gone if this fails; it will find out by itself.
-	_ = encoder.Encode(answer)
+	_ = encoder.Encode(answer) // as in Response.Write
 }

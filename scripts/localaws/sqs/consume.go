@@ -52,7 +52,7 @@ func (q *Queue) consume(ctx context.Context, m Mapping) {
 			q.changed.Broadcast()
 			return
 		}
-		batch := q.receive(m.BatchSize)
+		batch := q.receive(m.BatchSize, q.cfg.Visibility)
 		if len(batch) == 0 { // all went to the dead letters
 			continue
 		}

@@ -17,11 +17,13 @@ type message struct {
 	receives        int
 	source          string // ARN of the queue it was moved from
 
-	state   state
-	receipt string        // of the latest receive, in this queue
-	place   *list.Element // among the visible
-	wake    *clock.Timer  // ends the delay, or the time in flight
-	expiry  *clock.Timer
+	state      state
+	receivedAt time.Time     // the latest time, in this queue
+	receipt    string        // of that time
+	place      *list.Element // among the visible
+	hidings    int           // so far
+	wake       *clock.Timer  // ends the latest of them
+	expiry     *clock.Timer
 }
 
 // delivery is a message as it was received once.
@@ -46,18 +48,33 @@ func (q *Queue) keep(m *message) {
 	m.expiry = q.clock.AfterFunc(q.cfg.Retention-age, func() { q.expire(m) })
 }
 
+// receiptMark stands between a message's id and the rest of its receipt.
+const receiptMark = "#"
+
+// hide keeps a message, in a state other than visible, from being received for
+// a time.
+func (q *Queue) hide(m *message, as state, d time.Duration) {
+	if m.wake != nil {
+		m.wake.Stop()
+	}
+	m.state = as
+	m.hidings++
+	hiding := m.hidings
+	m.wake = q.clock.AfterFunc(d, func() { q.awake(m, hiding) })
+}
+
 func (q *Queue) show(m *message) {
 	m.state = visible
 	m.place = q.visible.PushBack(m)
 	q.changed.Broadcast()
 }
 
-// awake ends a message's hiding, unless it was received or removed since; the
-// receipt is the one it was hidden under, empty for a delayed message.
-func (q *Queue) awake(m *message, receipt string) {
+// awake ends one of a message's hidings, unless it was hidden anew, shown or
+// removed since.
+func (q *Queue) awake(m *message, hiding int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.messages[m.id] != m || m.state == visible || m.receipt != receipt {
+	if q.messages[m.id] != m || m.state == visible || m.hidings != hiding {
 		return
 	}
 	if m.state == delayed {
@@ -91,10 +108,11 @@ func (q *Queue) remove(m *message) {
 	}
 }
 
-// receive takes up to most visible messages that fit one payload. What was
-// received often enough goes to the dead letters instead: SQS moves a message
-// when it would be received once more, not when its last try fails.
-func (q *Queue) receive(most int) []delivery {
+// receive takes up to most visible messages that fit one payload, and hides them
+// for a time. What was received often enough goes to the dead letters instead:
+// SQS moves a message when it would be received once more, not when its last try
+// fails.
+func (q *Queue) receive(most int, hide time.Duration) []delivery {
 	var batch []delivery
 	for room := maxBatchBytes; q.visible.Len() > 0 && len(batch) < most; {
 		m := q.visible.Front().Value.(*message)
@@ -107,16 +125,15 @@ func (q *Queue) receive(most int) []delivery {
 			break
 		}
 		q.visible.Remove(m.place)
-		m.state = inFlight
 		m.receives++
+		m.receivedAt = q.clock.Now()
 		if m.firstReceivedAt.IsZero() {
-			m.firstReceivedAt = q.clock.Now()
+			m.firstReceivedAt = m.receivedAt
 		}
-		receipt := rand.Text()
-		m.receipt = receipt
-		m.wake = q.clock.AfterFunc(q.cfg.Visibility, func() { q.awake(m, receipt) })
+		m.receipt = m.id + receiptMark + rand.Text()
+		q.hide(m, inFlight, hide)
 		q.tell(Received, m)
-		batch = append(batch, delivery{m, receipt})
+		batch = append(batch, delivery{m, m.receipt})
 	}
 	return batch
 }

@@ -2,8 +2,6 @@ package sqs
 
 import (
 	"bytes"
-	"crypto/md5"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,17 +40,16 @@ func (q *Queue) payload(batch []delivery) ([]byte, error) {
 }
 
 func (q *Queue) record(d delivery) events.SQSMessage {
-	digest := md5.Sum([]byte(d.m.body))
 	record := events.SQSMessage{
 		MessageId:     d.m.id,
 		ReceiptHandle: d.receipt,
 		Body:          d.m.body,
-		Md5OfBody:     hex.EncodeToString(digest[:]),
+		Md5OfBody:     digest(d.m.body),
 		Attributes: map[string]string{
-			"ApproximateReceiveCount":          strconv.Itoa(d.m.receives),
-			"SentTimestamp":                    strconv.FormatInt(d.m.sentAt.UnixMilli(), 10),
-			"ApproximateFirstReceiveTimestamp": strconv.FormatInt(d.m.firstReceivedAt.UnixMilli(), 10),
-			"SenderId":                         "AIDALOCALRUN",
+			receiveCount:    strconv.Itoa(d.m.receives),
+			sentAt:          strconv.FormatInt(d.m.sentAt.UnixMilli(), 10),
+			firstReceivedAt: strconv.FormatInt(d.m.firstReceivedAt.UnixMilli(), 10),
+			senderID:        "AIDALOCALRUN",
 		},
 		MessageAttributes: make(map[string]events.SQSMessageAttribute, len(d.m.attributes)),
 		EventSource:       "aws:sqs",
@@ -60,14 +57,14 @@ func (q *Queue) record(d delivery) events.SQSMessage {
 		AWSRegion:         region(q.cfg.ARN),
 	}
 	if d.m.source != "" {
-		record.Attributes["DeadLetterQueueSourceArn"] = d.m.source
+		record.Attributes[sourceARN] = d.m.source
 	}
 	for name, value := range d.m.attributes {
 		record.MessageAttributes[name] = events.SQSMessageAttribute{
 			StringValue:      &value,
 			StringListValues: []string{},
 			BinaryListValues: [][]byte{},
-			DataType:         "String",
+			DataType:         stringType,
 		}
 	}
 	return record

@@ -55,6 +55,7 @@ type Config struct {
 type Queue struct {
 	cfg   Config
 	clock *clock.Clock
+	made  time.Time
 
 	mu        sync.Mutex
 	changed   *sync.Cond // something became visible, or an invocation ended
@@ -84,7 +85,7 @@ func New(c *clock.Clock, cfg Config) (*Queue, error) {
 	if len(wrong) > 0 {
 		return nil, fmt.Errorf("sqs: queue %s: %w", cfg.Name, errors.Join(wrong...))
 	}
-	q := &Queue{cfg: cfg, clock: c, messages: map[string]*message{}, visible: list.New()}
+	q := &Queue{cfg: cfg, clock: c, made: c.Now(), messages: map[string]*message{}, visible: list.New()}
 	q.changed = sync.NewCond(&q.mu)
 	return q, nil
 }
@@ -99,23 +100,33 @@ func (q *Queue) URL(endpoint string) string {
 // Send puts a message with string attributes into the queue and returns its id.
 // A body that is empty or over [MaxMessageBytes] is an error.
 func (q *Queue) Send(body string, attributes map[string]string) (string, error) {
-	if len(body) == 0 || len(body) > MaxMessageBytes {
-		return "", fmt.Errorf("sqs: queue %s: a body of %d bytes; SQS takes 1 to %d", q.cfg.Name, len(body), MaxMessageBytes)
+	if err := checkBody(body); err != nil {
+		return "", fmt.Errorf("sqs: queue %s: %w", q.cfg.Name, err)
 	}
+	return q.send(body, attributes, q.cfg.Delay), nil
+}
+
+func checkBody(body string) error {
+	if len(body) == 0 || len(body) > MaxMessageBytes {
+		return fmt.Errorf("a body of %d bytes; SQS takes 1 to %d", len(body), MaxMessageBytes)
+	}
+	return nil
+}
+
+func (q *Queue) send(body string, attributes map[string]string, delay time.Duration) string {
 	id, _ := smithyrand.NewUUID(rand.Reader).GetUUID() // crypto/rand never fails
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	m := &message{id: id, body: body, attributes: maps.Clone(attributes), sentAt: q.clock.Now()}
 	q.keep(m)
 	q.tell(Sent, m)
-	if q.cfg.Delay > 0 {
+	if delay > 0 {
 		q.delayed++
-		m.state = delayed
-		m.wake = q.clock.AfterFunc(q.cfg.Delay, func() { q.awake(m, "") })
+		q.hide(m, delayed, delay)
 	} else {
 		q.show(m)
 	}
-	return id, nil
+	return id
 }
 
 // Depth counts a queue's messages, as its CloudWatch metrics do: what failed

@@ -1,0 +1,173 @@
+package sqs
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"ittybit-media/scripts/localaws/awsjson"
+)
+
+// poll receives up to most messages and hides them for a time. If there is none,
+// it waits for one, and returns none after the wait or when ctx ends.
+func (q *Queue) poll(ctx context.Context, most int, hide, wait time.Duration) []events.SQSMessage {
+	defer context.AfterFunc(ctx, q.wakeAll)()
+	waited := wait <= 0
+	defer q.clock.AfterFunc(wait, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		waited = true
+		q.changed.Broadcast()
+	}).Stop()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for ctx.Err() == nil {
+		// What is visible may all go to the dead letters.
+		if batch := q.receive(most, hide); len(batch) > 0 {
+			records := make([]events.SQSMessage, len(batch))
+			for i, d := range batch {
+				records[i] = q.record(d)
+			}
+			return records
+		}
+		if waited {
+			break
+		}
+		q.changed.Wait()
+	}
+	return nil
+}
+
+// received finds the message of a receipt; nil if it is gone or was received
+// again since. The error is of what is no receipt. The caller holds the lock.
+func (q *Queue) received(receipt string) (*message, error) {
+	id, _, ok := strings.Cut(receipt, receiptMark)
+	if !ok {
+		return nil, errReceipt
+	}
+	if m := q.messages[id]; m != nil && m.receipt == receipt {
+		return m, nil
+	}
+	return nil, nil
+}
+
+// deleteReceived removes the message of a receipt. As in SQS, an old receipt is
+// no error, and removes nothing.
+func (q *Queue) deleteReceived(receipt string) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	m, err := q.received(receipt)
+	if m != nil {
+		q.delete(delivery{m, receipt})
+	}
+	return err
+}
+
+// changeVisibility hides a message in flight for so many seconds from now; for
+// none, it is visible at once. Since it was received, it can be hidden for 12
+// hours in all (Amazon SQS API Reference, "ChangeMessageVisibility").
+func (q *Queue) changeVisibility(receipt string, seconds int) error {
+	d, err := within("VisibilityTimeout", seconds, maxVisibility)
+	if err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	m, err := q.received(receipt)
+	switch {
+	case err != nil:
+		return err
+	case m == nil || m.state != inFlight:
+		return errNotInFlight
+	case q.clock.Now().Add(d).Sub(m.receivedAt) > maxVisibility:
+		return invalid("VisibilityTimeout: with %d more, the message would be hidden for over 12 hours in all", seconds)
+	}
+	if d > 0 {
+		q.hide(m, inFlight, d)
+		return nil
+	}
+	m.wake.Stop()
+	q.show(m)
+	return nil
+}
+
+// stringType is the type of all attributes here.
+const stringType = "String"
+
+// The names of system attributes.
+const (
+	sentAt          = "SentTimestamp"
+	receiveCount    = "ApproximateReceiveCount"
+	firstReceivedAt = "ApproximateFirstReceiveTimestamp"
+	senderID        = "SenderId"
+	sourceARN       = "DeadLetterQueueSourceArn"
+)
+
+// wire is a received message as ReceiveMessage gives it, with the attributes
+// that were asked for.
+func wire(r events.SQSMessage, system, names []string) map[string]any {
+	answer := map[string]any{"MessageId": r.MessageId, "ReceiptHandle": r.ReceiptHandle, "Body": r.Body, "MD5OfBody": r.Md5OfBody}
+	maps.DeleteFunc(r.Attributes, func(name, _ string) bool { return !slices.Contains(system, name) })
+	if len(r.Attributes) > 0 {
+		answer["Attributes"] = r.Attributes
+	}
+	attributes, texts := map[string]attribute{}, map[string]string{}
+	for name, value := range r.MessageAttributes {
+		if slices.ContainsFunc(names, func(pattern string) bool { return selects(pattern, name) }) {
+			attributes[name] = attribute{value.DataType, *value.StringValue}
+			texts[name] = *value.StringValue
+		}
+	}
+	if len(attributes) > 0 {
+		answer["MessageAttributes"] = attributes
+		answer["MD5OfMessageAttributes"] = attributesDigest(texts)
+	}
+	return answer
+}
+
+// selects tells whether an entry of MessageAttributeNames is for an attribute: it
+// is All, a name, or the beginning of one followed by ".*".
+func selects(pattern, name string) bool {
+	prefix, open := strings.CutSuffix(pattern, ".*")
+	return pattern == "All" || pattern == name || open && strings.HasPrefix(name, prefix)
+}
+
+// failure is the entry of a batch that failed.
+func failure(id string, err error) map[string]any {
+	code, message := "InternalError", err.Error()
+	if fault, ok := errors.AsType[*awsjson.Fault](err); ok {
+		code, message = fault.Type, fault.Message
+	}
+	return map[string]any{"Id": id, "SenderFault": true, "Code": code, "Message": message}
+}
+
+func digest(text string) string {
+	sum := md5.Sum([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// attributesDigest is the MD5 of message attributes (Amazon SQS Developer Guide,
+// "Calculating the MD5 message digest for message attributes"): of the name, the
+// type and the value of each, in order of the names, with their lengths.
+func attributesDigest(texts map[string]string) string {
+	const isText = 1
+	var all []byte
+	part := func(text string) {
+		all = append(binary.BigEndian.AppendUint32(all, uint32(len(text))), text...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		part(name)
+		part(stringType)
+		all = append(all, isText)
+		part(texts[name])
+	}
+	return digest(string(all))
+}
