@@ -35,7 +35,7 @@ func (p *Pipeline) Access() localaccess.Access {
 	}
 	for _, f := range []*lambda.Function{p.Dispatch, p.Webhook, p.Sweep} {
 		outputs.Functions[f.Name()] = f.Name()
-		outputs.LogGroups[f.Name()] = f.LogGroup()
+		outputs.LogGroups[f.Name()] = lambda.LogGroup(f.Name())
 	}
 	return localaccess.Access{
 		Outputs:   outputs,

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"net"
@@ -39,6 +40,7 @@ import (
 	"ittybit-media/scripts/localaws/clock"
 	"ittybit-media/scripts/localaws/eventbridge"
 	"ittybit-media/scripts/localaws/lambda"
+	"ittybit-media/scripts/localaws/logs"
 	"ittybit-media/scripts/localaws/s3"
 	"ittybit-media/scripts/localaws/sqs"
 	"ittybit-media/scripts/localaws/sts"
@@ -100,6 +102,7 @@ type Pipeline struct {
 	opts     Options
 	settings stack.Settings // but for what the stand-ins decide
 	clock    *clock.Clock
+	logs     *logs.Groups
 	awsURL   string
 	apiURL   string // Ittybit's
 	rule     *eventbridge.Pattern
@@ -186,6 +189,8 @@ const loopback = "127.0.0.1:0"
 func (p *Pipeline) startAWS(ctx context.Context, _ string) (err error) {
 	p.AWS = awsjson.New()
 	p.AWS.Mount(sts.API(account))
+	p.logs = logs.New(p.clock.Now)
+	p.AWS.Mount(p.logs.API())
 	if p.awsURL, err = p.serve("the AWS endpoint", loopback, p.AWS); err != nil {
 		return err
 	}
@@ -433,7 +438,7 @@ func (p *Pipeline) function(ctx context.Context, dir string, c function) (*lambd
 		Env:            p.FunctionEnv(c.name),
 		Timeout:        c.timeout,
 		MaxConcurrency: cmp.Or(p.opts.Concurrency, 2*runtime.NumCPU()),
-		Log:            p.functionLog(c.name),
+		Log:            io.MultiWriter(p.logs.Writer(lambda.LogGroup(c.name)), stepWriter{p, c.name}),
 		OnFailure:      c.onFailure,
 		Observe:        p.functionEvent,
 		Now:            p.clock.Now,

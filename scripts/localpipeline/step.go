@@ -146,16 +146,14 @@ func (p *Pipeline) queueEvent(e sqs.Event) {
 	}
 }
 
-// logWriter turns what a function writes into steps. Metrics are not for a
+// stepWriter turns what a function writes into steps. Metrics are not for a
 // person's eyes.
-type logWriter struct {
+type stepWriter struct {
 	p        *Pipeline
 	function string
 }
 
-func (p *Pipeline) functionLog(name string) logWriter { return logWriter{p, name} }
-
-func (w logWriter) Write(line []byte) (int, error) {
+func (w stepWriter) Write(line []byte) (int, error) {
 	if w.p.opts.Observe == nil {
 		return len(line), nil
 	}

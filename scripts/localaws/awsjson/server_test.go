@@ -51,6 +51,23 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+func TestDescribingSecrets(t *testing.T) {
+	t.Parallel()
+	s, _, url := start(t)
+	client := secretsmanager.New(secretsmanager.Options{Region: "us-east-1", BaseEndpoint: &url, Credentials: anyone, RetryMaxAttempts: 1})
+	s.SetSecret("key", "never to be seen here")
+	s.SetEmptySecret("empty")
+	for id, versions := range map[string]int{"key": 1, "arn:aws:secretsmanager:us-east-1:000000000000:secret:key-AbCdEf": 1, "empty": 0} {
+		out, err := client.DescribeSecret(t.Context(), &secretsmanager.DescribeSecretInput{SecretId: &id})
+		if err != nil || !strings.Contains(id, *out.Name) || !strings.HasPrefix(*out.ARN, "arn:") || len(out.VersionIdsToStages) != versions {
+			t.Errorf("%s: %+v, %v", id, out, err)
+		}
+	}
+	if _, err := client.DescribeSecret(t.Context(), &secretsmanager.DescribeSecretInput{SecretId: aws.String("none")}); code(err) != "ResourceNotFoundException" {
+		t.Errorf("none: %v", err)
+	}
+}
+
 func TestParameters(t *testing.T) {
 	t.Parallel()
 	s, _, url := start(t)

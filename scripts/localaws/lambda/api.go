@@ -205,7 +205,7 @@ func (f *Function) describe() any {
 		"FunctionArn":      f.cfg.ARN,
 		"Handler":          handler,
 		"LastUpdateStatus": "Successful",
-		"LoggingConfig":    map[string]any{"LogGroup": f.LogGroup(), "LogFormat": logFormat},
+		"LoggingConfig":    map[string]any{"LogGroup": LogGroup(f.cfg.Name), "LogFormat": logFormat},
 		"MemorySize":       f.cfg.MemoryMB,
 		"PackageType":      "Zip",
 		"Runtime":          "provided.al2023",

@@ -20,8 +20,8 @@ const (
 // process has its own of.
 const runtimeAPI = "AWS_LAMBDA_RUNTIME_API"
 
-// logGroup is Lambda's name for the log group of a function that names none.
-func logGroup(function string) string { return "/aws/lambda/" + function }
+// LogGroup is Lambda's name for the log group of a function that names none.
+func LogGroup(function string) string { return "/aws/lambda/" + function }
 
 // environment is what every process of a function gets, and nothing of this
 // process's own: what Lambda sets (AWS Lambda Developer Guide, "Defined runtime
@@ -39,7 +39,7 @@ func environment(cfg Config) ([]string, error) {
 		"AWS_LAMBDA_FUNCTION_VERSION":     version,
 		"AWS_LAMBDA_INITIALIZATION_TYPE":  "on-demand",
 		"AWS_LAMBDA_LOG_FORMAT":           logFormat,
-		"AWS_LAMBDA_LOG_GROUP_NAME":       logGroup(cfg.Name),
+		"AWS_LAMBDA_LOG_GROUP_NAME":       LogGroup(cfg.Name),
 		"AWS_LAMBDA_LOG_STREAM_NAME":      "local",
 		"AWS_REGION":                      region,
 		"LAMBDA_TASK_ROOT":                cfg.Dir,

@@ -114,9 +114,6 @@ func Start(ctx context.Context, cfg Config) (*Function, error) {
 // Name is what the function is called.
 func (f *Function) Name() string { return f.cfg.Name }
 
-// LogGroup is what the log group of the function's lines is called.
-func (f *Function) LogGroup() string { return logGroup(f.cfg.Name) }
-
 // Stats counts what a function does and has done.
 type Stats struct {
 	Busy, Warm  int // processes that start or work; that wait
