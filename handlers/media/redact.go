@@ -25,8 +25,7 @@ func Redact(text string) string {
 	if len(text) > maxRead {
 		text = text[:maxRead]
 	}
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	text = secretText.ReplaceAllString(text, "${1}[redacted]")
+	text = Mask(text)
 	if len(text) <= maxErrorText {
 		return text
 	}
@@ -36,4 +35,10 @@ func Redact(text string) string {
 		cut--
 	}
 	return text[:cut] + ellipsis
+}
+
+// Mask is [Redact] for a text that is wanted whole, for people who may see what
+// the pipeline works on: only tokens, credentials and signatures are left out.
+func Mask(text string) string {
+	return secretText.ReplaceAllString(strings.ToValidUTF8(text, "\uFFFD"), "${1}[redacted]")
 }

@@ -45,7 +45,7 @@ func (s *Server) callBack(j Job) {
 	event := newID("evt", j.UpdatedAt)
 	for _, d := range deliveries {
 		orDefault(&d.Shape, s.opts.Shape)
-		p := &post{url: j.WebhookURL, body: d.Shape.payload(&j, event)}
+		p := &post{job: j, url: j.WebhookURL, body: d.Shape.payload(&j, event)}
 		s.mu.Lock()
 		s.begin() // ended by send
 		s.mu.Unlock()
@@ -68,8 +68,18 @@ func (s *Server) finished() {
 	s.end()
 }
 
+// Called is one attempt to deliver a callback.
+type Called struct {
+	Job     Job // as the callback says
+	Body    []byte
+	Attempt int  // from 1
+	Status  int  // of the answer; 0: there was none
+	Last    bool // there will be no other
+}
+
 // post is one delivery under way.
 type post struct {
+	job    Job
 	url    string
 	body   []byte
 	failed int // attempts
@@ -81,7 +91,12 @@ func (s *Server) send(p *post) {
 		return
 	}
 	s.stats.called(func(c *CallbackCounts) { c.Posts++ })
-	if s.attempt(p) {
+	status := s.attempt(p)
+	taken := status >= 200 && status < 300
+	if s.opts.Called != nil {
+		s.opts.Called(Called{p.job, p.body, p.failed + 1, status, taken || p.failed+1 >= s.opts.CallbackAttempts})
+	}
+	if taken {
 		s.stats.called(func(c *CallbackCounts) { c.Delivered++ })
 		s.finished()
 		return
@@ -95,13 +110,13 @@ func (s *Server) send(p *post) {
 	s.later(s.opts.CallbackBackoff<<min(p.failed-1, 16), func() { s.send(p) })
 }
 
-// attempt reports whether the receiver took the callback.
-func (s *Server) attempt(p *post) bool {
+// attempt returns how the receiver answered the callback, 0 for not at all.
+func (s *Server) attempt(p *post) (status int) {
 	ctx, cancel := context.WithTimeout(s.ctx, callbackTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(p.body))
 	if err != nil {
-		return false
+		return 0
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "Ittybit-Stand-In")
@@ -112,12 +127,12 @@ func (s *Server) attempt(p *post) bool {
 	}
 	response, err := s.callback.Do(request)
 	if err != nil {
-		return false
+		return 0
 	}
 	defer func() { _ = response.Body.Close() }()
 	// Read to the end, within reason, so that the connection can be used again.
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
-	return response.StatusCode >= 200 && response.StatusCode < 300
+	return response.StatusCode
 }
 
 func callbackClient(transport http.RoundTripper) *http.Client {

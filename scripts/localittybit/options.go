@@ -40,6 +40,8 @@ type Options struct {
 	ListIgnoresInput  bool                         // GET /jobs does not filter by input
 	ListOmitsMetadata bool                         // GET /jobs leaves metadata empty
 	Record            func(r Request, body []byte) // sees each POST's body; it holds the callback token
+	Changed           func(j Job)                  // sees each job whenever it has become something else
+	Called            func(c Called)               // sees each attempt to deliver a callback
 }
 
 // Limit bounds the work on one job. Zero values take the defaults.

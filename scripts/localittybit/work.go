@@ -11,6 +11,9 @@ import (
 // start has a new job worked on. From here on the job is known by its id: it
 // changes only under s.mu.
 func (s *Server) start(created *Job) {
+	if s.opts.Changed != nil {
+		s.opts.Changed(*created)
+	}
 	var outcome Outcome
 	if s.opts.Outcome != nil {
 		outcome = s.opts.Outcome(*created)
@@ -104,16 +107,24 @@ func (s *Server) conclude(id string, r result) bool {
 // change changes a job that is not final and calls back if that is due. It
 // reports whether there was such a job.
 func (s *Server) change(id string, to func(j *Job, now time.Time)) bool {
+	after, changed := s.changeLocked(id, to)
+	if changed && s.opts.Changed != nil {
+		s.opts.Changed(after)
+	}
+	return changed
+}
+
+func (s *Server) changeLocked(id string, to func(j *Job, now time.Time)) (after Job, changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	j := s.jobs[id]
 	if j == nil || j.Status.Final() {
-		return false
+		return Job{}, false
 	}
 	now := s.opts.Clock.Now()
 	to(j, now)
 	j.UpdatedAt = now
-	after := *j
+	after = *j
 	if j.WebhookURL != "" && (j.Status.Final() || s.opts.NonFinalCallbacks) {
 		s.begin() // ended by callBack
 		s.calls.do(func() { s.callBack(after) })
@@ -121,7 +132,7 @@ func (s *Server) change(id string, to func(j *Job, now time.Time)) bool {
 	if j.Status.Final() {
 		s.end()
 	}
-	return true
+	return after, true
 }
 
 // produce makes the job's output and puts it in its place.

@@ -41,11 +41,17 @@ type Step struct {
 	Source string       // the part that it happened in
 	Upload media.Upload // the zero value where the step is about none
 	Text   string
+	Event  []byte // of Uploaded: what S3 tells EventBridge; not to be changed
 }
 
 func (p *Pipeline) tell(kind Kind, source string, u media.Upload, text string) {
+	p.observe(Step{Kind: kind, Source: source, Upload: u, Text: text})
+}
+
+func (p *Pipeline) observe(s Step) {
 	if p.opts.Observe != nil {
-		p.opts.Observe(Step{Time: p.clock.Now(), Kind: kind, Source: source, Upload: u, Text: text})
+		s.Time = p.clock.Now()
+		p.opts.Observe(s)
 	}
 }
 
@@ -54,12 +60,12 @@ func (p *Pipeline) tell(kind Kind, source string, u media.Upload, text string) {
 func (p *Pipeline) created(c s3.Created) {
 	now := p.clock.Now() // the store lives by the wall clock
 	u := media.Upload{Bucket: c.Bucket, Key: c.Key, Size: c.Size, ETag: c.ETag, VersionID: c.VersionID, Sequencer: c.Sequencer, Time: now}
-	p.tell(Uploaded, "s3", u, fmt.Sprintf("%d bytes", c.Size))
 	event := eventbridge.ObjectCreated(eventbridge.Object{
 		Account: account, Region: Region,
 		Bucket: c.Bucket, Key: c.Key, Size: c.Size, ETag: c.ETag, VersionID: c.VersionID, Sequencer: c.Sequencer,
 		Reason: c.Reason, Time: now,
 	})
+	p.observe(Step{Kind: Uploaded, Source: "s3", Upload: u, Text: fmt.Sprintf("%d bytes", c.Size), Event: event})
 	if why := p.rule.Explain(event); why != "" {
 		p.tell(Unmatched, "rule", u, why)
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -113,8 +114,13 @@ func (s *Store) PutFile(ctx context.Context, bucketName, key, path string) error
 		return fmt.Errorf("s3: put %s: %w", path, err)
 	}
 	defer file.Close()
-	if _, err := s.put(ctx, bucketName, key, nil, file, -1, ReasonPut); err != nil {
-		return fmt.Errorf("s3: put %s as s3://%s/%s: %w", path, bucketName, key, err)
+	return s.Put(ctx, bucketName, key, file)
+}
+
+// Put stores what it reads as bucket/key, and reports it as a PutObject.
+func (s *Store) Put(ctx context.Context, bucketName, key string, body io.Reader) error {
+	if _, err := s.put(ctx, bucketName, key, nil, body, -1, ReasonPut); err != nil {
+		return fmt.Errorf("s3: put s3://%s/%s: %w", bucketName, key, err)
 	}
 	return nil
 }
