@@ -21,7 +21,9 @@ import (
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/localaccess"
+	"ittybit-media/scripts/localaws/clock"
 	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/localpage"
 	"ittybit-media/scripts/localpipeline"
 )
 
@@ -64,6 +66,7 @@ type command struct {
 	stack   string
 	key     string
 	addr    string
+	page    string
 	timeout time.Duration
 	json    bool
 	keep    bool
@@ -110,6 +113,7 @@ func parse(args []string, stderr io.Writer) (command, error) {
 	flags.StringVar(&c.stack, "stack", "dev", "take routes, connection and limits from Pulumi.`STACK`.yaml")
 	flags.StringVar(&c.key, "key", "", "upload the one file as this object `key`")
 	flags.StringVar(&c.addr, "addr", "127.0.0.1:0", "`address` of the S3 endpoint; port 0 takes a free one")
+	flags.StringVar(&c.page, "page", "127.0.0.1:0", "`address` of the page, on loopback; port 0 takes a free one")
 	flags.DurationVar(&c.timeout, "timeout", 2*time.Minute, "how long to follow the files")
 	flags.BoolVar(&c.json, "json", false, "print nothing to standard output but the rows, one JSON object a line; of -chaos, the report")
 	flags.BoolVar(&c.keep, "keep", false, "keep objects and outputs in a folder when done, and say where")
@@ -187,25 +191,51 @@ func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
 		ffmpeg = ""
 	}
 	var observe observer
-	p, err := localpipeline.Start(ctx, localpipeline.Options{
+	o := localpipeline.Options{
 		Stack:    config,
 		Binaries: binaries,
 		Addr:     c.addr,
 		Dir:      dir,
+		Clock:    clock.New(),
 		Observe:  observe.step,
 		Ittybit: func(o *localittybit.Options) {
 			o.FFmpeg = ffmpeg
 			o.Notice = func(text string) { fmt.Fprintln(stderr, text) }
 		},
-	})
+	}
+	var page *localpage.Page
+	if len(uploads) == 0 {
+		page = withPage(&o, c.page, ffmpeg != "")
+		defer page.Close()
+	}
+	p, err := localpipeline.Start(ctx, o)
 	if err != nil {
 		return interrupted(ctx, err)
 	}
 	defer p.Close()
-	if len(uploads) == 0 {
-		return serve(ctx, p, &observe, config, localaccess.File(root), stdout)
+	if page != nil {
+		address, err := page.Start(p)
+		if err != nil {
+			return err
+		}
+		return serve(ctx, p, address, &observe, config, localaccess.File(root), stdout)
 	}
 	return c.follow(ctx, p, &observe, config, uploads, stdout, stderr)
+}
+
+// withPage has a page hear of everything.
+func withPage(o *localpipeline.Options, addr string, ffmpeg bool) *localpage.Page {
+	page := localpage.New(localpage.Options{Addr: addr, Clock: o.Clock, Routes: o.Stack.Routes, Outputs: o.Stack.OutputPrefix, FFmpeg: ffmpeg})
+	observe, ittybit := o.Observe, o.Ittybit
+	o.Observe = func(s localpipeline.Step) {
+		observe(s)
+		page.Observe(s)
+	}
+	o.Ittybit = func(o *localittybit.Options) {
+		ittybit(o)
+		page.Ittybit(o)
+	}
+	return page
 }
 
 func compile(ctx context.Context, root string, stderr io.Writer) (map[string]string, error) {
@@ -264,7 +294,7 @@ func (c command) uploads(routes media.Routes) ([]upload, error) {
 	for _, file := range c.files {
 		key := c.key
 		if key == "" {
-			key = defaultKey(routes, filepath.Base(file))
+			key = localpipeline.DefaultKey(routes, filepath.Base(file))
 		}
 		if other, ok := files[key]; ok {
 			return nil, fmt.Errorf("%s and %s would have the same key, %s; upload them one after the other, with -key", other, file, key)
@@ -273,15 +303,4 @@ func (c command) uploads(routes media.Routes) ([]upload, error) {
 		all = append(all, upload{file, key})
 	}
 	return all, nil
-}
-
-// defaultKey is the file's name under the prefix of the first route that takes
-// it there.
-func defaultKey(routes media.Routes, name string) string {
-	for _, r := range routes {
-		if _, ok := routes.Match(r.Prefix + name); ok {
-			return r.Prefix + name
-		}
-	}
-	return routes[0].Prefix + name
 }

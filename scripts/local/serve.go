@@ -13,14 +13,15 @@ import (
 
 // serve runs the pipeline until the user ends it. While it does, the scripts
 // find it by what it leaves at accessFile.
-func serve(ctx context.Context, p *localpipeline.Pipeline, o *observer, config stack.Config, accessFile string, stdout io.Writer) (err error) {
+func serve(ctx context.Context, p *localpipeline.Pipeline, page string, o *observer, config stack.Config, accessFile string, stdout io.Writer) (err error) {
 	access := p.Access()
 	if err := access.Write(accessFile); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, access.Remove(accessFile)) }()
-	key := defaultKey(config.Routes, "sample"+config.Routes[0].Suffixes[0])
+	key := localpipeline.DefaultKey(config.Routes, "sample"+config.Routes[0].Suffixes[0])
 	fmt.Fprintf(stdout, `
+Page         %[7]s (drop files on it)
 S3 endpoint  %[1]s (path style, region %[2]s)
 Bucket       %[3]s
 Access key   %[4]s
@@ -38,7 +39,7 @@ The scripts take -local in place of -stack while this runs.
 
 Ctrl-C ends it.
 
-`, p.S3URL, localpipeline.Region, p.Bucket, p.AccessKey, p.SecretKey, key)
+`, p.S3URL, localpipeline.Region, p.Bucket, p.AccessKey, p.SecretKey, key, page)
 	news := o.news()
 	for {
 		select {

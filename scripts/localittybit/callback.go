@@ -71,6 +71,7 @@ func (s *Server) finished() {
 // Called is one attempt to deliver a callback.
 type Called struct {
 	Job     Job // as the callback says
+	SentAt  time.Time
 	Body    []byte
 	Attempt int  // from 1
 	Status  int  // of the answer; 0: there was none
@@ -91,10 +92,11 @@ func (s *Server) send(p *post) {
 		return
 	}
 	s.stats.called(func(c *CallbackCounts) { c.Posts++ })
+	sentAt := s.opts.Clock.Now()
 	status := s.attempt(p)
 	taken := status >= 200 && status < 300
 	if s.opts.Called != nil {
-		s.opts.Called(Called{p.job, p.body, p.failed + 1, status, taken || p.failed+1 >= s.opts.CallbackAttempts})
+		s.opts.Called(Called{p.job, sentAt, p.body, p.failed + 1, status, taken || p.failed+1 >= s.opts.CallbackAttempts})
 	}
 	if taken {
 		s.stats.called(func(c *CallbackCounts) { c.Delivered++ })

@@ -36,15 +36,19 @@ func (s *Server) serveOutput(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	if t := contentType(name); t != "" {
+	if t := ContentType(name); t != "" {
 		w.Header().Set("Content-Type", t)
 	}
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	http.ServeContent(w, r, name, info.ModTime(), file)
 }
 
-// contentType knows the types that the machine's own table may lack.
-func contentType(name string) string {
+// OutputPath is where the stand-in serves a file that a job made.
+func OutputPath(job, name string) string { return outputsPath + job + "/" + name }
+
+// ContentType is that of a file by its name, "" for none. It knows the types that
+// the machine's own table may lack.
+func ContentType(name string) string {
 	switch ext := path.Ext(name); ext {
 	case ".aac":
 		return "audio/aac"
@@ -85,7 +89,7 @@ func (j *Job) target() string {
 	if j.Output != "" {
 		return j.Output
 	}
-	return j.base + outputsPath + j.ID + "/" + url.PathEscape(j.fileName())
+	return j.base + OutputPath(j.ID, url.PathEscape(j.fileName()))
 }
 
 // cleanName makes a name that is good for a file anywhere.

@@ -108,3 +108,14 @@ func (s *Server) Jobs() []Job {
 	}
 	return jobs
 }
+
+// Job is the job of that id, if there is one.
+func (s *Server) Job(id string) (Job, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j := s.jobs[id]
+	if j == nil {
+		return Job{}, false
+	}
+	return *j, true
+}
