@@ -157,6 +157,8 @@ func (b *board) observe(s localpipeline.Step) {
 		b.totals.failures++
 	case localpipeline.Waiting:
 		u.waiting = true
+	case localpipeline.Relieved:
+		u.waiting, u.stale = false, true
 	case localpipeline.Retried:
 		u.tries++
 		b.totals.retried++
@@ -164,9 +166,6 @@ func (b *board) observe(s localpipeline.Step) {
 		u.dead, u.waiting, bad = true, false, true
 	case localpipeline.Logged:
 		u.stale = true
-		if s.Source == "dispatch" && u.waiting {
-			u.waiting = false
-		}
 	}
 	text := string(s.Kind)
 	if s.Kind == localpipeline.Logged {

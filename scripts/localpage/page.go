@@ -219,7 +219,7 @@ func (p *Page) advance(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.options.Clock.Advance(d)
-	p.board.announce(fmt.Sprintf("%v have passed", d))
+	p.board.announce(short(d) + " have passed")
 	w.WriteHeader(http.StatusNoContent)
 }
 

@@ -27,6 +27,7 @@ const (
 	Failed     Kind = "failed"      // dispatch failed; Text says how
 	Waiting    Kind = "waiting"     // it is in the retry queue
 	Retried    Kind = "retried"     // the retry queue gives it to dispatch again
+	Relieved   Kind = "relieved"    // dispatch is done with what the retry queue gave it
 	DeadLetter Kind = "dead letter" // it was given up
 	Called     Kind = "called"      // webhook answered a callback
 	Swept      Kind = "swept"       // sweep has run; Text says how it failed, if it did
@@ -133,10 +134,16 @@ func (p *Pipeline) functionEvent(e lambda.Event) {
 	case e.Failure != "":
 		p.tell(Failed, e.Function, uploadOf(e.Request), e.Failure)
 	default:
-		var answer struct{ Skipped string }
-		if json.Unmarshal(e.Response, &answer) == nil && answer.Skipped != "" {
+		var answer struct {
+			Skipped           string
+			BatchItemFailures *[]json.RawMessage
+		}
+		_ = json.Unmarshal(e.Response, &answer) // what cannot be read says nothing
+		switch {
+		case answer.BatchItemFailures != nil: // a batch: the queue tells what became of each message
+		case answer.Skipped != "":
 			p.tell(Skipped, e.Function, uploadOf(e.Request), answer.Skipped)
-		} else {
+		default:
 			p.tell(Dispatched, e.Function, uploadOf(e.Request), "")
 		}
 	}
@@ -146,7 +153,7 @@ func (p *Pipeline) queueEvent(e sqs.Event) {
 	if p.opts.Observe == nil {
 		return
 	}
-	kinds := map[sqs.Kind]Kind{sqs.Sent: Waiting, sqs.Received: Retried, sqs.DeadLettered: DeadLetter, sqs.Expired: DeadLetter}
+	kinds := map[sqs.Kind]Kind{sqs.Sent: Waiting, sqs.Received: Retried, sqs.Deleted: Relieved, sqs.DeadLettered: DeadLetter, sqs.Expired: DeadLetter}
 	if kind, ok := kinds[e.Kind]; ok {
 		p.tell(kind, "retry queue", uploadOf([]byte(e.Body)), fmt.Sprintf("received %d times", e.Receives))
 	}
