@@ -41,6 +41,15 @@ func probeEncoders(ctx context.Context, ffmpeg string) (map[string]bool, error) 
 // encode makes the file of a name, in the folder that has the input under the
 // name "input". The duration is that of what was made, nil when there is none.
 func (s *Server) encode(ctx context.Context, folder string, p plan, name, segments string) (*time.Duration, error) {
+	if s.ffprobe != "" {
+		found, err := s.probe(ctx, folder)
+		if err == nil {
+			err = p.suit(found)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	output, err := s.arguments(p, segments)
 	if err != nil {
 		return nil, err

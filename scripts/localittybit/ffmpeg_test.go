@@ -8,7 +8,7 @@ import (
 	"image/color"
 	_ "image/gif"
 	_ "image/jpeg"
-	_ "image/png"
+	"image/png"
 	"math"
 	"net/url"
 	"os"
@@ -198,6 +198,9 @@ func TestFit(t *testing.T) {
 		{`"width":60,"height":60,"fit":"cover"`, 60, 60, red, blue, red, red},
 		{`"width":60,"height":60,"fit":"cover","position":"left"`, 60, 60, red, red, red, red},
 		{`"width":60,"height":60,"fit":"cover","position":"right"`, 60, 60, blue, blue, blue, blue},
+		{`"width":"30%","height":"60%","fit":"cover","position":"left"`, 60, 60, red, red, red, red},
+		{`"width":"30%","height":"60%","fit":"contain","background":"#00ff00"`, 60, 60, red, blue, green, green},
+		{`"width":"50%","height":60,"fit":"contain","background":"#00ff00","position":"bottom"`, 100, 60, red, blue, green, red},
 	} {
 		t.Run(c.options, func(t *testing.T) {
 			t.Parallel()
@@ -227,9 +230,30 @@ func TestFit(t *testing.T) {
 			}
 		})
 	}
-	j := a.job(a.create(`{"input":"s3://b/wide.png","kind":"image","options":{"width":"50%","height":10,"fit":"cover"}}`))
-	if j.Status != localittybit.Failed || !strings.Contains(j.Failure.Message, "pixels") {
-		t.Errorf("%s %v, want a failure that asks for pixels", j.Status, j.Failure)
+}
+
+// TestUprightFilms: the sides of a phone's film are those that people see.
+func TestUprightFilms(t *testing.T) {
+	t.Parallel()
+	ffmpeg, ffprobe := tools(t)
+	files := newStorage(t)
+	film := filepath.Join(t.TempDir(), "turned.mp4")
+	files.add(t, "b", "clip.mov", sample(t))
+	if out, err := exec.CommandContext(t.Context(), ffmpeg, "-v", "error", "-display_rotation", "90", "-i", files.objects["b/clip.mov"], "-t", "0.5", "-c", "copy", film).CombinedOutput(); err != nil {
+		t.Skipf("this ffmpeg cannot turn a film: %v: %s", err, out)
+	}
+	turned, err := os.ReadFile(film)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files.add(t, "b", "turned.mp4", turned)
+	a := serve(t, localittybit.Options{Storage: files, FFmpeg: ffmpeg})
+	j := a.job(a.create(`{"input":"s3://b/turned.mp4","kind":"video","options":{"width":"50%","height":"25%","fit":"cover","end":0.2}}`))
+	if j.Status != localittybit.Succeeded {
+		t.Fatalf("%s %v", j.Status, j.Failure)
+	}
+	if got := probe(t, ffprobe, j.OutputURL).String(); !strings.HasPrefix(got, "h264 180x160") { // of 360x640
+		t.Errorf("made %s", got)
 	}
 }
 
@@ -280,6 +304,11 @@ func TestFFmpegWithUnsuitableInputs(t *testing.T) {
 		t.Fatal(err)
 	}
 	files.add(t, "b", "tone.wav", tone)
+	var still bytes.Buffer
+	if err := png.Encode(&still, image.NewGray(image.Rect(0, 0, 4, 4))); err != nil {
+		t.Fatal(err)
+	}
+	files.add(t, "b", "wide.png", still.Bytes())
 	a := serve(t, localittybit.Options{Storage: files, FFmpeg: ffmpeg})
 	for _, c := range []struct{ key, kind, options, says string }{
 		{"corrupt.mov", "video", `{}`, "nvalid data"},
@@ -287,7 +316,8 @@ func TestFFmpegWithUnsuitableInputs(t *testing.T) {
 		{"broken.mov", "video", `{}`, "the input"},
 		{"list.mov", "video", `{}`, "the input"},
 		{"playlist.mov", "video", `{}`, "the input"},
-		{"tone.wav", "video", `{}`, "matches no streams"},
+		{"tone.wav", "video", `{}`, "no picture"},
+		{"wide.png", "audio", `{}`, "no sound"},
 		{"clip.mov", "image", `{"start":60}`, "60 s"},
 		{"clip.mov", "video", `{"format":"webm","codec":"h264"}`, "WebM"},
 	} {

@@ -155,8 +155,8 @@ func (p plan) scale() ([]string, error) {
 	case p.fit == "fill":
 		return []string{"scale=w=" + w + ":h=" + h, "setsar=1"}, nil
 	case p.width.percent > 0 || p.height.percent > 0:
-		// After the first filter, the input's own size is not known any more.
-		return nil, errors.New("this stand-in takes width and height together only in pixels, or with fit: fill")
+		// Nobody knew the input's size, and after the first filter it is gone.
+		return nil, errors.New("without ffprobe, this stand-in takes width and height together only in pixels, or with fit: fill")
 	}
 	x, y := p.place()
 	divisible := ""

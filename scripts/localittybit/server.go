@@ -17,6 +17,7 @@ type Server struct {
 	opts     Options
 	mux      *http.ServeMux
 	encoders map[string]bool // ffmpeg's
+	ffprobe  string          // path; "": inputs are not probed
 	callback *http.Client
 	fetch    *http.Client
 
@@ -78,6 +79,7 @@ func (s *Server) prepareWork() (err error) {
 		if s.encoders, err = probeEncoders(s.ctx, s.opts.FFmpeg); err != nil {
 			return err
 		}
+		s.ffprobe = ffprobe(s.opts.FFmpeg)
 	default:
 		s.notice("there is no ffmpeg: each output is a copy of its input, under the name that was asked for")
 	}
