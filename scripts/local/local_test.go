@@ -158,6 +158,26 @@ func TestSeveralFiles(t *testing.T) {
 	}
 }
 
+func TestABucketWhoseNotificationsAreNotManaged(t *testing.T) {
+	withoutFFmpeg(t)
+	file := write(t, "there.yaml", "config:\n  ittybit-media:bucketName: an-existing-bucket\n  ittybit-media:manageNotifications: false\n")
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := filepath.Rel(root, strings.TrimSuffix(file, ".yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := local(t, "-stack", "/../"+there, sample) // from Pulumi.STACK.yaml in the root
+	if r.code != 0 || !strings.Contains(r.stderr, "somebody has to turn EventBridge on") {
+		t.Error(r)
+	}
+	if r := local(t, sample); strings.Contains(r.stderr, "EventBridge") {
+		t.Errorf("a stack that makes its bucket says %s", r.stderr)
+	}
+}
+
 func TestACorruptFileFails(t *testing.T) {
 	if _, err := exec.LookPath("ffmpeg"); err != nil {
 		t.Skip("without ffmpeg nothing looks into a file")

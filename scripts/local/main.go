@@ -190,6 +190,9 @@ func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
 		fmt.Fprintln(stderr, "ffmpeg is not on PATH: every output is a copy of its input. Install ffmpeg to see real outputs.")
 		ffmpeg = ""
 	}
+	if !config.ManageNotifications {
+		fmt.Fprintln(stderr, "manageNotifications is false: here the bucket's events are on all the same; on AWS somebody has to turn EventBridge on for it.")
+	}
 	var observe observer
 	o := localpipeline.Options{
 		Stack:    config,

@@ -68,6 +68,8 @@ type Options struct {
 	Dir      string            // an existing folder for objects and outputs; "": a temporary one, removed by Close
 	Clock    *clock.Clock      // nil: the wall clock
 	Observe  func(Step)        // is told what happens, by several goroutines
+	// Versioned has the bucket keep all versions of its objects.
+	Versioned bool
 	// Concurrency is how many processes each function may have; 0: two for each
 	// CPU.
 	Concurrency int
@@ -90,6 +92,9 @@ type Pipeline struct {
 	CallbackKeys []string // newest first
 	Table        string
 
+	// Objects has the bucket, whose events EventBridge gets from the start: also
+	// where the stack leaves an existing bucket's notifications alone, since nobody
+	// else could turn them on here. They can be turned off, as on AWS.
 	Objects    *s3.Store
 	AWS        *awsjson.Server // every service but S3
 	Ittybit    *localittybit.Server
@@ -469,7 +474,8 @@ func (p *Pipeline) startS3(_ context.Context, dir string) (err error) {
 		Dir:       dir,
 		AccessKey: p.AccessKey,
 		SecretKey: p.SecretKey,
-		Buckets:   []string{p.Bucket},
+		Buckets:   []s3.Bucket{{Name: p.Bucket, Versioned: p.opts.Versioned, EventBridge: true}},
+		Now:       p.clock.Now,
 		OnCreated: p.created,
 	})
 	if err != nil {

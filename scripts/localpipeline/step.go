@@ -56,17 +56,21 @@ func (p *Pipeline) observe(s Step) {
 	}
 }
 
-// created is EventBridge: S3 reports every new object to it, and the rule sends
-// what it matches to dispatch.
+// created is EventBridge: S3 reports every new object to it, unless the bucket's
+// notification configuration says otherwise, and the rule sends what it matches
+// to dispatch.
 func (p *Pipeline) created(c s3.Created) {
-	now := p.clock.Now() // the store lives by the wall clock
-	u := media.Upload{Bucket: c.Bucket, Key: c.Key, Size: c.Size, ETag: c.ETag, VersionID: c.VersionID, Sequencer: c.Sequencer, Time: now}
+	u := media.Upload{Bucket: c.Bucket, Key: c.Key, Size: c.Size, ETag: c.ETag, VersionID: c.VersionID, Sequencer: c.Sequencer, Time: c.Time}
 	event := eventbridge.ObjectCreated(eventbridge.Object{
 		Account: account, Region: Region,
 		Bucket: c.Bucket, Key: c.Key, Size: c.Size, ETag: c.ETag, VersionID: c.VersionID, Sequencer: c.Sequencer,
-		Reason: c.Reason, Time: now,
+		Reason: c.Reason, Time: c.Time,
 	})
 	p.observe(Step{Kind: Uploaded, Source: "s3", Upload: u, Text: fmt.Sprintf("%d bytes", c.Size), Event: event})
+	if !c.EventBridge {
+		p.tell(Unmatched, "s3", u, "EventBridge is off for the bucket")
+		return
+	}
 	if why := p.rule.Explain(event); why != "" {
 		p.tell(Unmatched, "rule", u, why)
 		return

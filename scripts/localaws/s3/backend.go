@@ -7,7 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
-	"time"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/rclone/gofakes3"
@@ -29,7 +29,7 @@ func (b backend) ListBuckets(context.Context) ([]gofakes3.BucketInfo, error) {
 	defer b.mu.Unlock()
 	infos := make([]gofakes3.BucketInfo, 0, len(b.buckets))
 	for _, bkt := range b.buckets {
-		infos = append(infos, gofakes3.BucketInfo{Name: bkt.name, CreationDate: gofakes3.NewContentTime(bkt.created)})
+		infos = append(infos, gofakes3.BucketInfo{Name: bkt.Name, CreationDate: gofakes3.NewContentTime(bkt.created)})
 	}
 	return infos, nil
 }
@@ -41,7 +41,7 @@ func (b backend) BucketExists(_ context.Context, name string) (bool, error) {
 }
 
 func (b backend) CreateBucket(_ context.Context, name string) error {
-	err := b.Store.CreateBucket(name)
+	err := b.Store.CreateBucket(Bucket{Name: name})
 	if inner := errors.Unwrap(err); inner != nil {
 		return inner
 	}
@@ -132,26 +132,36 @@ func (b backend) DeleteObject(_ context.Context, bucketName, key string) (gofake
 	return b.delete(bkt, key), nil
 }
 
-func (b backend) DeleteMulti(_ context.Context, bucketName string, keys ...string) (result gofakes3.MultiDeleteResult, err error) {
+func (b backend) DeleteMulti(ctx context.Context, bucketName string, keys ...string) (result gofakes3.MultiDeleteResult, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	bkt, err := b.bucket(bucketName)
 	if err != nil {
 		return result, err
 	}
+	named := infoFrom(ctx).deletes
 	for _, key := range keys {
-		b.delete(bkt, key)
-		result.Deleted = append(result.Deleted, gofakes3.ObjectID{Key: key})
+		// gofakes3 forgets the versions that the request names; some of its keys may be left out here.
+		id := gofakes3.ObjectID{Key: key}
+		if at := slices.IndexFunc(named, func(o gofakes3.ObjectID) bool { return o.Key == key }); at >= 0 {
+			id.VersionID, named = named[at].VersionID, named[at+1:]
+		}
+		if id.VersionID == "" || id.VersionID == nullVersion {
+			b.delete(bkt, key)
+		} else {
+			b.deleteVersion(bkt, key, gofakes3.VersionID(id.VersionID))
+		}
+		result.Deleted = append(result.Deleted, id)
 	}
 	return result, nil
 }
 
 // delete removes the key, or hides it behind a marker if versions are kept. The caller holds mu.
 func (b backend) delete(bkt *bucket, key string) gofakes3.ObjectDeleteResult {
-	if b.versioned {
-		now := time.Now()
+	if bkt.Versioned {
+		now := b.now()
 		marker := &object{key: key, modified: now, sequencer: b.nextSequencer(now), deleted: true}
-		marker.version = b.nextVersion()
+		marker.version = marker.sequencer.version()
 		bkt.set(key, append(bkt.versions[key], marker))
 		return gofakes3.ObjectDeleteResult{IsDeleteMarker: true, VersionID: marker.version}
 	}
@@ -188,7 +198,7 @@ func (s *Store) current(bucketName, key string) (*object, error) {
 func describe(obj *object) *gofakes3.Object {
 	return &gofakes3.Object{
 		Name:           obj.key,
-		Metadata:       obj.meta,
+		Metadata:       obj.metadata(),
 		Size:           obj.size,
 		Hash:           obj.hash(),
 		PartSizes:      obj.parts,
@@ -278,32 +288,34 @@ func (s *Store) stage(body io.Reader, size int64) (staged, error) {
 // complete by then, so there is nothing to rename, and readers of the old version hold its file.
 // Without success the staged bytes are given up.
 func (s *Store) commit(ctx context.Context, bucketName, key string, from staged, meta map[string]string, reason string) (*object, error) {
-	now := time.Now()
+	now := s.now()
 	obj := &object{
 		key: key, blob: from.blob, size: from.size, sum: from.sum, parts: from.parts,
-		meta: metadata(meta, now), modified: now,
+		meta: given(meta), modified: now,
 	}
-	if err := s.index(ctx, bucketName, obj); err != nil {
+	eventBridge, err := s.index(ctx, bucketName, obj)
+	if err != nil {
 		s.release(from.blob)
 		return nil, err
 	}
 	s.onCreated(Created{
 		Bucket: bucketName, Key: key, Size: obj.size, ETag: obj.etag(), VersionID: string(obj.version),
-		Sequencer: obj.sequencer, Reason: reason, Time: now, RequestID: infoFrom(ctx).requestID(),
+		Sequencer: obj.sequencer.String(), Reason: reason, Time: now, RequestID: infoFrom(ctx).requestID(),
+		EventBridge: eventBridge,
 	})
 	return obj, nil
 }
 
-// index makes obj the current version of its key.
-func (s *Store) index(ctx context.Context, bucketName string, obj *object) error {
+// index makes obj the current version of its key. It tells whether the bucket sends events to EventBridge.
+func (s *Store) index(ctx context.Context, bucketName string, obj *object) (eventBridge bool, err error) {
 	if err := checkKey(obj.key); err != nil {
-		return err
+		return false, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	bkt, err := s.bucket(bucketName)
 	if err != nil {
-		return err
+		return false, err
 	}
 	old := bkt.current(obj.key)
 	etag := ""
@@ -312,19 +324,20 @@ func (s *Store) index(ctx context.Context, bucketName string, obj *object) error
 	}
 	// If-Match and If-None-Match, checked again where nothing can come between.
 	if err := gofakes3.CheckWriteConditions(ctx, old != nil, etag); err != nil {
-		return err
+		return false, err
 	}
 	obj.sequencer = s.nextSequencer(obj.modified)
-	obj.version = s.nextVersion()
-	if s.versioned {
+	eventBridge = bkt.notifications.EventBridge != nil
+	if bkt.Versioned {
+		obj.version = obj.sequencer.version()
 		bkt.set(obj.key, append(bkt.versions[obj.key], obj))
-		return nil
+		return eventBridge, nil
 	}
 	bkt.set(obj.key, []*object{obj})
 	if old != nil {
 		s.releaseLocked(old.blob)
 	}
-	return nil
+	return eventBridge, nil
 }
 
 // checkKey refuses what S3 refuses (Amazon S3 User Guide, "Naming Amazon S3 objects"): keys are UTF-8, of at most

@@ -33,12 +33,15 @@ type Created struct {
 	Time time.Time
 	// RequestID is the x-amz-request-id of the answer; empty for PutFile.
 	RequestID string
+	// EventBridge says that the bucket's notification configuration sends the event to EventBridge.
+	EventBridge bool
 }
 
 // requestInfo is what the backend has to know of a request beyond the arguments that gofakes3 hands it.
 type requestInfo struct {
 	reason  string
 	version gofakes3.VersionID
+	deletes []gofakes3.ObjectID // of DeleteObjects, in the request's order
 	// answer is the response's header: gofakes3 puts its request id there before it calls the backend.
 	answer http.Header
 }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 
+	xml "github.com/minio/xxml"
 	"github.com/rclone/gofakes3"
 	"github.com/rclone/gofakes3/signature"
 )
@@ -16,18 +17,16 @@ import (
 // signature covers, and tells the backend what only the request knows.
 type handler struct {
 	accessKey, secretKey string
+	store                *Store
 	next                 http.Handler
 }
 
 func newHandler(s *Store, o Options) http.Handler {
-	options := []gofakes3.Option{gofakes3.WithLogger(logger{o.Log})}
-	if !o.Versioned {
-		options = append(options, gofakes3.WithoutVersioning())
-	}
 	return handler{
 		accessKey: o.AccessKey,
 		secretKey: o.SecretKey,
-		next:      gofakes3.New(backend{s}, options...).Server(),
+		store:     s,
+		next:      gofakes3.New(backend{s}, gofakes3.WithLogger(logger{o.Log})).Server(),
 	}
 }
 
@@ -42,9 +41,20 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if h.front(w, r) {
+		return
+	}
 	info := requestInfo{reason: reasonOf(r), answer: w.Header()}
-	if v := r.URL.Query().Get("versionId"); r.Method == http.MethodHead && v != "null" {
+	query := r.URL.Query()
+	if v := query.Get("versionId"); r.Method == http.MethodHead && v != nullVersion {
 		info.version = gofakes3.VersionID(v)
+	}
+	if r.Method == http.MethodPost && query.Has("delete") {
+		// What is wrong with it, gofakes3 will say.
+		var request gofakes3.DeleteRequest
+		if body, err := readDocument(w, r); err == nil && xml.Unmarshal(body, &request) == nil {
+			info.deletes = request.Objects
+		}
 	}
 	r = r.Clone(withRequestInfo(r.Context(), info))
 	// gofakes3 does not know this way of sending a body, which differs from the one it knows only in a trailer that

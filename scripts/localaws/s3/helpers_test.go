@@ -60,7 +60,7 @@ func start(t *testing.T, change ...func(*s3.Options)) *fixture {
 	f := &fixture{events: &events{}}
 	options := s3.Options{
 		Dir: t.TempDir(), AccessKey: accessKey, SecretKey: secretKey,
-		Buckets: []string{uploads}, OnCreated: f.events.add,
+		Buckets: []s3.Bucket{{Name: uploads, EventBridge: true}}, OnCreated: f.events.add,
 	}
 	for _, c := range change {
 		c(&options)

@@ -19,9 +19,9 @@ func (b backend) ListBucket(_ context.Context, name string, prefix *gofakes3.Pre
 	}
 	list := gofakes3.NewObjectList()
 	last := page.Marker
-	for key := range bkt.from(prefixOf(prefix), last) {
+	for key := range bkt.from(prefix.Prefix, after(last)) {
 		obj := bkt.current(key)
-		folder := commonPrefix(key, prefix)
+		folder := commonPrefix(key, prefix.Prefix, prefix.Delimiter)
 		if obj == nil || (folder != "" && folder == last) {
 			continue
 		}
@@ -44,13 +44,18 @@ func (b backend) ListBucket(_ context.Context, name string, prefix *gofakes3.Pre
 	return list, nil
 }
 
-// from yields the keys that start with prefix and come after marker.
-func (b *bucket) from(prefix, marker string) func(yield func(string) bool) {
+// after is the first key that can come after one; empty for none.
+func after(key string) string {
+	if key == "" {
+		return ""
+	}
+	return key + "\x00"
+}
+
+// from yields the keys that start with prefix, beginning with first or where it would be.
+func (b *bucket) from(prefix, first string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
-		at, found := slices.BinarySearch(b.keys, max(prefix, marker))
-		if found && marker >= prefix && marker != "" {
-			at++
-		}
+		at, _ := slices.BinarySearch(b.keys, max(prefix, first))
 		for _, key := range b.keys[at:] {
 			if !strings.HasPrefix(key, prefix) || !yield(key) {
 				return
@@ -59,21 +64,14 @@ func (b *bucket) from(prefix, marker string) func(yield func(string) bool) {
 	}
 }
 
-func prefixOf(p *gofakes3.Prefix) string {
-	if p == nil {
-		return ""
-	}
-	return p.Prefix
-}
-
 // commonPrefix is the part of key up to the first delimiter after the prefix; empty if there is none.
-func commonPrefix(key string, p *gofakes3.Prefix) string {
-	if p == nil || p.Delimiter == "" {
+func commonPrefix(key, prefix, delimiter string) string {
+	if delimiter == "" {
 		return ""
 	}
-	before, _, found := strings.Cut(key[len(p.Prefix):], p.Delimiter)
+	before, _, found := strings.Cut(key[len(prefix):], delimiter)
 	if !found {
 		return ""
 	}
-	return key[:len(p.Prefix)+len(before)+len(p.Delimiter)]
+	return key[:len(prefix)+len(before)+len(delimiter)]
 }

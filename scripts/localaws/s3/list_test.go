@@ -1,12 +1,21 @@
 package s3_test
 
 import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"ittybit-media/scripts/localaws/s3"
 )
 
 func TestListing(t *testing.T) {
@@ -67,5 +76,98 @@ func TestListing(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Keys of any characters come whole when their listing is encoded: some cannot stand in XML.
+func TestListingEncoded(t *testing.T) {
+	t.Parallel()
+	f := start(t, versioned)
+	keys := []string{"a b", "a+b", "a%2Bb", "a&b<c>", `"quoted"'s`, "é/日本語", "😀", "control \x01\x1f", "tab\tnew\nline", "\u2028", "~*-_.", "x=1&y=2;z", "\ufffe"}
+	for _, key := range keys {
+		f.put(t, key, strings.NewReader("x"))
+	}
+	slices.Sort(keys)
+	for _, size := range []int32{1, 5, 1000} {
+		var got []string
+		pages := awss3.NewListObjectsV2Paginator(f.client, &awss3.ListObjectsV2Input{Bucket: aws.String(uploads), MaxKeys: &size, EncodingType: types.EncodingTypeUrl})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if page.EncodingType != types.EncodingTypeUrl {
+				t.Errorf("encoding %q", page.EncodingType)
+			}
+			for _, o := range page.Contents {
+				key, err := url.QueryUnescape(*o.Key)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, key)
+			}
+		}
+		if !slices.Equal(got, keys) {
+			t.Errorf("pages of %d: %q, want %q", size, got, keys)
+		}
+		var versions []string
+		for _, entry := range f.versions(t, awss3.ListObjectVersionsInput{MaxKeys: &size, EncodingType: types.EncodingTypeUrl}).entries {
+			versions = append(versions, entry[:strings.LastIndex(entry, " ")])
+		}
+		slices.Sort(versions)
+		if !slices.Equal(versions, keys) {
+			t.Errorf("versions in pages of %d: %q, want %q", size, versions, keys)
+		}
+	}
+}
+
+// A backfill's worth of objects: they are listed in time that grows with their number alone, and take little memory.
+// Other tests would be measured with it, so it does not run beside them.
+func TestManyObjects(t *testing.T) {
+	created := 0
+	f := start(t, versioned, func(o *s3.Options) { o.OnCreated = func(s3.Created) { created++ } })
+	file := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	key := func(i int) string { return fmt.Sprintf("uploads/%d/film-%d.mov", i%10, i) }
+	const objects = 20_000
+	before := heap()
+	for i := range objects {
+		if err := f.store.PutFile(t.Context(), uploads, key(i), file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if per := (int64(heap()) - int64(before)) / objects; per > 1<<10 {
+		t.Errorf("%d bytes for each object", per)
+	} else {
+		t.Logf("%d bytes for each object", per)
+	}
+	if created != objects {
+		t.Errorf("%d events", created)
+	}
+	seen := map[string]bool{}
+	begun := time.Now()
+	for pages := awss3.NewListObjectsV2Paginator(f.client, &awss3.ListObjectsV2Input{Bucket: aws.String(uploads)}); pages.HasMorePages(); {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range page.Contents {
+			seen[*o.Key] = true
+		}
+	}
+	t.Logf("listed in %v", time.Since(begun))
+	begun = time.Now()
+	versions := f.versions(t, awss3.ListObjectVersionsInput{})
+	t.Logf("versions in %v", time.Since(begun))
+	if len(seen) != objects || len(versions.entries) != objects || versions.pages != objects/1000 {
+		t.Errorf("%d keys, %d versions in %d pages", len(seen), len(versions.entries), versions.pages)
 	}
 }

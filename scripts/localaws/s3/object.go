@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,12 +28,26 @@ type object struct {
 	size int64
 	// sum is the MD5 of the bytes, or for a multipart upload the MD5 of the parts' MD5s.
 	sum       [md5.Size]byte
-	parts     []int64 // the parts' sizes; empty unless multipart
-	meta      map[string]string
+	parts     []int64           // the parts' sizes; empty unless multipart
+	meta      map[string]string // what the client gave; nil for nothing
 	modified  time.Time
-	sequencer string
+	sequencer sequencer
 	version   gofakes3.VersionID
 	deleted   bool // a delete marker: no blob
+}
+
+// sequencer numbers what happens to objects: every number is above every earlier one, so also for each key, as in S3.
+type sequencer int64
+
+// String is a sequencer as events have it: upper-case hex of constant length.
+func (s sequencer) String() string { return fmt.Sprintf("%018X", int64(s)) }
+
+// versionMark begins the ids of versions.
+const versionMark = "v"
+
+// version is the id of the version that was made with s.
+func (s sequencer) version() gofakes3.VersionID {
+	return gofakes3.VersionID(versionMark + strconv.FormatInt(int64(s), 36))
 }
 
 // etag is S3's, without quotes: the MD5, followed by the number of parts of a multipart upload.
@@ -53,25 +68,39 @@ func (o *object) hash() []byte {
 	return hash
 }
 
-// metadata completes what the client gave: S3 has a default type, and one modification time in all its answers.
-func metadata(given map[string]string, modified time.Time) map[string]string {
+// metadata is what the client gave, completed: S3 has a default type, and one modification time in all its answers.
+func (o *object) metadata() map[string]string {
 	meta := map[string]string{"Content-Type": "binary/octet-stream"}
-	maps.Copy(meta, given)
-	meta["Last-Modified"] = modified.UTC().Format(http.TimeFormat)
+	maps.Copy(meta, o.meta)
+	meta[modifiedHeader] = o.modified.UTC().Format(http.TimeFormat)
 	return meta
 }
+
+// given is what is kept of a client's metadata: most objects have none, and many objects are to take little memory.
+func given(meta map[string]string) map[string]string {
+	delete(meta, modifiedHeader) // gofakes3's
+	if len(meta) == 0 {
+		return nil
+	}
+	return meta
+}
+
+const modifiedHeader = "Last-Modified"
 
 // bucket holds the versions of each key, oldest first, and the keys in the order of their bytes. A key without
 // versions is in neither.
 type bucket struct {
-	name     string
-	created  time.Time
-	keys     []string
-	versions map[string][]*object
+	Bucket
+	created       time.Time
+	notifications notifications
+	keys          []string
+	versions      map[string][]*object
 }
 
-func newBucket(name string, created time.Time) *bucket {
-	return &bucket{name: name, created: created, versions: map[string][]*object{}}
+func newBucket(b Bucket, created time.Time) *bucket {
+	made := &bucket{Bucket: b, created: created, versions: map[string][]*object{}}
+	made.notifications.setEventBridge(b.EventBridge)
+	return made
 }
 
 // current is the newest version of a key, nil if there is none or the key was deleted.

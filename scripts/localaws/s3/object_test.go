@@ -351,10 +351,10 @@ func TestBuckets(t *testing.T) {
 	if _, err := f.client.CreateBucket(ctx, &awss3.CreateBucketInput{Bucket: aws.String("another")}); code(err) != "BucketAlreadyExists" {
 		t.Errorf("the same bucket twice: %v", err)
 	}
-	if err := f.store.CreateBucket("Not_A_Bucket"); err == nil {
+	if err := f.store.CreateBucket(s3.Bucket{Name: "Not_A_Bucket"}); err == nil {
 		t.Error("a bad bucket name was accepted")
 	}
-	if _, err := s3.New(s3.Options{Dir: t.TempDir(), Buckets: []string{"x"}, AccessKey: "a", SecretKey: "b"}); err == nil {
+	if _, err := s3.New(s3.Options{Dir: t.TempDir(), Buckets: []s3.Bucket{{Name: "x"}}, AccessKey: "a", SecretKey: "b"}); err == nil {
 		t.Error("New accepted a bad bucket name")
 	}
 	if _, err := s3.New(s3.Options{Dir: t.TempDir()}); err == nil {
@@ -390,48 +390,6 @@ func TestPutFileAndClose(t *testing.T) {
 	}
 	if _, err := f.fetch(t.Context(), &awss3.GetObjectInput{Key: aws.String("in/f.mp4")}); err == nil {
 		t.Error("a read after Close succeeded")
-	}
-}
-
-func TestVersions(t *testing.T) {
-	t.Parallel()
-	f := start(t, func(o *s3.Options) { o.Versioned = true })
-	ctx, bucket, key := t.Context(), aws.String(uploads), aws.String("k")
-	first, second := f.put(t, "k", strings.NewReader("one")), f.put(t, "k", strings.NewReader("second"))
-	if first.VersionId == nil || second.VersionId == nil || *first.VersionId == *second.VersionId {
-		t.Fatalf("version ids %v, %v", first.VersionId, second.VersionId)
-	}
-	got := f.events.of("k")
-	if len(got) != 2 || got[0].VersionID != *first.VersionId || got[1].VersionID != *second.VersionId {
-		t.Errorf("events %+v", got)
-	}
-	if body := string(f.get(t, "k")); body != "second" {
-		t.Errorf("current = %q", body)
-	}
-	if body, err := f.fetch(ctx, &awss3.GetObjectInput{Key: key, VersionId: first.VersionId}); err != nil || string(body) != "one" {
-		t.Errorf("first version = %q, %v", body, err)
-	}
-	if head, err := f.client.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: bucket, Key: key, VersionId: first.VersionId}); err != nil || *head.ContentLength != 3 {
-		t.Errorf("head of the first version: %+v, %v", head, err)
-	}
-	if _, err := f.client.DeleteObject(ctx, &awss3.DeleteObjectInput{Bucket: bucket, Key: key}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.fetch(ctx, &awss3.GetObjectInput{Key: key}); code(err) != "NoSuchKey" {
-		t.Errorf("after deletion: %v", err)
-	}
-	versions, err := f.client.ListObjectVersions(ctx, &awss3.ListObjectVersionsInput{Bucket: bucket})
-	if err != nil || len(versions.Versions) != 2 || len(versions.DeleteMarkers) != 1 || !*versions.DeleteMarkers[0].IsLatest {
-		t.Errorf("versions: %+v, %v", versions, err)
-	}
-	if _, err := f.client.DeleteObject(ctx, &awss3.DeleteObjectInput{Bucket: bucket, Key: key, VersionId: versions.DeleteMarkers[0].VersionId}); err != nil {
-		t.Fatal(err)
-	}
-	if body := string(f.get(t, "k")); body != "second" {
-		t.Errorf("after the marker went: %q", body)
-	}
-	if v, err := f.client.GetBucketVersioning(ctx, &awss3.GetBucketVersioningInput{Bucket: bucket}); err != nil || v.Status != types.BucketVersioningStatusEnabled {
-		t.Errorf("versioning: %+v, %v", v, err)
 	}
 }
 

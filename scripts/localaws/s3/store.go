@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"strconv"
 	"sync"
 	"time"
 
@@ -25,9 +24,10 @@ type Options struct {
 	// AccessKey and SecretKey are the one pair of credentials that requests must be signed with. Both are required.
 	AccessKey, SecretKey string
 	// Buckets exist from the start. Others must be created explicitly: a request to an unknown bucket is refused.
-	Buckets []string
-	// Versioned keeps every version of an object, in every bucket, and gives each a version id.
-	Versioned bool
+	Buckets []Bucket
+	// Now is the time that objects and buckets are made at; nil is the wall clock. Signatures are checked by the wall
+	// clock all the same.
+	Now func() time.Time
 	// OnCreated is called once for every object created, when a read already finds it and before the client has its
 	// answer. Calls for different requests are concurrent. Deletions are not reported.
 	OnCreated func(Created)
@@ -35,18 +35,32 @@ type Options struct {
 	Log *slog.Logger
 }
 
+// Bucket describes a bucket.
+type Bucket struct {
+	Name string
+	// Region, if not empty, is the bucket's alone: a request that is signed for another is redirected. The region of
+	// other buckets is us-east-1, and requests may be signed for any.
+	Region string
+	// Versioned keeps every version of an object and gives each a version id. Through the API it can be turned on
+	// while the bucket is empty, and not off.
+	Versioned bool
+	// EventBridge has the bucket send its events to EventBridge; see [Created]. Its notification configuration, which
+	// the API gives and takes, begins with that.
+	EventBridge bool
+}
+
 // Store is an S3 endpoint. Its methods may be called concurrently.
 type Store struct {
 	root      string
 	onCreated func(Created)
-	versioned bool
+	now       func() time.Time
 	handler   http.Handler
 
 	// mu guards everything below and every blob's reference count. It is never held while bytes are read or written.
-	mu        sync.Mutex
-	buckets   map[string]*bucket
-	uploads   map[gofakes3.UploadID]*upload
-	sequencer int64
+	mu      sync.Mutex
+	buckets map[string]*bucket
+	uploads map[gofakes3.UploadID]*upload
+	latest  sequencer
 }
 
 // New makes an empty store with the buckets of o. Close it to remove its files.
@@ -60,6 +74,9 @@ func New(o Options) (*Store, error) {
 	if o.OnCreated == nil {
 		o.OnCreated = func(Created) {}
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	root, err := os.MkdirTemp(o.Dir, "s3-")
 	if err != nil {
 		return nil, fmt.Errorf("s3: make a folder for object bytes: %w", err)
@@ -67,12 +84,12 @@ func New(o Options) (*Store, error) {
 	s := &Store{
 		root:      root,
 		onCreated: o.OnCreated,
-		versioned: o.Versioned,
+		now:       o.Now,
 		buckets:   map[string]*bucket{},
 		uploads:   map[gofakes3.UploadID]*upload{},
 	}
-	for _, name := range o.Buckets {
-		if err := s.CreateBucket(name); err != nil {
+	for _, b := range o.Buckets {
+		if err := s.CreateBucket(b); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 	}
@@ -94,16 +111,29 @@ func (s *Store) Close() error {
 }
 
 // CreateBucket makes an empty bucket. It fails if the name is not one S3 allows or is taken.
-func (s *Store) CreateBucket(name string) error {
-	if err := gofakes3.ValidateBucketName(name); err != nil {
-		return fmt.Errorf("s3: bucket %q: %w", name, err)
+func (s *Store) CreateBucket(b Bucket) error {
+	if err := gofakes3.ValidateBucketName(b.Name); err != nil {
+		return fmt.Errorf("s3: bucket %q: %w", b.Name, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.buckets[name] != nil {
-		return fmt.Errorf("s3: bucket %q: %w", name, gofakes3.ResourceError(gofakes3.ErrBucketAlreadyExists, name))
+	if s.buckets[b.Name] != nil {
+		return fmt.Errorf("s3: bucket %q: %w", b.Name, gofakes3.ResourceError(gofakes3.ErrBucketAlreadyExists, b.Name))
 	}
-	s.buckets[name] = newBucket(name, time.Now())
+	s.buckets[b.Name] = newBucket(b, s.now())
+	return nil
+}
+
+// SetEventBridge turns a bucket's events to EventBridge on or off, and leaves the rest of its notification
+// configuration. The error is of a bucket that is not there.
+func (s *Store) SetEventBridge(bucketName string, on bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	bkt, err := s.bucket(bucketName)
+	if err != nil {
+		return fmt.Errorf("s3: bucket %q: %w", bucketName, err)
+	}
+	bkt.notifications.setEventBridge(on)
 	return nil
 }
 
@@ -163,16 +193,8 @@ func (s *Store) newFile() (*os.File, error) {
 	return os.CreateTemp(s.root, "o-")
 }
 
-// nextSequencer gives a number above every earlier one, so also for each key, as S3 does. The caller holds mu.
-func (s *Store) nextSequencer(now time.Time) string {
-	s.sequencer = max(s.sequencer+1, now.UnixNano())
-	return fmt.Sprintf("%018X", s.sequencer)
-}
-
-// nextVersion names a version; the caller holds mu and has just taken a sequencer.
-func (s *Store) nextVersion() gofakes3.VersionID {
-	if !s.versioned {
-		return ""
-	}
-	return gofakes3.VersionID("v" + strconv.FormatInt(s.sequencer, 36))
+// nextSequencer gives the next number; the caller holds mu.
+func (s *Store) nextSequencer(now time.Time) sequencer {
+	s.latest = max(s.latest+1, sequencer(now.UnixNano()))
+	return s.latest
 }

@@ -9,22 +9,27 @@ import (
 func (b backend) VersioningConfiguration(bucketName string) (config gofakes3.VersioningConfiguration, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, err = b.bucket(bucketName); err == nil && b.versioned {
+	bkt, err := b.bucket(bucketName)
+	if err == nil && bkt.Versioned {
 		config.SetEnabled(true)
 	}
 	return config, err
 }
 
-// SetVersioningConfiguration accepts what already holds: whether versions are kept is decided by [Options].
+// SetVersioningConfiguration accepts what already holds, and turns versioning on in an empty bucket: there are no
+// objects then from before that time, which would have no version id.
 func (b backend) SetVersioningConfiguration(bucketName string, config gofakes3.VersioningConfiguration) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, err := b.bucket(bucketName); err != nil {
+	bkt, err := b.bucket(bucketName)
+	if err != nil {
 		return err
 	}
-	if config.Enabled() != b.versioned || config.MFADelete.Enabled() {
+	same := config.Enabled() == bkt.Versioned
+	if config.MFADelete.Enabled() || !same && (bkt.Versioned || len(bkt.keys) > 0) {
 		return gofakes3.ErrNotImplemented
 	}
+	bkt.Versioned = config.Enabled()
 	return nil
 }
 
@@ -57,52 +62,28 @@ func (b backend) DeleteObjectVersion(bucketName, key string, version gofakes3.Ve
 	if err != nil {
 		return result, err
 	}
+	return b.deleteVersion(bkt, key, version), nil
+}
+
+// deleteVersion removes a version for good; one that is not there is no error. The caller holds mu.
+func (s *Store) deleteVersion(bkt *bucket, key string, version gofakes3.VersionID) (result gofakes3.ObjectDeleteResult) {
 	versions := bkt.versions[key]
 	at := slices.IndexFunc(versions, func(o *object) bool { return o.version == version })
 	if at < 0 {
-		return result, nil
+		return result
 	}
 	obj := versions[at]
 	bkt.set(key, slices.Delete(slices.Clone(versions), at, at+1))
-	b.releaseLocked(obj.blob)
-	return gofakes3.ObjectDeleteResult{IsDeleteMarker: obj.deleted, VersionID: version}, nil
+	s.releaseLocked(obj.blob)
+	return gofakes3.ObjectDeleteResult{IsDeleteMarker: obj.deleted, VersionID: version}
 }
 
-// ListBucketVersions lists every version in one page: the local run's buckets are small, and no tool of this project
-// pages through versions.
-func (b backend) ListBucketVersions(bucketName string, prefix *gofakes3.Prefix, page *gofakes3.ListBucketVersionsPage) (*gofakes3.ListBucketVersionsResult, error) {
-	if prefix == nil {
-		prefix = &gofakes3.Prefix{}
-	}
-	if page == nil {
-		page = &gofakes3.ListBucketVersionsPage{}
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	bkt, err := b.bucket(bucketName)
-	if err != nil {
-		return nil, err
-	}
-	result := gofakes3.NewListBucketVersionsResult(bucketName, prefix, page)
-	for key := range bkt.from(prefix.Prefix, page.KeyMarker) {
-		if folder := commonPrefix(key, prefix); folder != "" {
-			result.AddPrefix(folder)
-			continue
-		}
-		for i, obj := range slices.Backward(bkt.versions[key]) {
-			latest := i == len(bkt.versions[key])-1
-			modified := gofakes3.NewContentTime(obj.modified)
-			if obj.deleted {
-				result.Versions = append(result.Versions, &gofakes3.DeleteMarker{Key: key, VersionID: obj.version, IsLatest: latest, LastModified: modified})
-				continue
-			}
-			result.Versions = append(result.Versions, &gofakes3.Version{
-				Key: key, VersionID: obj.version, IsLatest: latest, LastModified: modified,
-				Size: obj.size, ETag: `"` + obj.etag() + `"`, StorageClass: gofakes3.StorageStandard,
-			})
-		}
-	}
-	return result, nil
+// nullVersion is what the version is called that has no id.
+const nullVersion = "null"
+
+// ListBucketVersions is never asked: [handler.versions] answers.
+func (b backend) ListBucketVersions(string, *gofakes3.Prefix, *gofakes3.ListBucketVersionsPage) (*gofakes3.ListBucketVersionsResult, error) {
+	return nil, gofakes3.ErrNotImplemented
 }
 
 // version finds a version; the caller holds mu.

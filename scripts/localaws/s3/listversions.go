@@ -1,0 +1,188 @@
+package s3
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	xml "github.com/minio/xxml"
+	"github.com/rclone/gofakes3"
+)
+
+// maxVersions is how many entries a page of versions has at most, and has if nothing else is said (Amazon S3 API
+// Reference, "ListObjectVersions").
+const maxVersions = 1000
+
+// versionsPage is what a listing of versions asks for.
+type versionsPage struct {
+	prefix, delimiter string
+	keyMarker         string
+	versionMarker     string    // of keyMarker; empty: the listing goes on with the next key
+	below             sequencer // what versionMarker stands for: older versions come next
+	most              int
+	encoding          string
+}
+
+func versionsPageOf(query url.Values) (p versionsPage, err error) {
+	p = versionsPage{
+		prefix: query.Get("prefix"), delimiter: query.Get("delimiter"), encoding: query.Get("encoding-type"),
+		keyMarker: query.Get("key-marker"), versionMarker: query.Get("version-id-marker"), most: maxVersions,
+	}
+	if text := query.Get("max-keys"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return p, gofakes3.ErrorInvalidArgument("max-keys", text, "Argument max-keys must be an integer between 0 and 2147483647")
+		}
+		p.most = min(n, maxVersions)
+	}
+	if p.encoding != "" && p.encoding != "url" {
+		return p, gofakes3.ErrorInvalidArgument("encoding-type", p.encoding, "Invalid Encoding Method specified in Request")
+	}
+	if !query.Has("version-id-marker") {
+		return p, nil
+	}
+	known := true
+	if p.versionMarker != nullVersion { // nothing is older than that
+		p.below, known = sequencerOf(p.versionMarker)
+	}
+	switch {
+	case p.versionMarker == "":
+		return p, gofakes3.ErrorInvalidArgument("version-id-marker", "", "A version-id marker cannot be empty.")
+	case p.keyMarker == "":
+		return p, gofakes3.ErrorInvalidArgument("version-id-marker", p.versionMarker, "A version-id marker cannot be specified without a key marker.")
+	case !known:
+		return p, gofakes3.ErrorInvalidArgument("version-id-marker", p.versionMarker, "Invalid version id specified")
+	}
+	return p, nil
+}
+
+// sequencerOf is what a version's id was made of, whether or not there still is such a version: a listing goes on
+// behind one that has been deleted since.
+func sequencerOf(version string) (sequencer, bool) {
+	digits, ok := strings.CutPrefix(version, versionMark)
+	n, err := strconv.ParseInt(digits, 36, 64)
+	return sequencer(n), ok && err == nil
+}
+
+// versionsList is a page of versions (Amazon S3 API Reference, "ListObjectVersions").
+type versionsList struct {
+	XMLName             xml.Name `xml:"ListVersionsResult"`
+	Xmlns               string   `xml:"xmlns,attr"`
+	Name                string
+	Prefix              string
+	Delimiter           string `xml:",omitempty"`
+	KeyMarker           string
+	VersionIDMarker     string `xml:"VersionIdMarker"`
+	NextKeyMarker       string `xml:",omitempty"`
+	NextVersionIDMarker string `xml:"NextVersionIdMarker,omitempty"`
+	MaxKeys             int
+	EncodingType        string `xml:",omitempty"`
+	IsTruncated         bool
+	Entries             []any // *versionEntry and *markerEntry, in order
+	CommonPrefixes      []gofakes3.CommonPrefix
+}
+
+type versionEntry struct {
+	XMLName      xml.Name `xml:"Version"`
+	Key          string
+	VersionID    string `xml:"VersionId"`
+	IsLatest     bool
+	LastModified gofakes3.ContentTime
+	ETag         string
+	Size         int64
+	StorageClass gofakes3.StorageClass
+}
+
+type markerEntry struct {
+	XMLName      xml.Name `xml:"DeleteMarker"`
+	Key          string
+	VersionID    string `xml:"VersionId"`
+	IsLatest     bool
+	LastModified gofakes3.ContentTime
+}
+
+// versions lists versions. gofakes3 would leave out the encoding of keys.
+func (h handler) versions(w http.ResponseWriter, r *http.Request, bucketName string) error {
+	page, err := versionsPageOf(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	list, err := h.store.listVersions(bucketName, page)
+	if err != nil {
+		return err
+	}
+	writeXML(w, http.StatusOK, list)
+	return nil
+}
+
+// listVersions lists keys in the order of their bytes, and the versions of each, the newest first.
+func (s *Store) listVersions(bucketName string, p versionsPage) (*versionsList, error) {
+	encode := func(text string) string {
+		if p.encoding != "" {
+			return gofakes3.URLEncode(text)
+		}
+		return text
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	bkt, err := s.bucket(bucketName)
+	if err != nil {
+		return nil, err
+	}
+	list := &versionsList{
+		Xmlns: namespace, Name: bucketName, Prefix: encode(p.prefix), Delimiter: encode(p.delimiter), MaxKeys: p.most, EncodingType: p.encoding,
+		KeyMarker: encode(p.keyMarker), VersionIDMarker: p.versionMarker,
+	}
+	first, folder := after(p.keyMarker), p.keyMarker
+	if p.versionMarker != "" {
+		first = p.keyMarker
+	}
+	// full notes where the next page begins, if this one has no room for another entry.
+	lastKey, lastVersion := "", ""
+	full := func() bool {
+		list.IsTruncated = len(list.Entries)+len(list.CommonPrefixes) == p.most
+		if list.IsTruncated {
+			list.NextKeyMarker, list.NextVersionIDMarker = encode(lastKey), lastVersion
+		}
+		return list.IsTruncated
+	}
+	for key := range bkt.from(p.prefix, first) {
+		if p.most == 0 {
+			break
+		}
+		if in := commonPrefix(key, p.prefix, p.delimiter); in != "" {
+			if in == folder {
+				continue
+			}
+			if full() {
+				break
+			}
+			list.CommonPrefixes = append(list.CommonPrefixes, gofakes3.CommonPrefix{Prefix: encode(in)})
+			folder, lastKey, lastVersion = in, in, ""
+			continue
+		}
+		versions := bkt.versions[key]
+		for i, obj := range slices.Backward(versions) {
+			if p.versionMarker != "" && key == p.keyMarker && obj.sequencer >= p.below {
+				continue
+			}
+			if full() {
+				return list, nil
+			}
+			id, latest, modified := cmp.Or(string(obj.version), nullVersion), i == len(versions)-1, gofakes3.NewContentTime(obj.modified)
+			if obj.deleted {
+				list.Entries = append(list.Entries, &markerEntry{Key: encode(key), VersionID: id, IsLatest: latest, LastModified: modified})
+			} else {
+				list.Entries = append(list.Entries, &versionEntry{
+					Key: encode(key), VersionID: id, IsLatest: latest, LastModified: modified,
+					ETag: `"` + obj.etag() + `"`, Size: obj.size, StorageClass: gofakes3.StorageStandard,
+				})
+			}
+			lastKey, lastVersion = key, id
+		}
+	}
+	return list, nil
+}

@@ -1,0 +1,89 @@
+package localpipeline_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	locals3 "ittybit-media/scripts/localaws/s3"
+	"ittybit-media/scripts/localpipeline"
+)
+
+// What is put while EventBridge is off is there, and nobody has been told.
+func TestEventsFlowWhileEventBridgeIsOn(t *testing.T) {
+	t.Parallel()
+	r := startWith(t, func(o *localpipeline.Options) {
+		// Also where the stack would leave the bucket's notifications alone.
+		o.Stack.BucketName, o.Stack.ManageNotifications = "an-existing-bucket", false
+	})
+	r.put("on.mov", "x")
+	set := func(c types.NotificationConfiguration) {
+		t.Helper()
+		if _, err := r.S3().PutBucketNotificationConfiguration(t.Context(), &s3.PutBucketNotificationConfigurationInput{Bucket: &r.Bucket, NotificationConfiguration: &c}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(types.NotificationConfiguration{})
+	r.put("off.mov", "x")
+	if why, ok := r.has(localpipeline.Unmatched, "off.mov"); !ok || why != "EventBridge is off for the bucket" {
+		t.Errorf("not matched: %q, %t", why, ok)
+	}
+	set(types.NotificationConfiguration{EventBridgeConfiguration: &types.EventBridgeConfiguration{}})
+	r.put("on-again.mov", "x")
+	r.pass(time.Hour)
+	r.wantDone("on.mov", "on-again.mov")
+	if rows := r.rows("off.mov"); len(rows) > 0 {
+		t.Errorf("rows %+v", rows)
+	}
+}
+
+// Each version is an upload of its own, by its id.
+func TestAVersionedBucket(t *testing.T) {
+	t.Parallel()
+	r := startWith(t, func(o *localpipeline.Options) { o.Versioned = true })
+	r.pass(48 * time.Hour)
+	r.put("a.mov", "x")
+	r.put("a.mov", "x")
+	r.pass(time.Minute)
+	out, err := r.S3().ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: &r.Bucket})
+	if err != nil || len(out.Versions) != 2 {
+		t.Fatalf("versions %+v, %v", out, err)
+	}
+	var listed []string
+	for _, v := range out.Versions {
+		listed = append(listed, *v.VersionId)
+		if age := r.clock.Now().Sub(*v.LastModified); age < 0 || age > time.Hour {
+			t.Errorf("%s was made at %v, now it is %v", *v.VersionId, v.LastModified, r.clock.Now())
+		}
+	}
+	jobs := map[string]int{}
+	for _, row := range r.rows("a.mov") {
+		jobs[row.VersionID]++
+	}
+	if len(jobs) != 2 || jobs[listed[0]] != 3 || jobs[listed[1]] != 3 {
+		t.Errorf("jobs by version %v, versions %q", jobs, listed)
+	}
+}
+
+// A further bucket is another's: the rule does not match it.
+func TestAnotherBucket(t *testing.T) {
+	t.Parallel()
+	r := start(t, nil)
+	if err := r.Objects.CreateBucket(locals3.Bucket{Name: "another-bucket", EventBridge: true}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.S3().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("another-bucket"), Key: aws.String("a.mov")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := r.has(localpipeline.Unmatched, "a.mov"); !ok {
+		t.Error("the rule matches it")
+	}
+	out, err := r.S3().ListBuckets(t.Context(), &s3.ListBucketsInput{})
+	if err != nil || !slices.ContainsFunc(out.Buckets, func(b types.Bucket) bool { return *b.Name == "another-bucket" }) {
+		t.Errorf("buckets %+v, %v", out, err)
+	}
+}
