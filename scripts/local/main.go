@@ -25,6 +25,7 @@ import (
 	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpage"
 	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/version"
 )
 
 // Exit codes.
@@ -73,6 +74,7 @@ type command struct {
 	chaos   bool
 	count   int // of uploads
 	seed    uint64
+	version bool
 }
 
 func main() {
@@ -119,6 +121,7 @@ func parse(args []string, stderr io.Writer) (command, error) {
 	flags.BoolVar(&c.keep, "keep", false, "keep objects and outputs in a folder when done, and say where")
 	flags.BoolVar(&c.chaos, "chaos", false, "run uploads through every kind of fault and report")
 	flags.IntVar(&c.count, "uploads", 500, "how many uploads -chaos makes")
+	flags.BoolVar(&c.version, "version", false, "say which version this is")
 	flags.Uint64Var(&c.seed, "seed", 1, "which faults -chaos makes")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -161,6 +164,10 @@ func parse(args []string, stderr io.Writer) (command, error) {
 }
 
 func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
+	if c.version {
+		_, err := fmt.Fprintln(stdout, version.Line())
+		return err
+	}
 	root, err := bundle.FindRoot()
 	if err != nil {
 		return usageError{err}

@@ -15,6 +15,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"ittybit-media/scripts/version"
 )
 
 // The exit codes of every script.
@@ -110,12 +112,19 @@ func (s Script) parse(c *Call, args []string) (func(context.Context, *Call) erro
 		flags.BoolVar(&c.DryRun, "dry-run", false, "say what would be done and do nothing")
 		flags.BoolVar(&c.yes, "yes", false, "do it without asking")
 	}
+	tell := flags.Bool("version", false, "say which version this is")
 	run := s.Flags(flags)
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(c.Err, "%s\nFlags:\n", strings.TrimRight(s.Usage, "\n"))
 		flags.SetOutput(c.Err)
 		flags.PrintDefaults()
+	}
+	if err == nil && *tell {
+		run = func(context.Context, *Call) error {
+			_, err := fmt.Fprintln(c.Out, version.Line())
+			return err
+		}
 	}
 	c.Args = flags.Args()
 	for _, arg := range c.Args {

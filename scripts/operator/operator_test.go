@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -109,6 +110,15 @@ func TestWhatACallKnows(t *testing.T) {
 				t.Error(out.String())
 			}
 		})
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	var out, errout bytes.Buffer
+	code := script(func(context.Context, *operator.Call) error { return errors.New("it runs") }).Run(t.Context(), []string{"-version"}, nil, &out, &errout)
+	if code != operator.ExitOK || !strings.HasPrefix(out.String(), "ittybit-media ") || !strings.Contains(out.String(), runtime.Version()) || errout.Len() > 0 {
+		t.Errorf("%d, %q, %q", code, out.String(), errout.String())
 	}
 }
 
