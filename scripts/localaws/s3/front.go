@@ -17,6 +17,37 @@ const namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 // defaultRegion is the region of buckets that have none of their own.
 const defaultRegion = "us-east-1"
 
+// Fault is an error answer of S3.
+type Fault struct {
+	// Code is the error's, such as "AccessDenied" or "SlowDown".
+	Code, Message string
+	Status        int
+}
+
+// Intercept makes f run before every request that is signed as it must be; nil removes it. A fault from f is the
+// answer, and nothing is done. f may wait, to delay the request.
+func (s *Store) Intercept(f func(*http.Request) *Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.intercept = f
+}
+
+// intercepted answers a request that the interceptor refuses.
+func (h handler) intercepted(w http.ResponseWriter, r *http.Request) bool {
+	h.store.mu.Lock()
+	intercept := h.store.intercept
+	h.store.mu.Unlock()
+	if intercept == nil {
+		return false
+	}
+	fault := intercept(r)
+	if fault == nil {
+		return false
+	}
+	writeXML(w, fault.Status, gofakes3.ErrorResult{Code: gofakes3.ErrorCode(fault.Code), Message: fault.Message})
+	return true
+}
+
 // front answers what gofakes3 does not know, or not enough of; false if it leaves the request to it.
 func (h handler) front(w http.ResponseWriter, r *http.Request) bool {
 	bucketName, key, _ := strings.Cut(strings.TrimLeft(r.URL.Path, "/"), "/") // as gofakes3 takes it apart
@@ -108,11 +139,7 @@ func (h handler) location(w http.ResponseWriter, _ *http.Request, bucketName str
 
 // redirect sends a request to the bucket's region, which the header names (Amazon S3 User Guide, "Making requests
 // using the REST API").
-func (h handler) redirect(w http.ResponseWriter, r *http.Request, _ string) error {
-	if r.Method == http.MethodHead {
-		w.WriteHeader(http.StatusMovedPermanently)
-		return nil
-	}
+func (h handler) redirect(w http.ResponseWriter, _ *http.Request, _ string) error {
 	writeXML(w, http.StatusMovedPermanently, gofakes3.ErrorResult{
 		Code: "PermanentRedirect", Message: "The bucket you are attempting to access must be addressed using the specified endpoint.",
 	})

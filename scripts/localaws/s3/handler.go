@@ -41,7 +41,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if h.front(w, r) {
+	if h.intercepted(w, r) || h.front(w, r) {
 		return
 	}
 	info := requestInfo{reason: reasonOf(r), answer: w.Header()}

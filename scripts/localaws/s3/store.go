@@ -61,6 +61,8 @@ type Store struct {
 	buckets map[string]*bucket
 	uploads map[gofakes3.UploadID]*upload
 	latest  sequencer
+	// intercept is nil for none.
+	intercept func(*http.Request) *Fault
 }
 
 // New makes an empty store with the buckets of o. Close it to remove its files.
