@@ -110,7 +110,7 @@ func (t *Table) change(now time.Time, ref media.JobRef, r media.Result) (*update
 	} else {
 		row.Open = openMark
 	}
-	attributes, err := marshal(row)
+	attributes, err := row.attributes()
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 
 // Row is a job's row, or that of a rejected job or upload. Attributes that the
 // row does not have are zero values; a zero value is not stored. As JSON it
-// reads as in the table.
+// reads as in the table, without [EventAttribute], which is for the stream.
 type Row struct {
 	Key     string `json:"pk"`
 	SortKey string `json:"sk"`
@@ -149,7 +149,7 @@ func jobRow(ref media.JobRef, r media.Result) Row {
 // Guide), or its job would never end. HLS jobs can list many files.
 const (
 	maxOutputs     = 100
-	maxOutputBytes = 150 << 10 // of text; the first URL stands twice in the row
+	maxOutputBytes = 70 << 10 // of text; the first URL stands in the row twice, and in its event at up to three times its length
 )
 
 // fit leaves out the outputs that a row has no room for, from the first one

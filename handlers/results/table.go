@@ -59,7 +59,7 @@ func (t *Table) checkKeys(doing string, keys ...string) error {
 // put writes a whole row if the condition holds.
 func (t *Table) put(ctx context.Context, doing string, row Row, condition string, values item) (stored bool, err error) {
 	const action = "PutItem"
-	attributes, err := marshal(row)
+	attributes, err := row.attributes()
 	if err != nil {
 		return false, t.explain(doing, action, err)
 	}

@@ -44,6 +44,7 @@ func refTo(job string, attempt int) media.JobRef {
 // fixture is an empty table and the clock of who writes to it.
 type fixture struct {
 	*results.Table
+	server *awsjson.Server
 	client *dynamodb.Client
 	now    time.Time
 }
@@ -52,9 +53,10 @@ type fixture struct {
 // the test moves it.
 func newFixture(t *testing.T, ttl time.Duration) *fixture {
 	t.Helper()
-	srv := httptest.NewServer(awsjson.New())
+	f := &fixture{server: awsjson.New(), now: start}
+	srv := httptest.NewServer(f.server)
 	t.Cleanup(srv.Close)
-	f := &fixture{client: client(srv.URL), now: start}
+	f.client = client(srv.URL)
 	if _, err := f.client.CreateTable(t.Context(), results.CreateTableInput(tableName)); err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +88,20 @@ func (f *fixture) item(t *testing.T, key, sortKey string) map[string]types.Attri
 		t.Fatal(err)
 	}
 	return out.Item
+}
+
+// remove deletes a row, as DynamoDB does at its time.
+func (f *fixture) remove(t *testing.T, key, sortKey string) {
+	t.Helper()
+	if _, err := f.client.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{
+		TableName: aws.String(tableName),
+		Key: map[string]types.AttributeValue{
+			"pk": &types.AttributeValueMemberS{Value: key},
+			"sk": &types.AttributeValueMemberS{Value: sortKey},
+		},
+	}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // row is the only row of the key, or the zero Row.

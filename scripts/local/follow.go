@@ -63,6 +63,9 @@ func (c command) follow(ctx context.Context, p *localpipeline.Pipeline, o *obser
 		failed <- sending.Wait()
 	}()
 	err := f.wait(limited, o, failed)
+	if err == nil && p.Events != nil {
+		err = f.events(limited, o)
+	}
 	f.progress.end()
 	cancel()
 	_ = sending.Wait()
@@ -132,6 +135,16 @@ func (f *follower) wait(ctx context.Context, o *observer, sent <-chan error) err
 			}
 		}
 	}
+}
+
+// events shows the steps up to the last result's event, which comes after the
+// row.
+func (f *follower) events(ctx context.Context, o *observer) error {
+	err := f.pipeline.Events.Idle(ctx)
+	for _, s := range o.take() {
+		f.progress.step(s)
+	}
+	return err
 }
 
 // step takes what ends an upload's way without a row.

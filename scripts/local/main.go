@@ -203,6 +203,7 @@ func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
 	var observe observer
 	o := localpipeline.Options{
 		Stack:    config,
+		Name:     c.stack,
 		Binaries: binaries,
 		Addr:     c.addr,
 		Dir:      dir,

@@ -14,8 +14,8 @@ import (
 // maxShown is how many files a terminal shows at once.
 const maxShown = 12
 
-// progress shows how far the files are: drawn over and over on a terminal, a
-// line for each step elsewhere.
+// progress shows how far the files are: drawn over and over on a terminal, below
+// the result events, a line for each step elsewhere.
 type progress struct {
 	out      io.Writer
 	terminal *os.File // nil: not one
@@ -31,9 +31,12 @@ func newProgress(out io.Writer) *progress {
 }
 
 func (p *progress) step(s localpipeline.Step) {
-	if line := stepLine(s); p.terminal == nil && line != "" {
-		fmt.Fprintln(p.out, line)
+	line := stepLine(s)
+	if event := s.Kind == localpipeline.Event || s.Kind == localpipeline.LostEvent; line == "" || p.terminal != nil && !event {
+		return
 	}
+	p.erase()
+	fmt.Fprintln(p.out, line)
 }
 
 func (p *progress) show(files []*followed) {

@@ -41,6 +41,7 @@ import (
 	"ittybit-media/scripts/localaws/eventbridge"
 	"ittybit-media/scripts/localaws/lambda"
 	"ittybit-media/scripts/localaws/logs"
+	"ittybit-media/scripts/localaws/pipes"
 	"ittybit-media/scripts/localaws/s3"
 	"ittybit-media/scripts/localaws/sqs"
 	"ittybit-media/scripts/localaws/sts"
@@ -63,11 +64,14 @@ const (
 // Options say what to run.
 type Options struct {
 	Stack    stack.Config
+	Name     string            // of the stack, in its result events; "": local
 	Binaries map[string]string // handler → path, as bundle.Compile returns them
 	Addr     string            // of the S3 endpoint; "": a free port on loopback
 	Dir      string            // an existing folder for objects and outputs; "": a temporary one, removed by Close
 	Clock    *clock.Clock      // nil: the wall clock
 	Observe  func(Step)        // is told what happens, by several goroutines
+	// OnEvent gets the result events, one after the other, if the stack sends any.
+	OnEvent func(event []byte)
 	// Versioned has the bucket keep all versions of its objects.
 	Versioned bool
 	// Concurrency is how many processes each function may have; 0: two for each
@@ -103,6 +107,7 @@ type Pipeline struct {
 	Sweep      *lambda.Function
 	RetryQueue *sqs.Queue
 	DeadLetter *sqs.Queue
+	Events     *pipes.Pipe // makes the result events; nil: the stack sends none
 
 	opts     Options
 	settings stack.Settings // but for what the stand-ins decide
@@ -204,8 +209,30 @@ func (p *Pipeline) startAWS(ctx context.Context, _ string) (err error) {
 		return err
 	}
 	p.AWS.SetSecret(callbackSecret, string(keys))
-	_, err = p.DynamoDB().CreateTable(ctx, results.CreateTableInput(tableName))
-	return err
+	if _, err = p.DynamoDB().CreateTable(ctx, results.CreateTableInput(tableName)); err != nil || !p.opts.Stack.ResultEvents {
+		return err
+	}
+	return p.startEvents()
+}
+
+// startEvents sends the result events.
+func (p *Pipeline) startEvents() (err error) {
+	p.Events, err = pipes.Start(pipes.Config{
+		Account:    account,
+		Region:     Region,
+		Filters:    results.EventFilters(),
+		Template:   results.EventTemplate(cmp.Or(p.opts.Name, "local")),
+		Source:     results.EventSource,
+		DetailType: results.EventDetailType,
+		Now:        p.clock.Now,
+		Send:       p.resultEvent,
+		Fail:       p.lostEvent,
+	})
+	if err != nil {
+		return err
+	}
+	p.stops = append(p.stops, p.Events.Close)
+	return p.AWS.Stream(tableName, p.Events.Put)
 }
 
 // DynamoDB is a client for the table.

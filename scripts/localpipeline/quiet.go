@@ -3,13 +3,18 @@ package localpipeline
 import "context"
 
 // Quiet waits until nothing more happens before the clock moves on: no function
-// is at work on an event, no message waits for one, no job is worked on and no
-// callback is being sent. It fails with ctx.
+// is at work on an event, no message waits for one, no job is worked on, no
+// callback is being sent and no result event is to be. It fails with ctx.
 func (p *Pipeline) Quiet(ctx context.Context) error {
 	for {
 		before := p.activity()
 		for _, idle := range []func(context.Context) error{p.Dispatch.Idle, p.RetryQueue.Idle, p.Sweep.Idle, p.Ittybit.Idle} {
 			if err := idle(ctx); err != nil {
+				return err
+			}
+		}
+		if p.Events != nil {
+			if err := p.Events.Idle(ctx); err != nil {
 				return err
 			}
 		}

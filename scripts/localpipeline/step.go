@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +32,8 @@ const (
 	DeadLetter Kind = "dead letter" // it was given up
 	Called     Kind = "called"      // webhook answered a callback
 	Swept      Kind = "swept"       // sweep has run; Text says how it failed, if it did
+	Event      Kind = "event"       // a result event; Text is its detail type and its detail
+	LostEvent  Kind = "lost event"  // a result has no event; Text says why
 	Logged     Kind = "log"         // a line that a function logged
 	Exited     Kind = "exited"      // a function's process ended; Text says how
 )
@@ -203,4 +206,27 @@ func logText(fields map[string]any) string {
 		fmt.Fprintf(&b, " %s=%v", name, fields[name])
 	}
 	return b.String()
+}
+
+// resultEvent is the bus of the result events.
+func (p *Pipeline) resultEvent(event []byte) {
+	if p.opts.OnEvent != nil {
+		p.opts.OnEvent(event)
+	}
+	if p.opts.Observe == nil {
+		return
+	}
+	var e struct {
+		DetailType string          `json:"detail-type"`
+		Detail     json.RawMessage `json:"detail"`
+	}
+	var about struct{ Bucket, Key string }
+	if json.Unmarshal(event, &e) == nil && json.Unmarshal(e.Detail, &about) == nil {
+		about.Key, _ = url.PathUnescape(about.Key)
+	}
+	p.tell(Event, "events", media.Upload{Bucket: about.Bucket, Key: about.Key}, fmt.Sprintf("%s %s", e.DetailType, e.Detail))
+}
+
+func (p *Pipeline) lostEvent(_ []byte, err error) {
+	p.tell(LostEvent, "events", media.Upload{}, err.Error())
 }

@@ -111,6 +111,7 @@ func putItem(t *table, r *request) (any, error) {
 		return nil, err
 	}
 	t.put(r.Item)
+	t.changed(old, r.Item)
 	return answer, nil
 }
 
@@ -127,6 +128,7 @@ func deleteItem(t *table, r *request) (any, error) {
 		return nil, err
 	}
 	t.delete(r.Key)
+	t.changed(old, nil)
 	return answer, nil
 }
 
@@ -169,6 +171,7 @@ func updateItem(t *table, r *request) (any, error) {
 		return nil, invalid("ReturnValues can not be %s", r.ReturnValues)
 	}
 	t.put(row)
+	t.changed(old, row)
 	return attributes(returned), nil
 }
 
@@ -317,8 +320,12 @@ func (db *database) describe(in tableInput, as string, then func(name string)) (
 	return map[string]any{as: t.describe()}, nil
 }
 
+func (t *table) arn() string {
+	return "arn:aws:dynamodb:" + region + ":" + account + ":table/" + t.description.TableName
+}
+
 func (t *table) describe() any {
-	arn := "arn:aws:dynamodb:" + region + ":" + account + ":table/" + t.description.TableName
+	arn := t.arn()
 	indexes := make([]any, 0, len(t.indexes))
 	for _, g := range t.description.GlobalSecondaryIndexes {
 		indexes = append(indexes, map[string]any{

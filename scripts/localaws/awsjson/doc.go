@@ -14,5 +14,6 @@
 // Left to the expression library, and different from AWS: numbers are 64-bit floats in comparisons and arithmetic
 // (times in milliseconds are exact); begins_with, contains, size and < on an attribute that is missing or of another
 // type can be an error where AWS says false. Tables are consistent at once, index included. Not there, and refused as
-// unknown: batches, transactions, TTL, table changes. Signatures are not checked: the endpoint is on loopback.
+// unknown: batches, transactions, TTL, table changes, the API of streams (but see [Server.Stream]). Signatures are not
+// checked: the endpoint is on loopback.
 package awsjson

@@ -49,6 +49,7 @@ type table struct {
 	partitions  map[string][]stored
 	names       map[string]string // of attributes
 	rows        int
+	stream      *stream // nil: nobody reads it
 }
 
 // find gives a row's partition and its place there.

@@ -1,0 +1,211 @@
+package results
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"ittybit-media/handlers/media"
+)
+
+// The result events: what a pipe makes of the table's stream, and puts onto a
+// bus, when a row becomes final. events.schema.json says what they look like.
+//
+// Nothing of ours runs between a row and its event, so the row itself has to
+// have what an event says, in a form that survives the pipe's template. Its
+// placeholders stand in quotes and are filled in as they are: "EventBridge
+// doesn't escape values", and what becomes of a value that is not there is not
+// said with certainty ("Amazon EventBridge Pipes input transformation", Amazon
+// EventBridge User Guide). Hence [EventAttribute].
+
+// EventSource is the source of the events, as rules select by it.
+const EventSource = "ittybit-media"
+
+// EventVersion is the version of the events' detail. Members may be added to it
+// without another one.
+const EventVersion = "1"
+
+// The detail types of the events.
+const (
+	JobSucceeded   = "Media Job Succeeded"
+	JobFailed      = "Media Job Failed" // or it was cancelled, or given up
+	UploadRejected = "Upload Rejected"  // or one of its jobs
+)
+
+// detailTypes are those of the states that are final.
+var detailTypes = map[string]string{
+	media.Succeeded.String(): JobSucceeded,
+	media.Failed.String():    JobFailed, // inferred ones too
+	media.Cancelled.String(): JobFailed,
+	media.Rejected:           UploadRejected,
+}
+
+// EventAttribute is a map in every final row: what its event says and the row
+// does not have for certain, or not in a form that can stand between quotes.
+// Every member is a string, and there.
+const EventAttribute = "event"
+
+// Where a record of the stream has a row's attributes and what is in the map.
+const (
+	newImage = "$.dynamodb.NewImage."
+	inEvent  = newImage + EventAttribute + ".M."
+)
+
+// EventDetailType is where a record has its event's detail type.
+const EventDetailType = inEvent + "type.S"
+
+// eventMembers are the members of an event's detail and where they come from,
+// after version and stack.
+var eventMembers = [...]struct{ name, path string }{
+	{"bucket", newImage + "source_bucket.S"},
+	{"key", inEvent + "key.S"},
+	{"upload", newImage + "upload.S"},
+	{"job", inEvent + "job.S"},
+	{"job_id", inEvent + "job_id.S"},
+	{"attempt", newImage + "attempt.N"},
+	{"state", newImage + "state.S"},
+	{"status", inEvent + "status.S"},
+	{"kind", inEvent + "kind.S"},
+	{"output_url", inEvent + "output_url.S"},
+	{"error", inEvent + "error.S"},
+	{"duration_ms", inEvent + "duration_ms.S"},
+	{"created_at", inEvent + "created_at.S"},
+	{"completed_at", inEvent + "completed_at.S"},
+	{"updated_at", newImage + "updated_at.N"},
+}
+
+// EventTemplate is the pipe's input template: it makes the detail of an event of
+// that stack.
+func EventTemplate(stack string) string {
+	var b strings.Builder
+	name, _ := json.Marshal(stack) // a string: it cannot fail
+	fmt.Fprintf(&b, `{"version":"%s","stack":%s`, EventVersion, name)
+	for _, m := range eventMembers {
+		fmt.Fprintf(&b, `,"%s":"<%s>"`, m.name, m.path)
+	}
+	b.WriteByte('}')
+	return b.String()
+}
+
+// EventFilters are the patterns of the pipe's filter: a record is an event if
+// one of them matches it. They take what is news. A row is written again after
+// its end: by dispatch, which completes it, and by Ittybit's word after ours,
+// which is none when both say that the job failed. A rejection is only ever
+// replaced by that of a later attempt.
+//
+// Of a record they look at nothing but its images: other fields cannot be used
+// ("Amazon EventBridge Pipes filtering", Amazon EventBridge User Guide). What was
+// deleted has no new image.
+func EventFilters() []string {
+	absent := object{"exists": false}
+	not := func(state string) object { return object{"anything-but": []string{state}} }
+	succeeded, failed, cancelled := media.Succeeded.String(), media.Failed.String(), media.Cancelled.String()
+	return []string{
+		eventFilter(succeeded, absent, not(succeeded)),
+		eventFilter(failed, absent, media.Queued.String(), media.Processing.String()),
+		eventFilter(cancelled, absent, not(cancelled)),
+		eventFilter(media.Rejected),
+	}
+}
+
+// object is one of JSON's.
+type object map[string]any
+
+// eventFilter is the pattern of rows that came into that state from one of the
+// others; without any, from whichever.
+func eventFilter(state string, before ...any) string {
+	record := object{"NewImage": object{
+		"state":        object{"S": []string{state}},
+		EventAttribute: object{"M": object{"type": object{"S": []string{detailTypes[state]}}}},
+	}}
+	if before != nil {
+		record["OldImage"] = object{"state": object{"S": before}}
+	}
+	pattern, _ := json.Marshal(object{"dynamodb": record}) // maps, lists and strings: it cannot fail
+	return string(pattern)
+}
+
+// attributes are those of the row as it is written: a final one has its event.
+func (r Row) attributes() (item, error) {
+	attributes, err := marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	if detailType, final := detailTypes[r.State]; final {
+		attributes[EventAttribute] = r.event(detailType)
+	}
+	return attributes, nil
+}
+
+// event is what the row's [EventAttribute] has.
+func (r Row) event(detailType string) types.AttributeValue {
+	texts := item{}
+	for name, value := range map[string]string{
+		"type":         detailType,
+		"key":          percent(r.Key, "%"),
+		"job":          plain(r.Job),
+		"job_id":       plain(r.JobID()),
+		"status":       plain(r.Status),
+		"kind":         plain(r.Kind),
+		"output_url":   percent(r.OutputURL, ""),
+		"error":        plain(r.Error),
+		"duration_ms":  digits(r.DurationMS),
+		"created_at":   digits(known(r.CreatedAt)),
+		"completed_at": digits(known(r.CompletedAt)),
+	} {
+		texts[name] = text(value)
+	}
+	return &types.AttributeValueMemberM{Value: texts}
+}
+
+// escaped reports whether a string in JSON may not have the character as it is
+// (RFC 8259, section 7).
+func escaped(r rune) bool { return r < ' ' || r == '"' || r == '\\' }
+
+// percent writes what JSON would escape, and the other characters, as URLs do.
+// With "%" among these, who decodes the text has the very one that it was.
+func percent(text, others string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if escaped(r) || strings.ContainsRune(others, r) {
+			fmt.Fprintf(&b, "%%%02X", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// plain is a text for people without what JSON would escape.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '"':
+			return '\''
+		case r == '\\':
+			return '/'
+		case escaped(r):
+			return ' '
+		}
+		return r
+	}, text)
+}
+
+// known is nil for a time that is none.
+func known(m Millis) *int64 {
+	if m == 0 {
+		return nil
+	}
+	return (*int64)(&m)
+}
+
+// digits is the number, or "".
+func digits(n *int64) string {
+	if n == nil {
+		return ""
+	}
+	return strconv.FormatInt(*n, 10)
+}
