@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ittybit-media/infra/bundle"
+	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/localpipeline"
+)
+
+// Files that are followed show their events, the last one too.
+func TestResultEventsAreShown(t *testing.T) {
+	values, err := stack.ReadFile("Pulumi.dev.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	binaries, err := bundle.Compile(t.Context(), bundle.Options{Target: bundle.Host()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for on, want := range map[string]int{"true": 3, "false": 0} {
+		values["resultEvents"] = on
+		config, _, err := stack.Parse(values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var o observer
+		p, err := localpipeline.Start(t.Context(), localpipeline.Options{
+			Stack: config, Name: "dev", Binaries: binaries, Observe: o.step,
+			Ittybit: func(o *localittybit.Options) { o.Instant = true },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		var stdout, stderr bytes.Buffer
+		c := command{timeout: time.Minute}
+		if err := c.follow(t.Context(), p, &o, config, []upload{{filepath.FromSlash(sample), "uploads/a.mov"}}, &stdout, &stderr); err != nil {
+			t.Fatalf("%v\n%s", err, &stderr)
+		}
+		if got := strings.Count(stderr.String(), `uploads/a.mov: event: Media Job Succeeded {"version":"1","stack":"dev",`); got != want {
+			t.Errorf("resultEvents: %s: %d events in\n%s", on, got, &stderr)
+		}
+	}
+}

@@ -1,0 +1,205 @@
+package localpipeline_test
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/eventschema"
+	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/localpipeline"
+)
+
+// inbox is what a rule on the bus would get.
+type inbox struct {
+	mu     sync.Mutex
+	events []map[string]string // details, and the detail type as "type"
+	wrong  []string
+}
+
+func (i *inbox) event(event []byte) {
+	var e struct {
+		DetailType string `json:"detail-type"`
+		Detail     map[string]string
+	}
+	err := json.Unmarshal(event, &e)
+	if err == nil {
+		err = eventschema.Validate(event)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if err != nil {
+		i.wrong = append(i.wrong, err.Error())
+		return
+	}
+	e.Detail["type"] = e.DetailType
+	i.events = append(i.events, e.Detail)
+}
+
+// of are the events of a key.
+func (i *inbox) of(t *testing.T, key string) []map[string]string {
+	t.Helper()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, w := range i.wrong {
+		t.Error(w)
+	}
+	var found []map[string]string
+	for _, e := range i.events {
+		if k, err := url.PathUnescape(e["key"]); err != nil {
+			t.Error(err)
+		} else if k == key {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+func startWithEvents(t *testing.T, ittybit func(*localittybit.Options)) (*run, *inbox) {
+	t.Helper()
+	var i inbox
+	r := startWith(t, func(o *localpipeline.Options) {
+		o.Stack.ResultEvents = true
+		o.Stack.Routes[0].MaxBytes = 1000
+		o.Stack.GiveUpAfter = 2 * time.Hour
+		o.OnEvent = i.event
+		instant := o.Ittybit
+		o.Ittybit = func(o *localittybit.Options) {
+			instant(o)
+			if ittybit != nil {
+				ittybit(o)
+			}
+		}
+	})
+	return r, &i
+}
+
+func (r *run) quiet() {
+	r.t.Helper()
+	if err := r.Quiet(r.t.Context()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// Each result has its event, whatever its key and its error are made of.
+func TestEveryResultHasItsEvent(t *testing.T) {
+	t.Parallel()
+	const spoiled = "audio"
+	r, inbox := startWithEvents(t, func(o *localittybit.Options) {
+		o.Outcome = func(j localittybit.Job) localittybit.Outcome {
+			if j.Metadata["job"] == spoiled {
+				return localittybit.Outcome{Status: localittybit.Failed, Message: `no "decoder" for C:\film`}
+			}
+			return localittybit.Outcome{}
+		}
+	})
+	keys := []string{`a "b"\c.mov`, "100%.mov", "%22.mov", "été/<$.x>.mov", "tab\t.mov", strings.Repeat("k", 1020) + ".mov"}
+	for _, key := range keys {
+		r.put(key, "x")
+	}
+	r.put("huge.mov", strings.Repeat("x", 1001))
+	r.until("all of it is over", func() bool {
+		return len(r.rows("huge.mov")) == 1 && !slices.ContainsFunc(keys, func(key string) bool {
+			rows := r.rows(key)
+			return len(rows) < len(jobNames) || slices.ContainsFunc(rows, func(row results.Row) bool { return row.Open != "" || row.DispatchedAt == 0 })
+		})
+	})
+	r.quiet()
+	for _, key := range append(keys, "huge.mov") {
+		events := inbox.of(t, key)
+		rows := r.rows(key)
+		if len(events) != len(rows) {
+			t.Errorf("%q: %d events of %d rows", key, len(events), len(rows))
+		}
+		for _, row := range rows {
+			i := slices.IndexFunc(events, func(e map[string]string) bool { return e["job"] == row.Job })
+			if i < 0 {
+				t.Errorf("%q: no event of the job %q", key, row.Job)
+				continue
+			}
+			wantType := map[string]string{"succeeded": results.JobSucceeded, "failed": results.JobFailed, "rejected": results.UploadRejected}[row.State]
+			for name, want := range map[string]string{
+				"type": wantType, "stack": "local", "bucket": r.Bucket, "upload": row.Upload, "job_id": row.JobID(), "attempt": "0", "state": row.State,
+				"status": row.Status, "output_url": row.OutputURL, "updated_at": strconv.FormatInt(int64(row.UpdatedAt), 10),
+			} {
+				if got := events[i][name]; got != want {
+					t.Errorf("%q, job %q: %s is %q, want %q", key, row.Job, name, got, want)
+				}
+			}
+			if row.Job == spoiled && !strings.Contains(events[i]["error"], "'decoder") {
+				t.Errorf("%q: error %q", key, events[i]["error"])
+			}
+		}
+		if text, ok := r.has(localpipeline.Event, key); !ok || !strings.Contains(text, `"state":"`) {
+			t.Errorf("%q: the step says %q", key, text)
+		}
+	}
+	if text, lost := r.has(localpipeline.LostEvent, ""); lost {
+		t.Errorf("a lost event: %s", text)
+	}
+}
+
+// A job that was given up and succeeds after all is news twice; Ittybit's word
+// that it failed is none.
+func TestWhatIttybitSaysAfterItWasGivenUp(t *testing.T) {
+	t.Parallel()
+	var w world
+	w.mute.Store(true)
+	r, inbox := startWithEvents(t, func(o *localittybit.Options) {
+		w.options(o)
+		o.Outcome = func(localittybit.Job) localittybit.Outcome {
+			return localittybit.Outcome{Status: localittybit.Processing}
+		}
+	})
+	r.put("a.mov", "x")
+	r.pass(4 * time.Hour)
+	given := inbox.of(t, "a.mov")
+	if len(given) != len(jobNames) {
+		t.Fatalf("%d events of jobs that were given up: %v", len(given), given)
+	}
+	w.mute.Store(false)
+	jobs := r.Ittybit.Jobs()
+	for i, j := range jobs {
+		status := localittybit.Succeeded
+		if i == 0 {
+			status = localittybit.Failed
+		}
+		if err := r.Ittybit.Finish(j.ID, localittybit.Outcome{Status: status}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.until("Ittybit's word is in the table", func() bool {
+		return !slices.ContainsFunc(r.rows("a.mov"), func(row results.Row) bool { return row.Rank == nil || *row.Rank < 3 })
+	})
+	r.quiet()
+	late := inbox.of(t, "a.mov")[len(given):]
+	if len(late) != len(jobs)-1 {
+		t.Errorf("%d events: %v", len(late), late)
+	}
+	for _, e := range late {
+		if e["type"] != results.JobSucceeded || e["job_id"] == jobs[0].ID {
+			t.Errorf("event %v", e)
+		}
+	}
+}
+
+func TestAStackWithoutEventsSendsNone(t *testing.T) {
+	t.Parallel()
+	var inbox inbox
+	r := startWith(t, func(o *localpipeline.Options) { o.OnEvent = inbox.event })
+	r.put("a.mov", "x")
+	r.until("three results", func() bool { return r.succeeded("a.mov") })
+	r.quiet()
+	if events := inbox.of(t, "a.mov"); len(events) != 0 || r.Events != nil {
+		t.Errorf("events %v", events)
+	}
+	if _, shown := r.has(localpipeline.Event, "a.mov"); shown {
+		t.Error("an event is shown")
+	}
+}
