@@ -144,6 +144,16 @@ func (b *builder) alarms() []alarm {
 			alarm{handler + "-throttles", "Lambda does not start the function for want of concurrency: raise the account's or reservedConcurrency. Uploads wait, and Ittybit sends callbacks again.", []metric{lambda("Throttles", sum, handler)}, 0, five, 3},
 		)
 	}
+	if b.events != nil {
+		alarms = append(alarms,
+			one("dead-events", "Results have no event: the pipe's log says why. Their rows are in the table, for those who wait for the events; the dead letters tell when it was.",
+				queue("ApproximateNumberOfMessagesVisible", b.events.dead.Name)),
+			alarm{
+				"pipe", "The pipe cannot send result events; its log says why. It tries each for an hour at most: look at its role and the bus, and whether it still runs.",
+				[]metric{{"AWS/EventBridge/Pipes", "ExecutionFailed", sum, pulumi.StringMap{"PipeName": b.events.pipe.Name}}}, 0, five, 3,
+			},
+		)
+	}
 	return alarms
 }
 

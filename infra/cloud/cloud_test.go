@@ -60,6 +60,8 @@ func stacks(t *testing.T) map[string]values {
 			"webhookBurst":           "10",
 			"webhookRate":            "5",
 			"tracing":                "true",
+			"resultEvents":           "true",
+			"resultEventBus":         "media-results",
 			"protect":                "true",
 			"tags":                   `{"team":"media"}`,
 		}),
@@ -881,12 +883,13 @@ func TestNamesFitWhateverTheStackIsCalled(t *testing.T) {
 		"EventRule": {64, regexp.MustCompile(`^[\w.-]+$`)},
 		"Queue":     {80, regexp.MustCompile(`^[\w-]+$`)},
 		"Table":     {255, regexp.MustCompile(`^[\w.-]{3,}$`)},
+		"Pipe":      {64, regexp.MustCompile(`^[\w.-]+$`)},
 		"Api":       {128, regexp.MustCompile(`^[\w. -]+$`)},
 		"Secret":    {512, regexp.MustCompile(`^[\w/+=.@-]+$`)},
 		"LogGroup":  {512, regexp.MustCompile(`^[\w/.#-]+$`)},
 	}
 	for _, name := range []string{"dev", strings.Repeat("a-very-long-name", 3)[:40], "Feature_Branch.42", strings.Repeat("X", 100), "___", "-", "é"} {
-		d := deploy(t, name, values{"callbackKeyVersion": "1000"})
+		d := deploy(t, name, values{"callbackKeyVersion": "1000", "resultEvents": "true", "alarms": "true"})
 		for kind, limit := range limits {
 			found := d.all(kind)
 			if len(found) == 0 {
@@ -1018,7 +1021,7 @@ func TestAlarms(t *testing.T) {
 	if d := deploy(t, "dev", values{"alarms": "false"}); len(d.all("MetricAlarm")) != 0 || len(d.all("Topic")) != 0 {
 		t.Error("alarms that nobody asked for")
 	}
-	d := deploy(t, "prod", stackFile(t, "prod").with(values{"alarmEmail": "media@example.com"}))
+	d := deploy(t, "prod", stackFile(t, "prod").with(values{"alarmEmail": "media@example.com", "resultEvents": "true"}))
 	topic := d.one(t, "Topic", "-alarms").out(t, "arn")
 	subscription := d.one(t, "TopicSubscription", "")
 	if subscription.at("topic") != topic || subscription.at("protocol") != "email" || subscription.at("endpoint") != "media@example.com" {
@@ -1049,6 +1052,8 @@ func TestAlarms(t *testing.T) {
 		"IttybitMedia/prod Rejected",
 		"IttybitMedia/prod Results State=failed",
 		"IttybitMedia/prod DailyLimitReached",
+		"AWS/SQS ApproximateNumberOfMessagesVisible QueueName=" + name("Queue", "-dead-events"),
+		"AWS/EventBridge/Pipes ExecutionFailed PipeName=" + name("Pipe", ""),
 	} {
 		want[w] = true
 	}
@@ -1117,7 +1122,7 @@ func TestAlarms(t *testing.T) {
 			}
 		}
 	}
-	if alone := deploy(t, "prod", stackFile(t, "prod")); len(alone.all("MetricAlarm")) != len(d.all("MetricAlarm")) || len(alone.all("Topic")) != 0 {
+	if alone := deploy(t, "prod", stackFile(t, "prod").with(values{"resultEvents": "true"})); len(alone.all("MetricAlarm")) != len(d.all("MetricAlarm")) || len(alone.all("Topic")) != 0 {
 		t.Error("without an address the alarms are others")
 	}
 }

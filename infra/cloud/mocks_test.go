@@ -62,6 +62,7 @@ var nameProperties = map[string]string{
 	"aws:iam/role:Role":                      "name",
 	"aws:iam/rolePolicy:RolePolicy":          "name",
 	"aws:lambda/function:Function":           "name",
+	"aws:pipes/pipe:Pipe":                    "name",
 	"aws:s3/bucketV2:BucketV2":               "bucket",
 	"aws:secretsmanager/secret:Secret":       "name",
 	"aws:cloudwatch/metricAlarm:MetricAlarm": "name",
@@ -92,6 +93,7 @@ func (d *deployment) NewResource(args pulumi.MockResourceArgs) (string, resource
 		id = state["url"].StringValue()
 	case "aws:dynamodb/table:Table":
 		set("arn", arn("dynamodb", "table/"+id))
+		set("streamArn", arn("dynamodb", "table/"+id+"/stream/2026-04-03T10:00:00.000"))
 	case "aws:secretsmanager/secret:Secret":
 		id = arn("secretsmanager", "secret:"+id+"-AbCdEf")
 		set("arn", id)
@@ -104,6 +106,8 @@ func (d *deployment) NewResource(args pulumi.MockResourceArgs) (string, resource
 		set("arn", arn("logs", "log-group:"+id))
 	case "aws:cloudwatch/eventRule:EventRule":
 		set("arn", arn("events", "rule/"+id))
+	case "aws:pipes/pipe:Pipe":
+		set("arn", arn("pipes", "pipe/"+id))
 	case "aws:s3/bucketV2:BucketV2":
 		set("arn", "arn:aws:s3:::"+id)
 	case "aws:sns/topic:Topic":

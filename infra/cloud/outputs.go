@@ -29,6 +29,9 @@ func (p *Pipeline) Outputs() pulumi.Map {
 	if p.APIKeyCommand != nil {
 		all["apiKeyCommand"] = p.APIKeyCommand
 	}
+	if p.EventBus != nil {
+		all["resultEventBus"], all["resultEventsDeadLetterQueueUrl"] = p.EventBus, p.DeadEvents
+	}
 	return all
 }
 
@@ -79,6 +82,9 @@ func (b *builder) console() pulumi.StringMap {
 		"retryQueue":  b.page("sqs/v3/home#/queues/%s", escaped(p.RetryQueue)),
 		"deadLetters": b.page("sqs/v3/home#/queues/%s", escaped(p.DeadLetters)),
 		"api":         b.page("apigateway/main/apis/%s/routes", b.api.ID()),
+	}
+	if p.DeadEvents != nil {
+		pages["resultEventsDeadLetters"] = b.page("sqs/v3/home#/queues/%s", escaped(p.DeadEvents))
 	}
 	for name, function := range p.Functions {
 		pages[name] = b.page("lambda/home#/functions/%s", function)

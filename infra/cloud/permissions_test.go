@@ -10,7 +10,7 @@ import (
 	"ittybit-media/infra/internal/generated"
 )
 
-// grants are what the roles may do, by what on: action → handlers.
+// grants are what the roles may do, by what on: action → handlers, and the pipe.
 func grants(t *testing.T, d *deployment) map[string]map[string][]string {
 	t.Helper()
 	names := map[string]string{
@@ -23,13 +23,18 @@ func grants(t *testing.T, d *deployment) map[string]map[string][]string {
 		"arn:aws:secretsmanager:eu-west-1:123456789012:secret:ittybit/webhook-??????": "the webhook secret, where there are signatures",
 		kmsKey: "the customer key of the secrets, where there is one",
 	}
+	for _, p := range d.all("Pipe") {
+		names[d.one(t, "Table", "").out(t, "streamArn")] = "the table's stream"
+		names[d.one(t, "Queue", "-dead-events").out(t, "arn")] = "the dead letters of the result events"
+		names[p.at("target").(string)] = "the bus of the result events"
+	}
 	for _, key := range d.all("Secret") {
 		if strings.HasSuffix(key.name, "-api-key") {
 			names[key.out(t, "arn")] = "the secret or parameter of the API key"
 		}
 	}
 	all := map[string]map[string][]string{}
-	for _, handler := range handlers {
+	for _, handler := range d.roles() {
 		names[d.one(t, "LogGroup", "-"+handler).out(t, "arn")+":*"] = "its own log group"
 		for _, s := range d.role(t, handler).Statement {
 			if s.Effect != "Allow" || len(s.Action) == 0 || len(s.Resource) == 0 {
@@ -58,19 +63,28 @@ func grants(t *testing.T, d *deployment) map[string]map[string][]string {
 
 var handlers = []string{"dispatch", "webhook", "sweep"}
 
+// roles are the handlers and, where there is one, the pipe.
+func (d *deployment) roles() []string {
+	if len(d.all("Pipe")) == 0 {
+		return handlers
+	}
+	return append(slices.Clone(handlers), "pipe")
+}
+
 // TestWhoMayDoWhat holds README's table to the roles, of the stack that has
 // everything: what is in the table is all that there is.
 func TestWhoMayDoWhat(t *testing.T) {
 	t.Parallel()
-	all := grants(t, deploy(t, "everything", stacks(t)["everything"]))
+	d := deploy(t, "everything", stacks(t)["everything"])
+	all, roles := grants(t, d), d.roles()
 	var b strings.Builder
-	fmt.Fprintf(&b, "| may | on | %s |\n|---|---|%s\n", strings.Join(handlers, " | "), strings.Repeat(":-:|", len(handlers)))
+	fmt.Fprintf(&b, "| may | on | %s |\n|---|---|%s\n", strings.Join(roles, " | "), strings.Repeat(":-:|", len(roles)))
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		// One line for all actions that the same functions have.
 		lines := map[string][]string{}
 		for action, who := range all[name] {
 			marks := ""
-			for _, handler := range handlers {
+			for _, handler := range roles {
 				if slices.Contains(who, handler) {
 					marks += " ✓"
 				}

@@ -35,7 +35,11 @@ type Pipeline struct {
 	RetryQueue  pulumi.StringOutput // URL
 	DeadLetters pulumi.StringOutput // URL
 	Functions   pulumi.StringMap    // handler → name
-	LogGroups   pulumi.StringMap    // handler or "api" → name
+	LogGroups   pulumi.StringMap    // handler, "api" or "pipe" → name
+
+	// Where the result events go, by ARN, and those that cannot be sent, by URL;
+	// nil when the stack sends none.
+	EventBus, DeadEvents pulumi.StringInput
 
 	// APIKeyCommand puts Ittybit's API key into the secret that was made for it;
 	// nil when the key is in one of the user's own.
@@ -88,6 +92,7 @@ type builder struct {
 	api       *apigatewayv2.Api
 	dispatch  *lambda.Function
 	returns   []pulumi.Resource // the ways from dispatch to the retry queue and back
+	events    *events           // nil: the stack sends no result events
 	functions pulumi.StringMap
 	logGroups pulumi.StringMap
 }
@@ -102,6 +107,7 @@ func (b *builder) build() error {
 		b.makeDispatch,
 		b.makeRule,
 		b.makeSweep,
+		b.makeEvents,
 		b.makeAlarms,
 	} {
 		if err := part(); err != nil {

@@ -61,10 +61,8 @@ func (p *Program) parse(ctx *pulumi.Context) (stack.Config, error) {
 		}
 	}
 	config, warnings, err := stack.Parse(values)
-	for key, on := range map[string]bool{"dashboard": config.Dashboard, "resultEvents": config.ResultEvents} {
-		if on {
-			warnings.Addf(key, "is known and checked, but this version makes nothing of it")
-		}
+	if config.Dashboard {
+		warnings.Addf("dashboard", "is known and checked, but this version makes nothing of it")
 	}
 	for _, w := range warnings {
 		if err := ctx.Log.Warn(w.String(), nil); err != nil {

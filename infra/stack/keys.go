@@ -194,7 +194,12 @@ var keys = []key{
 	{
 		name: "resultEvents", standard: "false",
 		kind:    boolean(func(c *Config, on bool) { c.ResultEvents = on }),
-		meaning: "send an event for each final result; this version sends none yet",
+		meaning: "send an event for each final result",
+	},
+	{
+		name: "resultEventBus", empty: "the account's default bus",
+		kind:    text{"the name or ARN of an event bus in the stack's account and region", checkEventBus, func(c *Config, s string) { c.ResultEventBus = s }},
+		meaning: "the existing bus that result events are sent to; it needs resultEvents",
 	},
 	{
 		name: "alarmEmail", empty: "alarms tell nobody",

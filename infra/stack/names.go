@@ -80,6 +80,23 @@ func checkParameter(s string) error {
 	return nil
 }
 
+// What an event bus may be called; a partner's, with slashes, takes no events of
+// ours (CreateEventBus and PutEvents, Amazon EventBridge API Reference).
+var (
+	eventBusName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,256}$`)
+	eventBusARN  = regexp.MustCompile(`^arn:aws[a-z-]*:events:[a-z0-9-]+:\d{12}:event-bus/[A-Za-z0-9._-]{1,256}$`)
+)
+
+func checkEventBus(s string) error {
+	switch {
+	case IsARN(s) && !eventBusARN.MatchString(s):
+		return fmt.Errorf("%q is not the ARN of an event bus, arn:aws:events:REGION:ACCOUNT:event-bus/NAME", s)
+	case !IsARN(s) && !eventBusName.MatchString(s):
+		return fmt.Errorf("%q is neither the ARN nor the name of an event bus: 1 to 256 letters, digits and . _ -", s)
+	}
+	return nil
+}
+
 func checkKMSKey(s string) error {
 	if !kmsKeyARN.MatchString(s) {
 		return errors.New("is not the ARN of a KMS key, arn:aws:kms:REGION:ACCOUNT:key/ID; a policy cannot name an alias: aws kms describe-key --key-id ALIAS shows the key's ARN")

@@ -22,7 +22,7 @@ type Outputs struct {
 	RetryQueueURL      string            `json:"retryQueueUrl"`
 	DeadLetterQueueURL string            `json:"deadLetterQueueUrl"`
 	Functions          map[string]string `json:"functions"` // handler → name
-	LogGroups          map[string]string `json:"logGroups"` // handler or "api" → name
+	LogGroups          map[string]string `json:"logGroups"` // handler, "api" or "pipe" → name
 	Settings           Settings          `json:"settings"`
 
 	// ConnectionPolicy is the least policy for the IAM user whose keys Ittybit's
@@ -32,6 +32,11 @@ type Outputs struct {
 	// APIKeyCommand fills the secret that was made for Ittybit's API key; "" when
 	// the key is in one of the user's own.
 	APIKeyCommand string `json:"apiKeyCommand,omitempty"`
+
+	// Where the result events go, by ARN, and what becomes of those that cannot be
+	// sent; "" when the stack sends none, and in the local run, which has no bus.
+	ResultEventBus                 string `json:"resultEventBus,omitempty"`
+	ResultEventsDeadLetterQueueURL string `json:"resultEventsDeadLetterQueueUrl,omitempty"`
 
 	Console map[string]string `json:"console"` // part → its page in the AWS console
 }

@@ -155,6 +155,9 @@ func (r *reader) together(c *Config) {
 	if r.given["alarmEmail"] && !r.wrong["alarms"] && !c.Alarms {
 		r.warnings.Addf("alarmEmail", "is told nothing, since alarms is false")
 	}
+	if r.given["resultEventBus"] && !r.wrong["resultEvents"] && !c.ResultEvents {
+		r.warnings.Addf("resultEventBus", "is sent nothing, since resultEvents is false")
+	}
 }
 
 // suffix warns of a secret's name that ends as an ARN does. It may have been

@@ -50,6 +50,7 @@ type Config struct {
 	Alarms              bool
 	Dashboard           bool
 	ResultEvents        bool
+	ResultEventBus      string // name or ARN; "": the account's default bus
 	AlarmEmail          string // "": alarms tell nobody
 	Protect             bool
 	Tags                map[string]string // without the stack's own two

@@ -200,6 +200,7 @@ tracing: true
 alarms: true
 dashboard: true
 resultEvents: true
+resultEventBus: media-results
 alarmEmail: media@example.com
 protect: true
 tags: {team: media, cost: 12, account: 123456789012345678, share: 1.5, live: true, "Größe m": ""}
@@ -240,6 +241,7 @@ func TestEveryKeyInBothForms(t *testing.T) {
 		Alarms:              true,
 		Dashboard:           true,
 		ResultEvents:        true,
+		ResultEventBus:      "media-results",
 		AlarmEmail:          "media@example.com",
 		Protect:             true,
 		Tags: map[string]string{
@@ -413,6 +415,10 @@ func TestRefusals(t *testing.T) {
 		{values{"alarms": "maybe", "alarmEmail": "media@example.com"}, "alarms", "true or false"},
 		{values{"dashboard": "True"}, "dashboard", "true or false"},
 		{values{"resultEvents": "on"}, "resultEvents", "true or false"},
+		{values{"resultEvents": true, "resultEventBus": "aws.partner/x/y"}, "resultEventBus", "neither the ARN nor the name"},
+		{values{"resultEvents": true, "resultEventBus": strings.Repeat("b", 257)}, "resultEventBus", "1 to 256"},
+		{values{"resultEvents": true, "resultEventBus": "arn:aws:events:us-east-1:123456789012:rule/x"}, "resultEventBus", "event-bus/NAME"},
+		{values{"resultEvents": "on", "resultEventBus": "x"}, "resultEvents", "true or false"},
 		{values{"protect": "no"}, "protect", "true or false"},
 		{values{"alarms": true, "alarmEmail": "media"}, "alarmEmail", "media@example.com"},
 		{values{"alarms": true, "alarmEmail": "Media <media@example.com>"}, "alarmEmail", "plain e-mail address"},
@@ -478,6 +484,7 @@ func TestWarnings(t *testing.T) {
 	}{
 		{values{"ittybitWebhookSecret": "hook"}, "ittybitWebhookSecret", "signature or both"},
 		{values{"alarmEmail": "media@example.com"}, "alarmEmail", "alarms is false"},
+		{values{"resultEventBus": "arn:aws-us-gov:events:us-gov-west-1:123456789012:event-bus/media-results"}, "resultEventBus", "resultEvents is false"},
 		{values{"ittybitApiKeySecret": "ittybit-apikey"}, "ittybitApiKeySecret", "complete ARN"},
 		{values{"webhookAuth": "both", "ittybitWebhookSecret": "hook-aB3dE6"}, "ittybitWebhookSecret", "complete ARN"},
 		{values{"routes": []any{values{"jobs": []any{values{"name": "v", "kind": "video", "options": values{"widht": 1}}}}}}, "routes[0].jobs[0].options.widht", "did you mean"},
