@@ -271,6 +271,40 @@ func TestProd(t *testing.T) {
 	p.destroyed(t, "prod")
 }
 
+// Result events come and go with their resources alone.
+func TestResultEvents(t *testing.T) {
+	t.Parallel()
+	p := newEngine(t).clone(t)
+	p.init(t, "dev")
+	p.up(t, "dev")
+	p.giveStream(t, "dev")
+	parts := []string{
+		"aws:cloudwatch/logGroup:LogGroup /aws/vendedlogs/ittybit-dev-pipe", "aws:iam/role:Role ittybit-dev-pipe", "aws:iam/rolePolicy:RolePolicy ittybit-dev-pipe",
+		"aws:pipes/pipe:Pipe ittybit-dev-pipe", "aws:sqs/queue:Queue ittybit-dev-dead-events",
+	}
+	for _, step := range []struct{ on, op string }{{"true", "create"}, {"false", "delete"}} {
+		want := changes{}
+		for _, part := range parts {
+			want[part] = []string{step.op}
+		}
+		p.set(t, "dev", "resultEvents", step.on)
+		if got := p.preview(t, "dev"); !reflect.DeepEqual(got, want) {
+			t.Errorf("resultEvents: %s: preview: got %v, want %v", step.on, got, want)
+		}
+		if got := p.apply(t, "dev"); !reflect.DeepEqual(got, want) {
+			t.Errorf("resultEvents: %s: up: got %v, want %v", step.on, got, want)
+		}
+		p.unchanged(t, "dev")
+		var outputs map[string]any
+		decode(t, p.pulumi(t, "stack", "output", "--stack", "dev", "--json"), &outputs)
+		for _, name := range []string{"resultEventBus", "resultEventsDeadLetterQueueUrl"} {
+			if text, _ := outputs[name].(string); (text != "") != (step.on == "true") {
+				t.Errorf("resultEvents: %s: %s is %v", step.on, name, outputs[name])
+			}
+		}
+	}
+}
+
 // A stack file with ten mistakes gets ten answers in one run.
 func TestMistakes(t *testing.T) {
 	t.Parallel()

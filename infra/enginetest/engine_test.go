@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -216,6 +217,31 @@ func (p project) resources(tb testing.TB, stack string, secrets bool) []resource
 	}
 	decode(tb, p.pulumi(tb, args...), &export)
 	return export.Deployment.Resources
+}
+
+// giveStream puts the ARN of the table's stream into the state of a stack, as
+// AWS's provider does when it makes the table and a stand-in may not.
+func (p project) giveStream(tb testing.TB, stack string) {
+	tb.Helper()
+	var state map[string]any
+	decode(tb, p.pulumi(tb, "stack", "export", "--stack", stack), &state)
+	tables := 0
+	for _, r := range state["deployment"].(map[string]any)["resources"].([]any) {
+		if r := r.(map[string]any); r["type"] == "aws:dynamodb/table:Table" {
+			outputs := r["outputs"].(map[string]any)
+			outputs["streamArn"] = fmt.Sprint(outputs["arn"], "/stream/2026-04-03T10:00:00.000")
+			tables++
+		}
+	}
+	if tables != 1 {
+		tb.Fatalf("%d tables in the state of %s", tables, stack)
+	}
+	data, err := json.Marshal(state)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	p.write(tb, "state.json", string(data))
+	p.pulumi(tb, "stack", "import", "--stack", stack, "--file", "state.json")
 }
 
 // destroyed fails the test unless the stack's state is empty.
