@@ -3,7 +3,6 @@ package results
 import (
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -14,12 +13,12 @@ import (
 // The result events: what a pipe makes of the table's stream, and puts onto a
 // bus, when a row becomes final. events.schema.json says what they look like.
 //
-// Nothing of ours runs between a row and its event, so the row itself has to
-// have what an event says, in a form that survives the pipe's template. Its
-// placeholders stand in quotes and are filled in as they are: "EventBridge
-// doesn't escape values", and what becomes of a value that is not there is not
-// said with certainty ("Amazon EventBridge Pipes input transformation", Amazon
-// EventBridge User Guide). Hence [EventAttribute].
+// Nothing of ours runs between a row and its event, so the row has to have what
+// the event says, in a form that survives the pipe's template ("Amazon
+// EventBridge Pipes input transformation", Amazon EventBridge User Guide): the
+// pipe "doesn't escape values", so none may have what JSON would escape; and one
+// that is not there "won't appear in the output", so all placeholders stand in
+// quotes.
 
 // EventSource is the source of the events, as rules select by it.
 const EventSource = "ittybit-media"
@@ -43,12 +42,11 @@ var detailTypes = map[string]string{
 	media.Rejected:           UploadRejected,
 }
 
-// EventAttribute is a map in every final row: what its event says and the row
-// does not have for certain, or not in a form that can stand between quotes.
-// Every member is a string, and there.
+// EventAttribute is a map in every final row: what an event says that the row
+// does not have as an attribute that can stand in quotes as it is.
 const EventAttribute = "event"
 
-// Where a record of the stream has a row's attributes and what is in the map.
+// Where a record of the stream has a row's attributes, and what is in the map.
 const (
 	newImage = "$.dynamodb.NewImage."
 	inEvent  = newImage + EventAttribute + ".M."
@@ -58,22 +56,22 @@ const (
 const EventDetailType = inEvent + "type.S"
 
 // eventMembers are the members of an event's detail and where they come from,
-// after version and stack.
+// after version and stack. Numbers are strings in a record.
 var eventMembers = [...]struct{ name, path string }{
 	{"bucket", newImage + "source_bucket.S"},
 	{"key", inEvent + "key.S"},
 	{"upload", newImage + "upload.S"},
-	{"job", inEvent + "job.S"},
+	{"job", newImage + "job.S"},
 	{"job_id", inEvent + "job_id.S"},
 	{"attempt", newImage + "attempt.N"},
 	{"state", newImage + "state.S"},
-	{"status", inEvent + "status.S"},
-	{"kind", inEvent + "kind.S"},
-	{"output_url", inEvent + "output_url.S"},
+	{"status", newImage + "status.S"},
+	{"kind", newImage + "kind.S"},
+	{"output_url", newImage + "output_url.S"},
 	{"error", inEvent + "error.S"},
-	{"duration_ms", inEvent + "duration_ms.S"},
-	{"created_at", inEvent + "created_at.S"},
-	{"completed_at", inEvent + "completed_at.S"},
+	{"duration_ms", newImage + "duration_ms.N"},
+	{"created_at", newImage + "created_at.N"},
+	{"completed_at", newImage + "completed_at.N"},
 	{"updated_at", newImage + "updated_at.N"},
 }
 
@@ -142,21 +140,12 @@ func (r Row) attributes() (item, error) {
 
 // event is what the row's [EventAttribute] has.
 func (r Row) event(detailType string) types.AttributeValue {
-	texts := item{}
-	for name, value := range map[string]string{
-		"type":         detailType,
-		"key":          percent(r.Key, "%"),
-		"job":          plain(r.Job),
-		"job_id":       plain(r.JobID()),
-		"status":       plain(r.Status),
-		"kind":         plain(r.Kind),
-		"output_url":   percent(r.OutputURL, ""),
-		"error":        plain(r.Error),
-		"duration_ms":  digits(r.DurationMS),
-		"created_at":   digits(known(r.CreatedAt)),
-		"completed_at": digits(known(r.CompletedAt)),
-	} {
-		texts[name] = text(value)
+	texts := item{"type": text(detailType), "key": text(percent(r.Key, "%"))}
+	if id := r.JobID(); id != "" {
+		texts["job_id"] = text(plain(id))
+	}
+	if r.Error != "" {
+		texts["error"] = text(plain(r.Error))
 	}
 	return &types.AttributeValueMemberM{Value: texts}
 }
@@ -192,20 +181,4 @@ func plain(text string) string {
 		}
 		return r
 	}, text)
-}
-
-// known is nil for a time that is none.
-func known(m Millis) *int64 {
-	if m == 0 {
-		return nil
-	}
-	return (*int64)(&m)
-}
-
-// digits is the number, or "".
-func digits(n *int64) string {
-	if n == nil {
-		return ""
-	}
-	return strconv.FormatInt(*n, 10)
 }

@@ -24,7 +24,7 @@ type Row struct {
 	CompletedAt Millis `json:"completed_at,omitempty"`
 	DurationMS  *int64 `json:"duration_ms,omitempty"`
 
-	OutputURL      string   `json:"output_url,omitempty"` // the main output's
+	OutputURL      string   `json:"output_url,omitempty"` // the main output's, without what JSON would escape
 	Outputs        []Output `json:"outputs,omitempty"`
 	OutputsOmitted int      `json:"outputs_omitted,omitempty"` // outputs that the row has no room for
 
@@ -123,10 +123,10 @@ func jobRow(ref media.JobRef, r media.Result) Row {
 		Key:     ref.Key,
 		SortKey: jobPrefix + r.JobID,
 		Description: Description{
-			Kind:      media.Redact(r.Kind),
+			Kind:      plain(media.Redact(r.Kind)),
 			CreatedAt: millis(r.CreatedAt),
 		},
-		Status:         media.Redact(cmp.Or(r.Status, r.State.String())),
+		Status:         plain(media.Redact(cmp.Or(r.Status, r.State.String()))),
 		State:          r.State.String(),
 		Rank:           new(r.State.Rank()),
 		Error:          media.Redact(r.Error),
@@ -140,7 +140,7 @@ func jobRow(ref media.JobRef, r media.Result) Row {
 		Attempt:        ref.Attempt,
 	}
 	if len(outputs) > 0 {
-		row.OutputURL = outputs[0].URL
+		row.OutputURL = percent(outputs[0].URL, "")
 	}
 	return row
 }
@@ -149,7 +149,7 @@ func jobRow(ref media.JobRef, r media.Result) Row {
 // Guide), or its job would never end. HLS jobs can list many files.
 const (
 	maxOutputs     = 100
-	maxOutputBytes = 70 << 10 // of text; the first URL stands in the row twice, and in its event at up to three times its length
+	maxOutputBytes = 90 << 10 // of text; the first URL stands twice in the row, once at up to three times its length
 )
 
 // fit leaves out the outputs that a row has no room for, from the first one

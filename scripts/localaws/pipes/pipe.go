@@ -3,7 +3,9 @@
 //
 // Where the service's documentation leaves open what comes out, it refuses:
 // templates other than a JSON object with its placeholders in quotes, values
-// that are not there or are no strings, and those that JSON would escape.
+// that are no strings, and those that JSON would escape. What is not there "won't
+// appear in the output", and leaves the quotes ("Amazon EventBridge Pipes input
+// transformation", Amazon EventBridge User Guide).
 package pipes
 
 import (
@@ -180,6 +182,9 @@ func (p *Pipe) event(text []byte) ([]byte, error) {
 		if detailType, err = p.detailType.text(record); err != nil {
 			return nil, err
 		}
+	}
+	if detailType == "" {
+		return nil, fmt.Errorf("the event has no detail type: there is nothing at %s", p.detailType)
 	}
 	return eventbridge.Custom(eventbridge.Entry{
 		Account: p.cfg.Account, Region: p.cfg.Region, Time: p.cfg.Now(),

@@ -72,12 +72,12 @@ func TestAPipe(t *testing.T) {
 		record("lost", "", "2", "Order Lost"),
 		record("sent", "paid", "3", "Order Sent"),
 		record("sent", "", "4", "Order <Sent>"),
-		record("paid", "sent", "5", "Order Paid"),
+		strings.Replace(record("paid", "sent", "5", "Order Paid"), `"n-1"`, `"n-2"`, 1),
 	)
 	want := []string{
 		`shop Order Paid {"shop":"north","id":"order k-1"}`,
 		`shop Order <Sent> {"shop":"north","id":"order k-4"}`,
-		`shop Order Paid {"shop":"north","id":"order k-5"}`,
+		`shop Order Paid {"shop":"north","id":"order k-"}`,
 	}
 	if !slices.Equal(events, want) || failures != nil {
 		t.Errorf("events %q\nfailures %q", events, failures)
@@ -93,13 +93,12 @@ func TestWhatIsNotCertainFails(t *testing.T) {
 	t.Parallel()
 	good := record("paid", "", "1", "x")
 	for says, bad := range map[string]string{
-		"$.dynamodb.NewImage.n-1.N is no string":  strings.Replace(good, `"n-1"`, `"n-2"`, 1),
-		"$.dynamodb.Keys.pk.S is no string":       strings.Replace(good, `"pk":{"S":"k"}`, `"pk":{"S":{"S":"k"}}`, 1),
-		`$.dynamodb.Keys.pk.S has a character`:    strings.Replace(good, `"S":"k"`, `"S":"a\"b"`, 1),
-		"would escape, \"a\\\\b\"":                strings.Replace(good, `"S":"k"`, `"S":"a\\b"`, 1),
-		"would escape, \"a\\nb\"":                 strings.Replace(good, `"S":"k"`, `"S":"a\nb"`, 1),
-		"$.dynamodb.NewImage.type.S is no string": strings.Replace(good, `"type"`, `"kind"`, 1),
-		"not a JSON object":                       `[]`,
+		"$.dynamodb.Keys.pk.S is no string":              strings.Replace(good, `"pk":{"S":"k"}`, `"pk":{"S":{"S":"k"}}`, 1),
+		`$.dynamodb.Keys.pk.S has a character`:           strings.Replace(good, `"S":"k"`, `"S":"a\"b"`, 1),
+		"would escape, \"a\\\\b\"":                       strings.Replace(good, `"S":"k"`, `"S":"a\\b"`, 1),
+		"would escape, \"a\\nb\"":                        strings.Replace(good, `"S":"k"`, `"S":"a\nb"`, 1),
+		"there is nothing at $.dynamodb.NewImage.type.S": strings.Replace(good, `"type"`, `"kind"`, 1),
+		"not a JSON object":                              `[]`,
 	} {
 		events, failures := run(t, nil, bad, good)
 		if len(events) != 1 || len(failures) != 1 || !strings.Contains(failures[0], says) {

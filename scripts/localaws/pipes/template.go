@@ -64,7 +64,8 @@ func compilePath(text string) (path, error) {
 	return strings.Split(text, ".")[1:], nil
 }
 
-// text is the string at the path, which can stand between quotes as it is.
+// text is the string at the path, which can stand between quotes as it is: "" if
+// there is nothing.
 func (p path) text(record any) (string, error) {
 	for _, name := range p {
 		members, _ := record.(map[string]any)
@@ -72,6 +73,8 @@ func (p path) text(record any) (string, error) {
 	}
 	value, ok := record.(string)
 	switch {
+	case record == nil:
+		return "", nil
 	case !ok:
 		return "", fmt.Errorf("%s is no string in the record: what a pipe makes of that is not certain", p)
 	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' }):
