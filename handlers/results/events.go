@@ -89,31 +89,28 @@ func EventTemplate(stack string) string {
 }
 
 // EventFilters are the patterns of the pipe's filter: a record is an event if
-// one of them matches it. They take what is news. A row is written again after
-// its end: by dispatch, which completes it, and by Ittybit's word after ours,
-// which is none when both say that the job failed. A rejection is only ever
-// replaced by that of a later attempt.
+// one of them matches it. They take rows that came into a final state from
+// another one, or from nothing: a row is written again after its end, by dispatch,
+// which completes it, and by Ittybit's word after ours, which is no news when both
+// say that the job failed. A rejection is only ever replaced by that of a later
+// attempt.
 //
 // Of a record they look at nothing but its images: other fields cannot be used
 // ("Amazon EventBridge Pipes filtering", Amazon EventBridge User Guide). What was
 // deleted has no new image.
 func EventFilters() []string {
-	absent := object{"exists": false}
-	not := func(state string) object { return object{"anything-but": []string{state}} }
-	succeeded, failed, cancelled := media.Succeeded.String(), media.Failed.String(), media.Cancelled.String()
-	return []string{
-		eventFilter(succeeded, absent, not(succeeded)),
-		eventFilter(failed, absent, media.Queued.String(), media.Processing.String()),
-		eventFilter(cancelled, absent, not(cancelled)),
-		eventFilter(media.Rejected),
+	var filters []string
+	for _, state := range []string{media.Succeeded.String(), media.Failed.String(), media.Cancelled.String()} {
+		filters = append(filters, eventFilter(state, object{"exists": false}, object{"anything-but": []string{state}}))
 	}
+	return append(filters, eventFilter(media.Rejected))
 }
 
 // object is one of JSON's.
 type object map[string]any
 
-// eventFilter is the pattern of rows that came into that state from one of the
-// others; without any, from whichever.
+// eventFilter is the pattern of rows in that state that were in one of the others
+// before; without any, in whichever.
 func eventFilter(state string, before ...any) string {
 	record := object{"NewImage": object{
 		"state":        object{"S": []string{state}},
