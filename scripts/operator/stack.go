@@ -65,6 +65,19 @@ func (t Target) Connect(ctx context.Context) (*Stack, error) {
 	return &Stack{Name: t.Stack, Root: root, Outputs: outputs, aws: cfg}, nil
 }
 
+// Ahead is the target before its first deployment: the credentials for its
+// region, and no outputs. Of a local run it is all that [Target.Connect] finds.
+func (t Target) Ahead(ctx context.Context, root, region string) (*Stack, error) {
+	if t.Local != "" {
+		return t.local(root)
+	}
+	cfg, err := LoadAWS(ctx, region)
+	if err != nil {
+		return nil, err
+	}
+	return &Stack{Name: t.Stack, Root: root, aws: cfg}, nil
+}
+
 func (t Target) local(root string) (*Stack, error) {
 	file := t.Local
 	if file == defaultLocal {
