@@ -37,7 +37,7 @@ const (
 	denied  = "these credentials may not do it: use others (AWS_PROFILE), or have this action allowed for them"
 	expired = "the credentials have expired: sign in again (aws sso login), or take new ones"
 	unknown = "AWS does not know these credentials: check AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and that they are for this account"
-	none    = "there are no AWS credentials: set AWS_PROFILE, sign in (aws sso login), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+	none    = "set AWS_PROFILE, sign in (aws sso login), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 	gone    = "the stack's outputs name it, but it is not there: is this the right account and region (aws sts get-caller-identity)? If it was deleted, pulumi refresh and pulumi up make it again"
 )
 
@@ -45,11 +45,11 @@ const (
 // from every error what must not be shown.
 func Explain(err error) error {
 	text := redact(err)
-	switch hint := Advice(err); {
-	case hint == "":
+	switch hint := Advice(err); hint {
+	case "":
 		return errors.New(text)
-	case hint == none:
-		return fmt.Errorf("%s\n%s", hint, text)
+	case none:
+		return fmt.Errorf("there are no AWS credentials: %s\n%s", hint, text)
 	default:
 		return fmt.Errorf("%s\n%s", text, hint)
 	}
@@ -63,11 +63,17 @@ func Advice(err error) string {
 			return hint
 		}
 	}
-	text := err.Error()
-	if strings.Contains(text, "get credentials") || strings.Contains(text, "failed to retrieve credentials") {
+	if NoCredentials(err) {
 		return none
 	}
 	return ""
+}
+
+// NoCredentials tells whether a request failed before it was sent, for want of
+// credentials.
+func NoCredentials(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "get credentials") || strings.Contains(text, "failed to retrieve credentials")
 }
 
 func redact(err error) string {
