@@ -54,6 +54,19 @@ func (c *Client) ByInput(ctx context.Context, input string, since time.Time) ite
 	}
 }
 
+// Check asks for a list of one job: nil when Ittybit answers as it should, and
+// takes the key. What the call got as an answer is an [*Error].
+func (c *Client) Check(ctx context.Context) error {
+	_, err := c.page(ctx, request{
+		op:     "list jobs",
+		method: http.MethodGet,
+		path:   jobsPath,
+		query:  url.Values{"limit": {"1"}},
+		limit:  maxPage,
+	})
+	return err
+}
+
 type lister struct {
 	client  *Client
 	request request // of the next page

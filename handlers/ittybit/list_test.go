@@ -285,3 +285,31 @@ func withMetadata(next http.HandlerFunc) http.HandlerFunc {
 		next(w, r)
 	}
 }
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		answer http.HandlerFunc
+		status int // of the error; -1: there is none
+	}{
+		"jobs":          {(&api{jobs: many(3), pages: true}).ServeHTTP, -1},
+		"no jobs":       {answers(200, `[]`), -1},
+		"wrong key":     {answers(401, `{"kind":"token_invalid","message":"no"}`), 401},
+		"somebody else": {answers(200, `<html>Welcome</html>`), 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked url.Values
+			err := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+				asked = r.URL.Query()
+				tt.answer(w, r)
+			}).Check(t.Context())
+			switch {
+			case asked.Get("limit") != "1":
+				t.Errorf("asked for %v", asked)
+			case tt.status == -1 && err != nil, tt.status != -1 && (err == nil || asError(t, err).Status != tt.status):
+				t.Error(err)
+			}
+		})
+	}
+}

@@ -30,9 +30,9 @@ func (j *job) compile(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	goTool, err := exec.LookPath("go")
+	goTool, err := j.goTool()
 	if err != nil {
-		return fmt.Errorf("the go command is needed to compile the handlers: install %s or newer (https://go.dev/dl) and put it on PATH: %w", j.toolchain, err)
+		return err
 	}
 
 	// On the binaries' own file system the go command moves a linked binary into
@@ -73,6 +73,40 @@ func (j *job) compile(ctx context.Context) error {
 		return nil
 	}
 	return j.note(inputs, folders)
+}
+
+// Toolchain returns the Go that compiles the handlers of the module at root, such
+// as go1.26.8, and fetches it as a compilation would if it is not there.
+func Toolchain(ctx context.Context, root string) (string, error) {
+	m, err := openModule(root)
+	if err != nil {
+		return "", err
+	}
+	j := &job{module: m, target: Lambda("arm64")} // any does
+	goTool, err := j.goTool()
+	if err != nil {
+		return "", err
+	}
+	pinned, err := j.pinnedEnv(ctx, goTool)
+	if err != nil {
+		return "", err
+	}
+	var stderr bytes.Buffer
+	cmd := j.command(ctx, goTool, append(os.Environ(), pinned...), "env", "GOVERSION")
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("the go command cannot run %s: %w\n%s%s", j.toolchain, err, strings.TrimSpace(stderr.String()), j.toolchainHint(stderr.String()))
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+func (j *job) goTool() (string, error) {
+	goTool, err := exec.LookPath("go")
+	if err != nil {
+		return "", fmt.Errorf("the go command is needed to compile the handlers: install %s or newer (https://go.dev/dl) and put it on PATH: %w", j.toolchain, err)
+	}
+	return goTool, nil
 }
 
 // packages are the handlers as the go command names them.
@@ -167,9 +201,14 @@ func (j *job) compileError(output string, err error) error {
 	if len(blamed) == 0 {
 		blamed = j.handlers
 	}
-	hint := ""
-	if strings.Contains(output, "download "+j.toolchain) {
-		hint = fmt.Sprintf("\ngo.mod asks for %s: install it (https://go.dev/dl) or let the go command reach its module proxy", j.toolchain)
+	return fmt.Errorf("handler %s does not compile for %s: %w\n%s%s", strings.Join(blamed, ", "), j.target, err, output, j.toolchainHint(output))
+}
+
+// toolchainHint is a line about a toolchain that, as the go command's output
+// says, cannot be had; "" when it does not say so.
+func (j *job) toolchainHint(output string) string {
+	if !strings.Contains(output, "download "+j.toolchain) {
+		return ""
 	}
-	return fmt.Errorf("handler %s does not compile for %s: %w\n%s%s", strings.Join(blamed, ", "), j.target, err, output, hint)
+	return fmt.Sprintf("\ngo.mod asks for %s: install it (https://go.dev/dl) or let the go command reach its module proxy", j.toolchain)
 }

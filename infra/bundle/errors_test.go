@@ -3,6 +3,7 @@ package bundle_test
 import (
 	"context"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -123,8 +124,11 @@ func TestGoIsNotInstalled(t *testing.T) {
 	root := newModule(t, map[string]string{"go.mod": "module example.test/m\n\ngo 1.26.0\n\ntoolchain go1.26.77 // the newest\n"})
 	t.Setenv("PATH", t.TempDir())
 	_, err := bundle.Compile(t.Context(), bundle.Options{Root: root, Target: target})
-	if err == nil || !strings.Contains(err.Error(), "install go1.26.77") {
-		t.Errorf("error = %v, want one that says which Go to install", err)
+	_, asked := bundle.Toolchain(t.Context(), root)
+	for _, err := range []error{err, asked} {
+		if err == nil || !strings.Contains(err.Error(), "install go1.26.77") {
+			t.Errorf("error = %v, want one that says which Go to install", err)
+		}
 	}
 }
 
@@ -132,8 +136,19 @@ func TestToolchainCannotBeHad(t *testing.T) {
 	root := newModule(t, map[string]string{"go.mod": "module example.test/m\n\ngo 1.26.0\n\ntoolchain go1.26.9999\n"})
 	t.Setenv("GOPROXY", "off")
 	_, err := bundle.Compile(t.Context(), bundle.Options{Root: root, Target: target})
-	if err == nil || !strings.Contains(err.Error(), "go.mod asks for go1.26.9999: install it") {
-		t.Errorf("error = %v, want one that says what to do", err)
+	_, asked := bundle.Toolchain(t.Context(), root)
+	for _, err := range []error{err, asked} {
+		if err == nil || !strings.Contains(err.Error(), "go.mod asks for go1.26.9999: install it") {
+			t.Errorf("error = %v, want one that says what to do", err)
+		}
+	}
+}
+
+func TestToolchainIsGoModsOwn(t *testing.T) {
+	t.Parallel()
+	root := newModule(t, map[string]string{"go.mod": "module example.test/m\n\ngo 1.26.0\n\ntoolchain " + runtime.Version() + "\n"})
+	if got, err := bundle.Toolchain(t.Context(), root); err != nil || got != runtime.Version() {
+		t.Errorf("%s, %v", got, err)
 	}
 }
 

@@ -18,6 +18,8 @@ const secure = "secure"
 // refuses it. It is for callers to whom Pulumi gives such values decrypted.
 var Encrypted any = map[string]any{secure: ""}
 
+const isEncrypted = "is encrypted; write it in plain text (pulumi config set without --secret): secrets are named here, never given, and a copy of the stack file could not be read"
+
 // reader goes on after a mistake, so that one run reports all of them.
 type reader struct {
 	values   map[string]any
@@ -44,7 +46,7 @@ func (r *reader) value(k key) any {
 	r.given[k.name] = value != nil
 	if ciphers := ciphers(k.name, value); len(ciphers) > 0 {
 		for _, path := range ciphers {
-			r.mistakes.Addf(path, "is encrypted; write it in plain text (pulumi config set without --secret): secrets are named here, never given, and a copy of the stack file could not be read")
+			r.mistakes.Addf(path, isEncrypted)
 		}
 		r.wrong[k.name] = true
 		return nil

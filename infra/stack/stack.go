@@ -61,7 +61,7 @@ type Config struct {
 // text and a list or map is JSON. An empty text means that the key is not set.
 //
 // The error is a [media.Problems] with every mistake; the warnings are what may
-// be one.
+// be one. With an error too, what is right in the values is in the Config.
 func Parse(values map[string]any) (Config, media.Problems, error) {
 	r := reader{values: values, given: map[string]bool{}, wrong: map[string]bool{}}
 	var c Config

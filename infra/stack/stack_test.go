@@ -586,6 +586,23 @@ func TestReadFile(t *testing.T) {
 	}
 }
 
+func TestOpenReadsOtherNamespacesToo(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "Pulumi.dev.yaml")
+	text := "config:\n  aws:region: eu-west-1\n  aws:secretKey:\n    secure: v1:b\n  other:list:\n    - secure: v1:c\n  logLevel:\n    secure: v1:d\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := stack.Open(path)
+	var ciphers []string
+	for _, c := range file.Ciphers {
+		ciphers = append(ciphers, c.Path)
+	}
+	if err != nil || file.Region != "eu-west-1" || !slices.Equal(ciphers, []string{"aws:secretKey", "other:list[0]"}) {
+		t.Errorf("%+v, %v", file, err)
+	}
+}
+
 // FuzzParse: whatever stands in a stack file is refused or read, and means the
 // same in both forms.
 func FuzzParse(f *testing.F) {

@@ -55,6 +55,7 @@ type Call struct {
 type Target struct {
 	Stack string
 	Local string // file of a local run; "": the stack is on AWS
+	Root  string // the module's folder; "": the one that the working folder is in
 }
 
 // Main runs a script as a process does, until it ends or is interrupted.

@@ -66,6 +66,12 @@ func TestCommandLine(t *testing.T) {
 			},
 			code: operator.ExitFailed, stderr: "have this action allowed",
 		},
+		"nobody": {
+			run: func(context.Context, *operator.Call) error {
+				return errors.New("operation error STS: GetCallerIdentity, get identity: get credentials: no EC2 IMDS role found")
+			},
+			code: operator.ExitFailed, stderr: "try: there are no AWS credentials",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -156,7 +162,7 @@ func pulumi(t *testing.T, stdout, stderr string, code int) {
 			t.Fatal(err)
 		}
 	}
-	program := fmt.Sprintf("#!/bin/sh\ncat %[1]s/err >&2\n[ \"$*\" = 'stack output --json --non-interactive --stack prod' ] || { echo \"called with $*\" >&2; exit 9; }\ncat %[1]s/out\nexit %[2]d\n", dir, code)
+	program := fmt.Sprintf("#!/bin/sh\ncat %[1]s/err >&2\n[ \"$*\" = 'stack output --json --stack prod --non-interactive' ] || { echo \"called with $*\" >&2; exit 9; }\ncat %[1]s/out\nexit %[2]d\n", dir, code)
 	if err := os.WriteFile(filepath.Join(dir, "pulumi"), []byte(program), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -190,10 +196,12 @@ func TestTheOutputsOfAStack(t *testing.T) {
 		stdout, stderr string
 		code           int
 		wants          string // part of the error; "": none
+		undeployed     bool
 	}{
 		"deployed":     {stdout: string(all)},
-		"not deployed": {stdout: "{}", wants: "run pulumi up --stack prod"},
-		"not there":    {stderr: "error: no stack named 'prod' found", code: 255, wants: "pulumi stack init prod"},
+		"not deployed": {stdout: "{}", wants: "run pulumi up --stack prod", undeployed: true},
+		"not there":    {stderr: "error: no stack named 'prod' found", code: 255, wants: "pulumi stack init prod", undeployed: true},
+		"outdated":     {stdout: `{"region":"eu-west-1"}`, wants: "an older version deployed it"},
 		"logged out":   {stderr: "error: PULUMI_ACCESS_TOKEN must be set for login", code: 1, wants: "run pulumi login"},
 		"locked":       {stderr: "error: passphrase must be set", code: 1, wants: "PULUMI_CONFIG_PASSPHRASE"},
 	} {
@@ -205,12 +213,14 @@ func TestTheOutputsOfAStack(t *testing.T) {
 				t.Errorf("%+v, %v", s, err)
 			case tt.wants != "" && (err == nil || !strings.Contains(err.Error(), tt.wants)):
 				t.Errorf("%v does not say %q", err, tt.wants)
+			case errors.Is(err, operator.ErrNotDeployed) != tt.undeployed:
+				t.Errorf("%v", err)
 			}
 		})
 	}
 	t.Run("no Pulumi", func(t *testing.T) {
 		t.Setenv("PATH", t.TempDir())
-		if _, err := (operator.Target{Stack: "prod"}).Connect(t.Context()); err == nil || !strings.Contains(err.Error(), "-local") {
+		if _, err := (operator.Target{Stack: "prod"}).Connect(t.Context()); !errors.Is(err, operator.ErrNoPulumi) || !strings.Contains(err.Error(), "-local") {
 			t.Error(err)
 		}
 	})

@@ -47,9 +47,9 @@ type Stack struct {
 // Connect finds the target's outputs and the credentials for its region. It
 // asks AWS nothing: the first request of a client does.
 func (t Target) Connect(ctx context.Context) (*Stack, error) {
-	root, err := bundle.FindRoot()
+	root, err := t.root()
 	if err != nil {
-		return nil, usageError{err}
+		return nil, err
 	}
 	if t.Local != "" {
 		return t.local(root)
@@ -63,6 +63,34 @@ func (t Target) Connect(ctx context.Context) (*Stack, error) {
 		return nil, err
 	}
 	return &Stack{Name: t.Stack, Root: root, Outputs: outputs, aws: cfg}, nil
+}
+
+// Ahead is the target before its first deployment: the credentials for its
+// region, and no outputs. Of a local run it is all that [Target.Connect] finds.
+func (t Target) Ahead(ctx context.Context, region string) (*Stack, error) {
+	root, err := t.root()
+	if err != nil {
+		return nil, err
+	}
+	if t.Local != "" {
+		return t.local(root)
+	}
+	cfg, err := LoadAWS(ctx, region)
+	if err != nil {
+		return nil, err
+	}
+	return &Stack{Name: t.Stack, Root: root, aws: cfg}, nil
+}
+
+func (t Target) root() (string, error) {
+	if t.Root != "" {
+		return t.Root, nil
+	}
+	root, err := bundle.FindRoot()
+	if err != nil {
+		return "", usageError{err}
+	}
+	return root, nil
 }
 
 func (t Target) local(root string) (*Stack, error) {

@@ -1,0 +1,430 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"ittybit-media/infra/bundle"
+	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/localaccess"
+	"ittybit-media/scripts/localaws/s3"
+	"ittybit-media/scripts/pipelinetest"
+)
+
+// The CLI that is on PATH for all tests says what the files in a folder of the
+// module say: NAME is printed; NAME.err is printed as an error, and it fails;
+// with NAME.hangs, it does not answer.
+const (
+	fakePulumi = `#!/bin/sh
+case $1 in
+version) name=version ;;
+whoami) name=whoami ;;
+stack) name=outputs ;;
+esac
+if [ -f pulumi/$name.hangs ]; then exec sleep 600; fi
+if [ -f pulumi/$name.err ]; then cat pulumi/$name.err >&2; exit 1; fi
+cat pulumi/$name
+`
+	noStack = "error: no stack named 'dev' found\n"
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "preflight-")
+		if err != nil {
+			panic(err)
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		if err := os.WriteFile(filepath.Join(dir, "pulumi"), []byte(fakePulumi), 0o700); err != nil {
+			panic(err)
+		}
+		for name, value := range map[string]string{
+			"PATH": dir + string(os.PathListSeparator) + os.Getenv("PATH"),
+			// Nobody's credentials but those that a test gives.
+			"AWS_EC2_METADATA_DISABLED":   "true",
+			"AWS_CONFIG_FILE":             os.DevNull,
+			"AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+			"AWS_PROFILE":                 "", "AWS_REGION": "", "AWS_DEFAULT_REGION": "",
+			"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SESSION_TOKEN": "",
+		} {
+			if err := os.Setenv(name, value); err != nil {
+				panic(err)
+			}
+		}
+		pauses = []time.Duration{time.Millisecond, time.Millisecond, time.Millisecond}
+		return m.Run()
+	}())
+}
+
+// The secrets of a world; none may show.
+const (
+	apiKey = "ittybit_live_0123456789"
+	hook   = "whsec_abcdefghijklmnop"
+)
+
+// What a world's stack file names.
+const (
+	keyName       = "media/ittybit"
+	parameterName = "/media/ittybit"
+	hookName      = "media/webhook"
+	kmsARN        = "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+)
+
+// world is a module with a stack file, and a pipeline in the place of AWS and
+// Ittybit. As it is made, nothing is to be fixed.
+type world struct {
+	*pipelinetest.Run
+	t      *testing.T
+	root   string
+	values map[string]any // of the stack file, by whole name
+	toS3   *front
+	toAWS  *front             // to every other service
+	access localaccess.Access // to the pipeline, by the fronts
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	return around(t, pipelinetest.Start(t, nil))
+}
+
+// around makes a world of a pipeline that another world was made of before.
+func around(t *testing.T, run *pipelinetest.Run) *world {
+	t.Helper()
+	w := &world{Run: run, t: t, root: t.TempDir()}
+	w.put(&types.NotificationConfiguration{EventBridgeConfiguration: &types.EventBridgeConfiguration{}})
+	w.access = w.Access()
+	w.toAWS, w.toS3 = newFront(t, w.access.AWSURL), newFront(t, w.access.S3URL)
+	w.access.AWSURL, w.access.S3URL = w.toAWS.URL, w.toS3.URL
+	w.Ittybit.SetKeys(apiKey)
+	w.AWS.SetSecret(keyName, apiKey)
+	w.AWS.SetSecret(hookName, hook)
+	w.AWS.SetParameter(parameterName, apiKey)
+	w.AWS.SetSecret(w.access.Outputs.Settings.APIKeySecret, apiKey)
+	w.values = map[string]any{
+		"aws:region":                         "us-east-1",
+		"ittybit-media:bucketName":           w.Bucket,
+		"ittybit-media:manageNotifications":  false,
+		"ittybit-media:connectionId":         "conn_mine",
+		"ittybit-media:ittybitApiUrl":        w.access.Outputs.Settings.IttybitAPIURL,
+		"ittybit-media:ittybitApiKeySecret":  keyName,
+		"ittybit-media:webhookAuth":          "both",
+		"ittybit-media:ittybitWebhookSecret": hookName,
+		"ittybit-media:routes":               json.RawMessage(pipelinetest.Routes),
+		"ittybit-media:reservedConcurrency":  50,
+	}
+	repo, err := bundle.FindRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	gomod, err := os.ReadFile(filepath.Join(repo, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write("go.mod", string(gomod))
+	w.write("pulumi/version", "v3.259.0\n")
+	w.write("pulumi/whoami", `{"user":"ann","url":"https://api.pulumi.com/ann"}`)
+	w.write("pulumi/outputs.err", noStack)
+	return w
+}
+
+func (w *world) write(name, text string) {
+	w.t.Helper()
+	path := filepath.Join(w.root, name)
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	if err == nil {
+		err = os.WriteFile(path, []byte(text), 0o600)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// set changes the stack file; nil removes a key.
+func (w *world) set(name string, value any) {
+	if !strings.Contains(name, ":") {
+		name = stack.Namespace + ":" + name
+	}
+	if value == nil {
+		delete(w.values, name)
+		return
+	}
+	w.values[name] = value
+}
+
+// deploy has Pulumi tell outputs, which change may change.
+func (w *world) deploy(change func(*stack.Outputs)) {
+	w.t.Helper()
+	o := w.Access().Outputs
+	o.RetryQueueURL = "https://sqs.us-east-1.amazonaws.com/000000000000/retry"
+	o.Console = map[string]string{"table": "https://console"}
+	if change != nil {
+		change(&o)
+	}
+	text, err := json.Marshal(o)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.write("pulumi/outputs", string(text))
+	if err := os.Remove(filepath.Join(w.root, "pulumi/outputs.err")); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// result is how preflight ended.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// local runs preflight against the pipeline as a local run.
+func (w *world) local(args ...string) result {
+	w.t.Helper()
+	return w.run(w.t.Context(), append([]string{w.localFlag()}, args...)...)
+}
+
+func (w *world) localFlag() string {
+	w.t.Helper()
+	file := filepath.Join(w.t.TempDir(), "local.json")
+	if err := w.access.Write(file); err != nil {
+		w.t.Fatal(err)
+	}
+	return "-local=" + file
+}
+
+// onAWS runs preflight with the pipeline in the place of AWS. It changes
+// the environment of the test.
+func (w *world) onAWS(args ...string) result {
+	w.t.Helper()
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL":      w.access.AWSURL,
+		"AWS_ENDPOINT_URL_S3":   w.access.S3URL,
+		"AWS_ACCESS_KEY_ID":     w.access.AccessKey,
+		"AWS_SECRET_ACCESS_KEY": w.access.SecretKey,
+	} {
+		w.t.Setenv(name, value)
+	}
+	return w.run(w.t.Context(), args...)
+}
+
+func (w *world) run(ctx context.Context, args ...string) result {
+	w.t.Helper()
+	if w.values != nil {
+		text, err := json.Marshal(map[string]any{"config": w.values}) // YAML, too
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.write("Pulumi.dev.yaml", string(text))
+	}
+	var stdout, stderr bytes.Buffer
+	code := script(func() (string, error) { return w.root, nil }).Run(ctx, args, strings.NewReader(""), &stdout, &stderr)
+	for _, secret := range []string{apiKey, hook, w.access.SecretKey} {
+		if secret != "" && strings.Contains(stdout.String()+stderr.String(), secret) {
+			w.t.Errorf("a secret shows:\n%s%s", &stdout, &stderr)
+		}
+	}
+	return result{code, stdout.String(), stderr.String()}
+}
+
+// findings reads what -json printed.
+func (r result) findings(t *testing.T) []finding {
+	t.Helper()
+	var all []finding
+	for line := range strings.Lines(r.stdout) {
+		var f finding
+		d := json.NewDecoder(strings.NewReader(line))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&f); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+// front stands before a service and can answer in its place.
+type front struct {
+	URL  string
+	next http.Handler
+
+	mu      sync.Mutex
+	answers map[string]http.HandlerFunc
+	asked   []string
+}
+
+func newFront(t *testing.T, target string) *front {
+	t.Helper()
+	to, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &front{answers: map[string]http.HandlerFunc{}}
+	f.next = &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(to)
+			r.Out.Host = r.In.Host // signed
+		},
+		ErrorLog: log.New(io.Discard, "", 0), // of tests that end before the answer
+	}
+	server := httptest.NewServer(f)
+	t.Cleanup(server.Close)
+	f.URL = server.URL
+	return f
+}
+
+// ServeHTTP knows a request by the operation that its X-Amz-Target names, or by
+// its method with its path or the name of its parameter: "PUT ?notification".
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	_, name, ok := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	if !ok {
+		name = r.Method + " " + r.URL.Path
+		for _, parameter := range []string{"notification", "versioning"} {
+			if r.URL.Query().Has(parameter) {
+				name = r.Method + " ?" + parameter
+			}
+		}
+	}
+	f.mu.Lock()
+	f.asked = append(f.asked, name)
+	answer := f.answers[name]
+	f.mu.Unlock()
+	if answer == nil {
+		answer = f.next.ServeHTTP
+	}
+	answer(w, r)
+}
+
+func (f *front) answer(name string, answer http.HandlerFunc) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answers[name] = answer
+}
+
+// count is how often an operation was asked for.
+func (f *front) count(name string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for _, asked := range f.asked {
+		if asked == name {
+			n++
+		}
+	}
+	return n
+}
+
+func says(status int, format string, args ...any) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		w.WriteHeader(status)
+		_, _ = fmt.Fprintf(w, format, args...)
+	}
+}
+
+// fault is a refusal in the shape of AWS's JSON services. It quotes what was
+// asked for, as AWS does.
+func fault(code string) http.HandlerFunc {
+	return says(http.StatusBadRequest, `{"__type":%q,"message":"no: %s"}`, code, apiKey)
+}
+
+// s3Fault is a refusal in the shape of S3's.
+func s3Fault(status int, code string) http.HandlerFunc {
+	return says(status, `<Error><Code>%s</Code><Message>no</Message></Error>`, code)
+}
+
+// stsFault is a refusal in the shape of STS's.
+func stsFault(code string) http.HandlerFunc {
+	return says(http.StatusForbidden, `<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>no</Message></Error></ErrorResponse>`, code)
+}
+
+// signedFor tells for which region a request is signed.
+func signedFor(r *http.Request, region string) bool {
+	return strings.Contains(r.Header.Get("Authorization"), "/"+region+"/")
+}
+
+// foreign gives the bucket the notifications of others, and takes EventBridge
+// from it.
+func (w *world) foreign() {
+	w.t.Helper()
+	w.put(foreign())
+}
+
+func foreign() *types.NotificationConfiguration {
+	return &types.NotificationConfiguration{
+		TopicConfigurations: []types.TopicConfiguration{{
+			Id: aws.String("thumbnails"), TopicArn: aws.String("arn:aws:sns:us-east-1:000000000000:images"), Events: []types.Event{"s3:ObjectCreated:*", "s3:ObjectRemoved:*"},
+			Filter: &types.NotificationConfigurationFilter{Key: &types.S3KeyFilter{FilterRules: []types.FilterRule{
+				{Name: types.FilterRuleNamePrefix, Value: aws.String("images/")}, {Name: types.FilterRuleNameSuffix, Value: aws.String(".tif")},
+			}}},
+		}},
+		QueueConfigurations: []types.QueueConfiguration{{
+			Id: aws.String("audit"), QueueArn: aws.String("arn:aws:sqs:us-east-1:000000000000:audit"), Events: []types.Event{"s3:ObjectRemoved:*"},
+		}},
+		LambdaFunctionConfigurations: []types.LambdaFunctionConfiguration{{
+			Id: aws.String("scan"), LambdaFunctionArn: aws.String("arn:aws:lambda:us-east-1:000000000000:function:scan"), Events: []types.Event{"s3:ObjectCreated:Put"},
+		}},
+	}
+}
+
+// put writes the notifications of the bucket, as anybody may.
+func (w *world) put(c *types.NotificationConfiguration) {
+	w.t.Helper()
+	_, err := w.S3().PutBucketNotificationConfiguration(w.t.Context(), &awss3.PutBucketNotificationConfigurationInput{Bucket: &w.Bucket, NotificationConfiguration: c})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// has reads the notifications of the bucket.
+func (w *world) has() *types.NotificationConfiguration {
+	w.t.Helper()
+	c, err := getNotifications(w.t.Context(), w.S3(), w.Bucket)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
+}
+
+// bucketIn makes a bucket in another region.
+func (w *world) bucketIn(region, name string) {
+	w.t.Helper()
+	if err := w.Objects.CreateBucket(s3.Bucket{Name: name, Region: region}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// parameter has the stack file name a parameter for the key.
+func (w *world) parameter(name string) {
+	w.set("ittybitApiKeySecret", nil)
+	w.set("ittybitApiKeyParameter", name)
+}
+
+// ittybit puts an API in the place of Ittybit's that always gives one answer.
+func (w *world) ittybit(status int, body string) {
+	w.t.Helper()
+	server := httptest.NewServer(says(status, "%s", body))
+	w.t.Cleanup(server.Close)
+	w.set("ittybitApiUrl", server.URL)
+}
+
+// quota sets the account's concurrent executions.
+func (w *world) quota(all, unreserved int) {
+	w.toAWS.answer("GET /2016-08-19/account-settings", says(200, `{"AccountLimit":{"ConcurrentExecutions":%d,"UnreservedConcurrentExecutions":%d}}`, all, unreserved))
+}
