@@ -37,20 +37,31 @@ func (c *Client) ByInput(ctx context.Context, input string, since time.Time) ite
 		if !since.IsZero() {
 			l.oldest = since.Add(-clockSkew)
 		}
-		l.request = request{
-			op:     "list jobs",
-			method: http.MethodGet,
-			path:   jobsPath,
-			query: url.Values{
-				"input": {input},
-				"limit": {strconv.Itoa(pageSize)},
-				"order": {"desc"},
-			},
-			limit: maxPage,
-		}
+		l.request = listRequest(input)
 		if err := l.run(ctx, yield); err != nil {
 			yield(media.Result{}, err)
 		}
+	}
+}
+
+// Listed is the first page of the list of an input's jobs just as Ittybit gives
+// it, newest first: for those who want to know how far the list can be trusted.
+func (c *Client) Listed(ctx context.Context, input string) ([]media.Result, error) {
+	p, err := c.page(ctx, listRequest(input))
+	return p.jobs, err
+}
+
+func listRequest(input string) request {
+	return request{
+		op:     "list jobs",
+		method: http.MethodGet,
+		path:   jobsPath,
+		query: url.Values{
+			"input": {input},
+			"limit": {strconv.Itoa(pageSize)},
+			"order": {"desc"},
+		},
+		limit: maxPage,
 	}
 }
 
