@@ -801,6 +801,45 @@ func TestUnreadableEvents(t *testing.T) {
 	w.wantJobs("a.mov", jobNames...)
 }
 
+// A probe fails where Lambda is to put it into the queue, and is done with where
+// it comes from there, as often as it comes.
+func TestAProbeOnlyFailsOutsideTheQueue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	probe, err := media.EncodeProbe("4SGKL2M7QJ", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := w.invoke(probe); err == nil || !strings.Contains(err.Error(), "probe 4SGKL2M7QJ fails here on purpose") {
+		t.Errorf("invoked with it: %+v, %v", a, err)
+	}
+	envelope := []byte(`{"version":"1.0","requestContext":{"condition":"RetriesExhausted"},"requestPayload":` + string(probe) + `}`)
+	if failed := w.queue(envelope, withKey(t, "a.mov"), probe, envelope); len(failed) > 0 {
+		t.Errorf("from the queue, %v failed", failed)
+	}
+	var fromQueue []any
+	for _, line := range w.lines("probe") {
+		if line["probe"] != "4SGKL2M7QJ" || line["level"] != "INFO" {
+			t.Errorf("logged %v", line)
+		}
+		fromQueue = append(fromQueue, line["from_queue"])
+	}
+	if !slices.Equal(fromQueue, []any{false, true, true, true}) {
+		t.Errorf("from_queue: %v", fromQueue)
+	}
+	w.wantJobs("a.mov", jobNames...)
+	if jobs := w.ittybit.Jobs(); len(jobs) != len(jobNames) {
+		t.Errorf("%d jobs", len(jobs))
+	}
+	w.wantCount(telemetry.UploadsSkipped, map[string]float64{})
+	w.wantCount(telemetry.Rejected, map[string]float64{})
+
+	// What looks like one and is none is not thrown away.
+	if failed := w.queue([]byte(`{"source":"ittybit-media","detail-type":"Probe","detail":{}}`)); !slices.Equal(failed, []string{"m0"}) {
+		t.Errorf("failed %v", failed)
+	}
+}
+
 func TestABatchWithTheSameUploadTwice(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{ittybit: localittybit.Options{InFlight: localittybit.RefuseInFlight, Latency: 5 * time.Millisecond}})

@@ -27,6 +27,7 @@ const (
 	skipOutput   = "output folder"
 	skipNoRoute  = "no route"
 	skipHaveJobs = "already there"
+	skipProbe    = "probe"
 )
 
 // Why an upload or a job will never run, as counted.
@@ -135,6 +136,9 @@ func (h *handler) batch(ctx context.Context, now time.Time, messages []media.Mes
 // message does what one message asks for; an error means that it must come
 // again.
 func (h *handler) message(ctx context.Context, now time.Time, m media.Message, fromQueue bool) (answer, error) {
+	if m.Probe != "" {
+		return h.probe(ctx, m.Probe, fromQueue)
+	}
 	u := m.Request.Upload
 	log := h.log.With("bucket", u.Bucket, "key", u.Key)
 	a, err := h.upload(ctx, now, log, m, fromQueue)
@@ -149,6 +153,17 @@ func (h *handler) message(ctx context.Context, now time.Time, m media.Message, f
 		h.metrics.Add(telemetry.UploadsSkipped, 1, a.Skipped)
 	}
 	return a, err
+}
+
+// probe fails outside the queue: Lambda then has to put the probe into it. That
+// it came back from there is all that anyone wants of it, so it is counted by no
+// metric.
+func (h *handler) probe(ctx context.Context, id string, fromQueue bool) (answer, error) {
+	h.log.InfoContext(ctx, "probe", "probe", id, "from_queue", fromQueue)
+	if !fromQueue {
+		return answer{}, fmt.Errorf("probe %s fails here on purpose: it has to come from the retry queue", id)
+	}
+	return answer{Skipped: skipProbe}, nil
 }
 
 func (h *handler) upload(ctx context.Context, now time.Time, log *slog.Logger, m media.Message, fromQueue bool) (answer, error) {

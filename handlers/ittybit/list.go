@@ -37,17 +37,7 @@ func (c *Client) ByInput(ctx context.Context, input string, since time.Time) ite
 		if !since.IsZero() {
 			l.oldest = since.Add(-clockSkew)
 		}
-		l.request = request{
-			op:     "list jobs",
-			method: http.MethodGet,
-			path:   jobsPath,
-			query: url.Values{
-				"input": {input},
-				"limit": {strconv.Itoa(pageSize)},
-				"order": {"desc"},
-			},
-			limit: maxPage,
-		}
+		l.request = listRequest(jobsOf(input))
 		if err := l.run(ctx, yield); err != nil {
 			yield(media.Result{}, err)
 		}
@@ -57,14 +47,24 @@ func (c *Client) ByInput(ctx context.Context, input string, since time.Time) ite
 // Check asks for a list of one job: nil when Ittybit answers as it should, and
 // takes the key. What the call got as an answer is an [*Error].
 func (c *Client) Check(ctx context.Context) error {
-	_, err := c.page(ctx, request{
-		op:     "list jobs",
-		method: http.MethodGet,
-		path:   jobsPath,
-		query:  url.Values{"limit": {"1"}},
-		limit:  maxPage,
-	})
+	_, err := c.page(ctx, listRequest(url.Values{"limit": {"1"}}))
 	return err
+}
+
+// Listed is the first page of the list of an input's jobs just as Ittybit gives
+// it, newest first: for those who want to know how far the list can be trusted.
+func (c *Client) Listed(ctx context.Context, input string) ([]media.Result, error) {
+	p, err := c.page(ctx, listRequest(jobsOf(input)))
+	return p.jobs, err
+}
+
+// jobsOf asks for the jobs of an input, newest first.
+func jobsOf(input string) url.Values {
+	return url.Values{"input": {input}, "limit": {strconv.Itoa(pageSize)}, "order": {"desc"}}
+}
+
+func listRequest(query url.Values) request {
+	return request{op: "list jobs", method: http.MethodGet, path: jobsPath, query: query, limit: maxPage}
 }
 
 type lister struct {

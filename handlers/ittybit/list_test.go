@@ -197,6 +197,24 @@ func TestByInput(t *testing.T) {
 	}
 }
 
+// Listed hides none of the list's habits.
+func TestListedIsWhatIttybitGives(t *testing.T) {
+	t.Parallel()
+	filters := &api{jobs: many(150, 3, 40), filters: true, pages: true}
+	jobs, err := newClient(t, filters.ServeHTTP).Listed(t.Context(), wanted)
+	if err != nil || len(jobs) != 2 || jobs[0].JobID != "job_3" || jobs[0].Input != wanted || jobs[0].Metadata["job"] != "video" {
+		t.Errorf("%+v, %v", jobs, err)
+	}
+	ignores := &api{jobs: many(150, 3), pages: true, noMetadata: true, noInput: true}
+	jobs, err = newClient(t, ignores.ServeHTTP).Listed(t.Context(), wanted)
+	if err != nil || len(jobs) != 100 || jobs[3].JobID != "job_3" || jobs[3].Input != "" || jobs[3].Metadata != nil {
+		t.Errorf("%d jobs, %v", len(jobs), err)
+	}
+	if ignores.lists.Load() != 1 || ignores.gets.Load() != 0 {
+		t.Error("more was asked for than one page")
+	}
+}
+
 func TestByInputAsksForTheInput(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, func(w http.ResponseWriter, r *http.Request) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,10 @@ const (
 	Redrive  = "Redrive"  // an upload from the dead letters
 	Retry    = "Retry"    // another attempt at jobs that failed or were rejected
 )
+
+// Probe is the detail-type of an event of [Source] that is about no upload: it
+// proves the way through the retry queue and back, by failing once.
+const Probe = "Probe"
 
 const (
 	s3Source     = "aws.s3"
@@ -42,12 +47,13 @@ func (r Request) Wants(job string) bool {
 	return r.Jobs == nil || slices.Contains(r.Jobs, job)
 }
 
-// Message is one request of a payload, or the reason why it cannot be read. An
-// unreadable message still has the bucket and key of its upload where it named
-// them.
+// Message is one request of a payload, a probe, or the reason why it cannot be
+// read. An unreadable message still has the bucket and key of its upload where
+// it named them.
 type Message struct {
 	ID      string // the queue's name for the message; "" when invoked directly
 	Request Request
+	Probe   string // the id of a probe, which has no request; "": it is none
 	Err     error
 }
 
@@ -89,6 +95,13 @@ type wireDetail struct {
 	Jobs    []string `json:"jobs"`
 }
 
+type probeDetail struct {
+	Probe string `json:"probe"`
+}
+
+// probeID keeps to what log lines and their filters take as it is.
+var probeID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+
 // DecodePayload reads every form in which an upload reaches dispatch: S3's
 // event as EventBridge delivers it, our own events, and batches of the retry
 // queue whose messages are either of these or the envelope in which Lambda
@@ -103,42 +116,61 @@ func DecodePayload(payload []byte) (Payload, error) {
 		return Payload{}, fmt.Errorf("the payload is not an event: %w", jsonError(err))
 	}
 	if w.Records == nil {
-		r, err := w.request()
-		r.Direct = err == nil && w.Source == s3Source
-		return Payload{Messages: []Message{{Request: r, Err: err}}}, nil
+		m := w.message()
+		m.Request.Direct = m.Err == nil && w.Source == s3Source
+		return Payload{Messages: []Message{m}}, nil
 	}
 	p := Payload{Queue: true, Messages: make([]Message, len(w.Records))}
 	for i, record := range w.Records {
 		if record.EventSource != sqsSource {
 			return Payload{}, fmt.Errorf("Records[%d].eventSource is %q: dispatch takes batches of an SQS queue only", i, record.EventSource)
 		}
-		m := Message{ID: record.MessageID}
-		m.Request, m.Err = decodeBody([]byte(record.Body))
-		p.Messages[i] = m
+		p.Messages[i] = decodeBody([]byte(record.Body))
+		p.Messages[i].ID = record.MessageID
 	}
 	return p, nil
 }
 
-func decodeBody(body []byte) (Request, error) {
+func decodeBody(body []byte) Message {
 	var w wire
 	if err := json.Unmarshal(body, &w); err != nil {
-		return Request{}, fmt.Errorf("the message is not an event: %w", jsonError(err))
+		return Message{Err: fmt.Errorf("the message is not an event: %w", jsonError(err))}
 	}
 	if w.RequestPayload == nil {
-		return w.request()
+		return w.message()
 	}
 	var inner wire
 	if err := json.Unmarshal(w.RequestPayload, &inner); err != nil {
-		return Request{}, fmt.Errorf("the envelope's requestPayload is not an event: %w", jsonError(err))
+		return Message{Err: fmt.Errorf("the envelope's requestPayload is not an event: %w", jsonError(err))}
 	}
-	return inner.request()
+	return inner.message()
+}
+
+func (w wire) message() (m Message) {
+	if w.Source == Source && w.DetailType == Probe {
+		m.Probe, m.Err = w.probe()
+	} else {
+		m.Request, m.Err = w.request()
+	}
+	return m
+}
+
+func (w wire) probe() (string, error) {
+	var d probeDetail
+	if err := json.Unmarshal(w.Detail, &d); err != nil {
+		return "", fmt.Errorf("the probe's detail is unreadable: %w", jsonError(err))
+	}
+	if !probeID.MatchString(d.Probe) {
+		return "", errors.New("detail.probe is no id of 1 to 64 letters, digits and -")
+	}
+	return d.Probe, nil
 }
 
 func (w wire) request() (Request, error) {
 	ours := w.Source == Source && (w.DetailType == Backfill || w.DetailType == Redrive || w.DetailType == Retry)
 	if !ours && !(w.Source == s3Source && w.DetailType == s3DetailType) {
-		return Request{}, fmt.Errorf("source %q with detail-type %q is neither S3's %q nor a %s, %s or %s of %q",
-			Redact(w.Source), Redact(w.DetailType), s3DetailType, Backfill, Redrive, Retry, Source)
+		return Request{}, fmt.Errorf("source %q with detail-type %q is neither S3's %q nor a %s, %s, %s or %s of %q",
+			Redact(w.Source), Redact(w.DetailType), s3DetailType, Backfill, Redrive, Retry, Probe, Source)
 	}
 	var d wireDetail
 	if err := json.Unmarshal(w.Detail, &d); err != nil {
@@ -184,16 +216,22 @@ func EncodeRequest(detailType string, r Request) ([]byte, error) {
 	d.Object.VersionID = r.Upload.VersionID
 	d.Object.Sequencer = r.Upload.Sequencer
 	d.Attempt, d.Jobs = r.Attempt, r.Jobs
-	detail, err := marshal(d)
-	if err != nil {
-		return nil, err
-	}
+	return encode(detailType, r.Upload.Time, d)
+}
+
+// EncodeProbe is the event of a probe. Dispatch is done with it once it comes
+// from the retry queue, and fails at it before that.
+func EncodeProbe(id string, at time.Time) ([]byte, error) {
+	return encode(Probe, at, probeDetail{id})
+}
+
+func encode(detailType string, at time.Time, detail any) ([]byte, error) {
 	return marshal(struct {
-		Source     string          `json:"source"`
-		DetailType string          `json:"detail-type"`
-		Time       time.Time       `json:"time"`
-		Detail     json.RawMessage `json:"detail"`
-	}{Source, detailType, r.Upload.Time.UTC(), detail})
+		Source     string    `json:"source"`
+		DetailType string    `json:"detail-type"`
+		Time       time.Time `json:"time"`
+		Detail     any       `json:"detail"`
+	}{Source, detailType, at.UTC(), detail})
 }
 
 // marshal is json.Marshal without the escapes that only HTML needs: keys reach

@@ -109,6 +109,37 @@ func TestEncodedRequestsDecodeToThemselves(t *testing.T) {
 	}
 }
 
+// A probe has no upload in any form, whatever else its detail says.
+func TestProbes(t *testing.T) {
+	t.Parallel()
+	probe := string(read(t, "probe.json"))
+	event, err := media.EncodeProbe("4SGKL2M7QJ", upload.Time)
+	if err != nil {
+		t.Fatal(err)
+	}
+	object := strings.Replace(string(read(t, "retry.json")), `"Retry"`, `"Probe"`, 1)
+	for name, tt := range map[string]struct {
+		payload []byte
+		queue   bool
+	}{
+		"direct":                   {[]byte(probe), false},
+		"ours":                     {event, false},
+		"in the queue":             {batch(t, probe), true},
+		"in Lambda's envelope":     {batch(t, `{"requestPayload":`+probe+`}`), true},
+		"with an upload beside it": {[]byte(strings.Replace(object, `"attempt": 2`, `"probe": "4SGKL2M7QJ"`, 1)), false},
+	} {
+		p, err := media.DecodePayload(tt.payload)
+		if err != nil || len(p.Messages) != 1 || p.Queue != tt.queue {
+			t.Errorf("%s: %v, %+v", name, err, p)
+			continue
+		}
+		m := p.Messages[0]
+		if m.Probe != "4SGKL2M7QJ" || m.Err != nil || !reflect.DeepEqual(m.Request, media.Request{}) {
+			t.Errorf("%s: %+v", name, m)
+		}
+	}
+}
+
 func TestUnreadablePayloads(t *testing.T) {
 	t.Parallel()
 	event := string(read(t, "s3_object_created.json"))
@@ -132,6 +163,10 @@ func TestUnreadablePayloads(t *testing.T) {
 		"no bucket":        {without(`"name": "my-media-bucket"`, `"name": ""`), "bucket.name", false},
 		"no key":           {without(`"key": "uploads/video.mov",`, ``), "object.key", false},
 		"detail of a kind": {without(`"size": 5242880`, `"size": "large"`), "detail is unreadable", false},
+		"another's probe":  {strings.Replace(string(read(t, "probe.json")), `"ittybit-media"`, `"somebody"`, 1), `"somebody"`, false},
+		"no probe's id":    {`{"source":"ittybit-media","detail-type":"Probe","detail":{}}`, "detail.probe", false},
+		"a probe's id":     {strings.Replace(string(read(t, "probe.json")), "4SGKL2M7QJ", `a\"}`, 1), "detail.probe", false},
+		"a probe's detail": {`{"source":"ittybit-media","detail-type":"Probe","detail":7}`, "probe's detail", false},
 		"negative attempt": {strings.Replace(string(read(t, "retry.json")), `"attempt": 2`, `"attempt": -1`, 1), "attempt is -1", true},
 	} {
 		p, err := media.DecodePayload([]byte(tt.payload))

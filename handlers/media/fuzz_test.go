@@ -13,7 +13,7 @@ import (
 // FuzzDecodePayload: whatever dispatch is sent, it does not panic, and what it
 // can read it can send itself again, as the same upload.
 func FuzzDecodePayload(f *testing.F) {
-	for _, name := range []string{"s3_object_created.json", "lambda_failure_envelope.json", "retry.json"} {
+	for _, name := range []string{"s3_object_created.json", "lambda_failure_envelope.json", "retry.json", "probe.json"} {
 		data := read(f, name)
 		f.Add(data)
 		body, err := json.Marshal(string(data))
@@ -30,6 +30,12 @@ func FuzzDecodePayload(f *testing.F) {
 		}
 		for _, m := range p.Messages {
 			if m.Err != nil {
+				continue
+			}
+			if m.Probe != "" {
+				if !reflect.DeepEqual(m.Request, media.Request{}) {
+					t.Errorf("the probe %q asks for %+v", m.Probe, m.Request)
+				}
 				continue
 			}
 			if m.Request.Upload.Bucket == "" || m.Request.Upload.Key == "" || m.Request.Attempt < 0 || p.Queue && m.Request.Direct {

@@ -56,7 +56,7 @@ func (h *handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest
 		return reply(http.StatusOK, text), nil
 	}
 	if r, ok := errors.AsType[refusal](err); ok {
-		h.log.WarnContext(ctx, "callback refused", "status", r.status, "reason", r.reason, "error", err.Error())
+		h.log.WarnContext(ctx, "callback refused", "status", r.status, "reason", r.reason, "signed", hasSignature(req.Headers), "error", err.Error())
 		h.metrics.Add(telemetry.CallbacksRefused, 1, r.reason)
 		return reply(r.status, r.reason), nil
 	}
@@ -109,7 +109,7 @@ func (h *handler) callback(ctx context.Context, now time.Time, req events.APIGat
 	if c.Conflict {
 		log.WarnContext(ctx, "the callback's event and status disagree", "event", c.Event, "status", c.Result.Status)
 	}
-	verdict, err := h.results.Settle(ctx, log.With("event", c.Event), now, ref, c.Result, mode)
+	verdict, err := h.results.Settle(ctx, log.With("event", c.Event, "signed", hasSignature(req.Headers)), now, ref, c.Result, mode)
 	if err != nil {
 		return "", err
 	}

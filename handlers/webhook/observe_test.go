@@ -42,11 +42,11 @@ func TestWhatIsLoggedAndCounted(t *testing.T) {
 
 		f.want(t, request(t, "callback.json", token), stored)
 		wantLine(t, f.logged(t, "result stored"), aboutRef("INFO", "result stored", "task_abc123", map[string]any{
-			"status": "completed", "state": "succeeded", "event": "job.succeeded",
+			"status": "completed", "state": "succeeded", "event": "job.succeeded", "signed": false,
 		}))
 		f.want(t, request(t, "callback.json", token), duplicate)
 		wantLine(t, f.logged(t, "duplicate"), aboutRef("INFO", "duplicate", "task_abc123", map[string]any{
-			"status": "completed", "event": "job.succeeded",
+			"status": "completed", "event": "job.succeeded", "signed": false,
 		}))
 		f.want(t, callback(t, token, `{"event":"run.succeeded","data":{"id":"run_1"}}`), ignored)
 		wantLine(t, f.logged(t, "callback ignored"), map[string]any{
@@ -59,7 +59,7 @@ func TestWhatIsLoggedAndCounted(t *testing.T) {
 		}))
 		f.want(t, callback(t, "garbage", `{}`), forbidden)
 		wantLine(t, f.logged(t, "callback refused"), map[string]any{
-			"level": "WARN", "msg": "callback refused", "status": 401.0, "reason": "unauthorized",
+			"level": "WARN", "msg": "callback refused", "status": 401.0, "reason": "unauthorized", "signed": false,
 			"error": "the callback token is missing or not one of ours",
 		})
 
@@ -100,4 +100,21 @@ func TestResultsAreCountedOnce(t *testing.T) {
 		f.want(t, callback(t, token, about(t, ref, "", "job_5", "failed")), stored)
 		f.wantCounted(t, telemetry.UploadToResult, map[string]float64{"": 7})
 	})
+}
+
+// That Ittybit signs shows in the log before anybody asks for signatures; no
+// part of one does.
+func TestTheLogTellsOfASignature(t *testing.T) {
+	t.Parallel()
+	f := newCloud(t).deploy(t)
+	body := about(t, ref, "job.succeeded", "task_abc123", "succeeded")
+	f.private = append(f.private, sign(signingSecret, body))
+	f.want(t, signed(t, f.token(t, ref, newestKey), body), stored)
+	wantLine(t, f.logged(t, "result stored"), aboutRef("INFO", "result stored", "task_abc123", map[string]any{
+		"status": "succeeded", "state": "succeeded", "event": "job.succeeded", "signed": true,
+	}))
+	f.want(t, signed(t, "", body), forbidden)
+	if line := f.logged(t, "callback refused"); line["signed"] != true {
+		t.Errorf("of a refused one, the log says %v", line)
+	}
 }

@@ -84,6 +84,45 @@ func TestCreateRefuses(t *testing.T) {
 	}
 }
 
+func TestTheConnectionThatThereIs(t *testing.T) {
+	t.Parallel()
+	const (
+		none      = `{"input":"s3://b/k","kind":"video"}`
+		inOptions = `{"input":"s3://b/k","kind":"video","options":{"connection_id":"ID"}}`
+		atRoot    = `{"input":"s3://b/k","kind":"video","connection_id":"ID"}`
+	)
+	for name, c := range map[string]struct {
+		connection localittybit.Connection
+		body, id   string
+		refused    string // what the refusal says; "": it is taken
+	}{
+		"unsaid":                  {localittybit.Connection{}, inOptions, "conn_no", ""},
+		"in options":              {localittybit.Connection{ID: "conn_1", At: "options"}, inOptions, "conn_1", ""},
+		"another in options":      {localittybit.Connection{ID: "conn_1", At: "options"}, inOptions, "conn_no", `no connection "conn_no"`},
+		"at the root, not read":   {localittybit.Connection{ID: "conn_1", At: "options"}, atRoot, "conn_no", ""},
+		"at the root, not known":  {localittybit.Connection{ID: "conn_1", At: "options", Strict: true}, atRoot, "conn_1", "not known"},
+		"at the root":             {localittybit.Connection{ID: "conn_1", At: "root", Strict: true}, atRoot, "conn_1", ""},
+		"another at the root":     {localittybit.Connection{ID: "conn_1", At: "root"}, atRoot, "conn_no", `no connection "conn_no"`},
+		"none: Ittybit's default": {localittybit.Connection{ID: "conn_1", At: "root", Strict: true}, none, "", ""},
+		"in options, not known":   {localittybit.Connection{ID: "conn_1", At: "root", Strict: true}, inOptions, "conn_1", "not known"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := serve(t, localittybit.Options{Instant: true, Connection: c.connection})
+			r := a.post(strings.Replace(c.body, "ID", c.id, 1))
+			switch {
+			case c.refused == "" && r.status != 201:
+				t.Errorf("%d %s", r.status, r.body)
+			case c.refused != "":
+				r.want(t, 400, "invalid_input")
+				if message, _ := r.object(t)["message"].(string); !strings.Contains(message, c.refused) {
+					t.Errorf("%q does not say %q", message, c.refused)
+				}
+			}
+		})
+	}
+}
+
 func TestOtherPaths(t *testing.T) {
 	t.Parallel()
 	a := serve(t, localittybit.Options{Instant: true})

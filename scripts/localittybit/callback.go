@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -46,6 +47,9 @@ func (s *Server) callBack(j Job) {
 	for _, d := range deliveries {
 		orDefault(&d.Shape, s.opts.Shape)
 		p := &post{job: j, url: j.WebhookURL, body: d.Shape.payload(&j, event)}
+		if s.opts.DropQuery {
+			p.url, _, _ = strings.Cut(p.url, "?")
+		}
 		s.mu.Lock()
 		s.begin() // ended by send
 		s.mu.Unlock()

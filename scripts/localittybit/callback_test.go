@@ -141,6 +141,16 @@ func TestCallbackSignatureAndQuery(t *testing.T) {
 	}
 }
 
+func TestTheQueryCanBeDropped(t *testing.T) {
+	t.Parallel()
+	in := newInbox(t)
+	a := serve(t, localittybit.Options{Instant: true, DropQuery: true})
+	a.create(jobWithCallback(in.url))
+	if got := <-in.got; got.query != "" {
+		t.Errorf("the query is %q", got.query)
+	}
+}
+
 func TestCallbackIsRetriedUntilItIsTaken(t *testing.T) {
 	t.Parallel()
 	clock := newFakeClock()

@@ -26,6 +26,7 @@ const maxBody = 1 << 20
 type jobRequest struct {
 	Input      string            `json:"input"`
 	Kind       string            `json:"kind"`
+	Connection string            `json:"connection_id"` // of older editions
 	Options    map[string]any    `json:"options"`
 	Output     string            `json:"output"`
 	WebhookURL string            `json:"webhook_url"`
@@ -90,7 +91,7 @@ func (s *Server) toRepeat(result *answer, fault Fault, made bool) *answer {
 	if a := fault.answer(); fault.spoils() && a != nil && a.status >= 500 && s.opts.ReplayFailures {
 		return a
 	}
-	if made {
+	if made || result != nil && s.opts.ReplayRefusals {
 		return result
 	}
 	return nil
@@ -128,6 +129,9 @@ func (s *Server) newJob(wanted jobRequest, key, base string) (*Job, *answer) {
 				return nil, invalid("options.%s: %v", name, err)
 			}
 		}
+	}
+	if bad := s.opts.Connection.check(wanted); bad != nil {
+		return nil, bad
 	}
 	plan, err := newPlan(wanted.Kind, wanted.Options)
 	if err != nil {
@@ -167,6 +171,21 @@ func (s *Server) newJob(wanted jobRequest, key, base string) (*Job, *answer) {
 	s.byInput[j.Input] = append(s.byInput[j.Input], j.ID)
 	s.begin()
 	return &created, nil
+}
+
+func (c Connection) check(wanted jobRequest) *answer {
+	named, elsewhere := text(wanted.Options, media.ConnectionOption), wanted.Connection
+	if c.At == media.PlacementRoot {
+		named, elsewhere = elsewhere, named
+	}
+	switch {
+	case c.ID == "":
+	case named != "" && named != c.ID:
+		return invalid("there is no connection %q", named)
+	case elsewhere != "" && c.Strict:
+		return invalid("%s is not known here", media.ConnectionOption)
+	}
+	return nil
 }
 
 func checkInput(input string) *answer {

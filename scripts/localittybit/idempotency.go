@@ -53,10 +53,13 @@ func (i *idempotency) begin(ctx context.Context, key string, body []byte, mode I
 			a := refusal(http.StatusConflict, "idempotency_mismatch", "the Idempotency-Key was used with another body")
 			return nil, &a
 		}
-		if mode == RefuseInFlight {
+		if mode != WaitInFlight {
 			select {
 			case <-other.done:
 			default:
+				if mode == RaceInFlight {
+					return &use{done: make(chan struct{})}, nil // which nobody gets to know
+				}
 				a := refusal(http.StatusConflict, "idempotency_in_progress", "the first request with this Idempotency-Key is not answered yet")
 				return nil, &a
 			}

@@ -75,6 +75,15 @@ func TestRefusedRequestsLeaveTheKeyUnused(t *testing.T) {
 	}
 }
 
+func TestRefusalsCanUseTheKeyUp(t *testing.T) {
+	t.Parallel()
+	a := serve(t, localittybit.Options{Instant: true, ReplayRefusals: true})
+	const bad = `{"kind":"video"}`
+	a.post(bad, "Idempotency-Key", key).want(t, 400, "invalid_input")
+	a.post(bad, "Idempotency-Key", key).want(t, 400, "invalid_input")
+	a.post(plainJob, "Idempotency-Key", key).want(t, 409, "idempotency_mismatch")
+}
+
 func TestFailedFirstAnswers(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -140,6 +149,20 @@ func together(t *testing.T, s *localittybit.Server, n int) map[int]int {
 	}
 	group.Wait()
 	return statuses
+}
+
+func TestRequestsInFlightCanRace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, localittybit.Options{Instant: true, InFlight: localittybit.RaceInFlight, Latency: 300 * time.Millisecond})
+		defer closeIt(t, s)
+		if got := together(t, s, 3); got[201] != 3 || len(s.Jobs()) != 3 {
+			t.Errorf("statuses %v and %d jobs, want three of each", got, len(s.Jobs()))
+		}
+		if after := together(t, s, 1); after[200] != 1 {
+			t.Errorf("afterwards: %v, want a 200", after)
+		}
+	})
 }
 
 func TestRequestsInFlightTogether(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"runtime"
 	"time"
+
+	"ittybit-media/handlers/media"
 )
 
 // Options say how the stand-in works and how it misbehaves. The zero value of
@@ -31,17 +33,29 @@ type Options struct {
 	CallbackBackoff   time.Duration          // before the first retry, doubled for each one after it; 0: 1 s
 	NonFinalCallbacks bool                   // call back when a job is processing, too; which callback arrives first is open
 	Deliveries        func(j Job) []Delivery // how often and when a callback is sent; nil: once, at once
+	DropQuery         bool                   // callbacks go to the webhook_url without its query string
 
 	Latency           time.Duration                // real time that each POST takes at least
 	Fault             func(r Request) Fault        // what goes wrong with a request
 	Outcome           func(j Job) Outcome          // how a job ends
 	InFlight          InFlight                     // what a request gets while the first one with its key is not answered
 	ReplayFailures    bool                         // a first answer of 5xx is the answer to repetitions, too
+	ReplayRefusals    bool                         // so is one of 4xx
 	ListIgnoresInput  bool                         // GET /jobs does not filter by input
 	ListOmitsMetadata bool                         // GET /jobs leaves metadata empty
 	Record            func(r Request, body []byte) // sees each POST's body; it holds the callback token
 	Changed           func(j Job)                  // sees each job whenever it has become something else
 	Called            func(c Called)               // sees each attempt to deliver a callback
+	Connection        Connection                   // what jobs name as connection
+	ReadKey           func(key string) string      // which key an s3:// input is taken for; nil: the one that stands there
+}
+
+// Connection is the only one that there is. The zero value takes whatever jobs
+// name, as if it were not there.
+type Connection struct {
+	ID     string
+	At     media.Placement // where jobs name it
+	Strict bool            // in the other place, connection_id is an unknown field and refused
 }
 
 // Limit bounds the work on one job. Zero values take the defaults.
@@ -71,10 +85,11 @@ type Storage interface {
 // that is not answered yet. The reference does not say.
 type InFlight int
 
-// The two likely ways.
+// The likely ways, and the one to fear.
 const (
 	WaitInFlight   InFlight = iota // wait, then replay the answer
 	RefuseInFlight                 // 409
+	RaceInFlight                   // it is as good as the first
 )
 
 const (

@@ -98,6 +98,21 @@ func TestOutputToS3(t *testing.T) {
 	}
 }
 
+func TestAKeyCanBeMistaken(t *testing.T) {
+	t.Parallel()
+	files := newStorage(t)
+	files.add(t, "b", "a", []byte("data"))
+	a := serve(t, localittybit.Options{Storage: files, ReadKey: func(key string) string {
+		before, _, _ := strings.Cut(key, "#")
+		return before
+	}})
+	for input, want := range map[string]localittybit.Status{"s3://b/a#b": localittybit.Succeeded, "s3://b/b#a": localittybit.Failed} {
+		if j := a.job(a.create(fmt.Sprintf(`{"input":%q,"kind":"image"}`, input))); j.Status != want {
+			t.Errorf("%s: %s %v, want %s", input, j.Status, j.Failure, want)
+		}
+	}
+}
+
 func TestInputsThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	gone := httptest.NewServer(http.NotFoundHandler())

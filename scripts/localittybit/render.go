@@ -70,6 +70,9 @@ func (s *Server) bring(input, path string) (release func(), err error) {
 	if s.opts.Storage == nil {
 		return nil, unworkable("connection_missing", "this stand-in has no S3 to read %s from", input)
 	}
+	if s.opts.ReadKey != nil {
+		key = s.opts.ReadKey(key)
+	}
 	file, release, err := s.opts.Storage.Open(s.ctx, bucket, key)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, unworkable("input_not_found", "there is no object %s", input)

@@ -80,6 +80,9 @@ type Options struct {
 	// Deliveries says when an upload's event reaches dispatch, by the clock: two
 	// double it, different times put events out of order. Nil: once, at once.
 	Deliveries func(media.Upload) []time.Duration
+	// NoDestination has what dispatch fails at go nowhere, as where its role may
+	// not send to the retry queue.
+	NoDestination bool
 	// Ittybit changes how the stand-in works or misbehaves, before it starts.
 	Ittybit func(*localittybit.Options)
 	// Env is set on top of the functions' environment, by function.
@@ -327,12 +330,16 @@ func (p *Pipeline) startFunctions(ctx context.Context, dir string) (err error) {
 	if p.Sweep, err = p.function(ctx, dir, function{name: "sweep", timeout: media.SweepTimeout}); err != nil {
 		return err
 	}
-	p.Dispatch, err = p.function(ctx, dir, function{
+	dispatch := function{
 		name:      "dispatch",
 		timeout:   media.DispatchTimeout,
 		files:     map[string][]byte{media.RoutesFile: routes},
 		onFailure: p.retryLater,
-	})
+	}
+	if p.opts.NoDestination {
+		dispatch.onFailure = nil
+	}
+	p.Dispatch, err = p.function(ctx, dir, dispatch)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -186,13 +187,31 @@ func (d Dispatcher) Ask(ctx context.Context, detailType string, r media.Request)
 	if err != nil {
 		return fmt.Errorf("%s: the request cannot be written: %w", Printable(r.Upload.Key), err)
 	}
-	_, err = d.lambda.Invoke(ctx, &lambda.InvokeInput{
+	if err := d.send(ctx, payload); err != nil {
+		return fmt.Errorf("handing %s to dispatch: %w", Printable(r.Upload.Key), err)
+	}
+	return nil
+}
+
+// Probe sends dispatch a probe: it fails at it, for Lambda to put it into the
+// retry queue, and is done with it when it comes from there. Dispatch logs both
+// under the id.
+func (d Dispatcher) Probe(ctx context.Context, id string) error {
+	payload, err := media.EncodeProbe(id, time.Now())
+	if err == nil {
+		err = d.send(ctx, payload)
+	}
+	if err != nil {
+		return fmt.Errorf("sending dispatch a probe: %w", err)
+	}
+	return nil
+}
+
+func (d Dispatcher) send(ctx context.Context, payload []byte) error {
+	_, err := d.lambda.Invoke(ctx, &lambda.InvokeInput{
 		FunctionName:   &d.function,
 		InvocationType: types.InvocationTypeEvent,
 		Payload:        payload,
 	})
-	if err != nil {
-		return fmt.Errorf("handing %s to dispatch: %w", Printable(r.Upload.Key), err)
-	}
-	return nil
+	return err
 }

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+)
+
+// line is what smoke reads of a line that a function logged.
+type line struct {
+	at time.Time // by the clock of the log
+
+	Level  string `json:"level"`
+	Error  string `json:"error"`
+	Reason string `json:"reason"` // of what was skipped or refused
+	ID     string `json:"id"`     // of a job at Ittybit
+	State  string `json:"state"`  // that a job's row got
+	Signed *bool  `json:"signed"` // of a callback
+
+	FromQueue bool `json:"from_queue"`
+}
+
+// trouble reports whether dispatch logged it for an upload that has to come
+// again.
+func (l line) trouble() bool { return l.Level == "ERROR" || l.Level == "WARN" }
+
+// skew is how far this machine's clock may be ahead of the log's.
+const skew = 5 * time.Minute
+
+// eachLine gives the lines of a function since the run began in which a field
+// has that value. A log that cannot be read is noted, and false is returned: it
+// explains, and decides nothing.
+func (s *smoke) eachLine(ctx context.Context, function, field, value string, give func(line)) (readable bool) {
+	group := s.out.LogGroups[function]
+	pages := cloudwatchlogs.NewFilterLogEventsPaginator(s.logs, &cloudwatchlogs.FilterLogEventsInput{
+		LogGroupName:  &group,
+		StartTime:     aws.Int64(s.began.Add(-skew).UnixMilli()),
+		FilterPattern: aws.String(fmt.Sprintf(`{ $.%s = "%s" }`, field, literal.Replace(value))),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				s.note("the log of %s cannot be read, so that less can be told: %v", function, err)
+			}
+			return false
+		}
+		for _, e := range page.Events {
+			l := line{at: time.UnixMilli(aws.ToInt64(e.Timestamp))}
+			if json.Unmarshal([]byte(aws.ToString(e.Message)), &l) == nil {
+				give(l)
+			}
+		}
+	}
+	return true
+}
+
+// aboutUpload are the lines of a function about the upload.
+func (s *smoke) aboutUpload(ctx context.Context, function string) (lines []line, readable bool) {
+	readable = s.eachLine(ctx, function, "key", s.key, func(l line) { lines = append(lines, l) })
+	return lines, readable
+}
+
+// literal keeps a value from ending the text that it stands in, in a filter
+// pattern ("Filter pattern syntax", Amazon CloudWatch Logs User Guide).
+var literal = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
