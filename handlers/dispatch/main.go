@@ -37,11 +37,13 @@ func wire(getenv func(string) string) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	results.Connect(aws)
 	log := telemetry.NewLogger(cfg.LogLevel)
 	client, _, err := account.Open(aws, cfg.APIURL, cfg.APIKey, log)
 	if err != nil {
 		return nil, err
 	}
+	client.Connect()
 	callbackKeys := secrets.NewValue(fmt.Sprintf("the callback keys (%s)", cfg.CallbackKeys), secrets.FromSecretsManager(aws, cfg.CallbackKeys), secrets.CallbackKeys, secrets.WithLogger(log))
 	callbackKeys.Prefetch()
 

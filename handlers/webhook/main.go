@@ -36,6 +36,7 @@ func wire(getenv func(string) string) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	results.Connect(aws)
 	log := telemetry.NewLogger(cfg.LogLevel)
 
 	auth := authenticator{tokens: cfg.Auth != env.AuthSignature, signatures: cfg.Auth != env.AuthToken}

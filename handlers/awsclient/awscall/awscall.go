@@ -144,6 +144,29 @@ func (c *Client) once(ctx context.Context, operation string, body []byte, out an
 	return nil
 }
 
+// connectTimeout bounds what [Client.Connect] does: later it is of no use.
+const connectTimeout = 2 * time.Second
+
+// Connect begins to open a connection to the service, so that the first call
+// finds it open: with name lookup and TLS, that takes longer than the call. All
+// clients of the configuration's HTTP client share it. It is an unsigned GET,
+// which every such service answers at once, in whatever way; where it fails, the
+// first call will tell.
+func (c *Client) Connect() {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.endpoint, nil)
+		if err != nil {
+			return
+		}
+		if resp, err := c.cfg.HTTPClient.Do(req); err == nil {
+			_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // or the connection would be closed
+			_ = resp.Body.Close()
+		}
+	}()
+}
+
 // refusal is the error in an answer.
 func (c *Client) refusal(text []byte) error {
 	var e struct {
