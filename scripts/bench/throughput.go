@@ -102,6 +102,7 @@ func (b *bench) takeThrough(ctx context.Context, n int) (taken, error) {
 	if err != nil {
 		return taken{}, err
 	}
+	localpipeline.SaveMemory()
 	p, err := localpipeline.Start(ctx, localpipeline.Options{
 		Stack: c, Binaries: binaries,
 		Ittybit: func(o *localittybit.Options) { o.Instant = true },
