@@ -61,11 +61,11 @@ func (b *bench) callsWith(ctx context.Context, binaries map[string]string, limit
 	if err != nil {
 		return err
 	}
-	u, jobs, _, err := w.dispatched(ctx, dispatch, 3) // warms up
+	u, ids, _, err := w.dispatched(ctx, dispatch, 3) // warms up
 	if err != nil {
 		return err
 	}
-	if _, err := w.called(ctx, webhook, u, "video-0", jobs["video-0"]); err != nil {
+	if _, err := w.called(ctx, webhook, u, "video-0", ids["video-0"]); err != nil {
 		return err
 	}
 	with := ""
@@ -79,7 +79,7 @@ func (b *bench) callsWith(ctx context.Context, binaries map[string]string, limit
 		}
 		made := w.since(before)
 		one := func(what, name string, limit *Limit) {
-			b.report(fmt.Sprintf("dispatch, %d jobs%s: %s", n, with, what), "calls", sample{float64(made[name])}, limit)
+			b.report(fmt.Sprintf("dispatch, %s%s: %s", jobs(n), with, what), "calls", sample{float64(made[name])}, limit)
 			delete(made, name)
 		}
 		one("POSTs to Ittybit", "Ittybit."+string(localittybit.Create), exactly(float64(n)))
@@ -89,10 +89,10 @@ func (b *bench) callsWith(ctx context.Context, binaries map[string]string, limit
 			one("reads of the day's count", awsjson.ServiceDynamoDB+".GetItem", atMost(1))
 			one("writes of the day's count", awsjson.ServiceDynamoDB+".UpdateItem", atMost(1))
 		}
-		b.others(fmt.Sprintf("dispatch, %d jobs%s", n, with), made)
+		b.others(fmt.Sprintf("dispatch, %s%s", jobs(n), with), made)
 	}
 	before := w.counts()
-	if _, err := w.called(ctx, webhook, u, "video-1", jobs["video-1"]); err != nil {
+	if _, err := w.called(ctx, webhook, u, "video-1", ids["video-1"]); err != nil {
 		return err
 	}
 	made := w.since(before)
@@ -123,16 +123,16 @@ func (b *bench) others(who string, made map[string]int) {
 
 // writesAtOnce is how many rows of one upload are being written at the same
 // moment, at most: each write waits for the others.
-func (w *world) writesAtOnce(ctx context.Context, dispatch *function, jobs int) (most int, err error) {
+func (w *world) writesAtOnce(ctx context.Context, dispatch *function, n int) (most int, err error) {
 	const patience = 500 * time.Millisecond // less than what the functions' clients have
 	var mu sync.Mutex
 	running := 0
 	all := make(chan struct{})
-	count := func(n int) {
+	count := func(by int) {
 		mu.Lock()
 		defer mu.Unlock()
-		if running += n; running > most {
-			if most = running; most == jobs {
+		if running += by; running > most {
+			if most = running; most == n {
 				close(all)
 			}
 		}
@@ -151,7 +151,7 @@ func (w *world) writesAtOnce(ctx context.Context, dispatch *function, jobs int) 
 		return nil
 	})
 	defer w.AWS.Intercept(nil)
-	_, _, _, err = w.dispatched(ctx, dispatch, jobs)
+	_, _, _, err = w.dispatched(ctx, dispatch, n)
 	mu.Lock()
 	defer mu.Unlock()
 	return most, err

@@ -162,11 +162,11 @@ func (w *world) startOnce(ctx context.Context, f, warm *function, s *start) erro
 	case "dispatch":
 		_, event = w.upload(3)
 	case "webhook":
-		u, jobs, _, err := w.dispatched(ctx, warm, 3)
+		u, ids, _, err := w.dispatched(ctx, warm, 3)
 		if err != nil {
 			return err
 		}
-		if event, err = w.callback(u, "video-0", jobs["video-0"]); err != nil {
+		if event, err = w.callback(u, "video-0", ids["video-0"]); err != nil {
 			return err
 		}
 	case "sweep":

@@ -58,7 +58,7 @@ func missed(figures []Figure) error {
 	var errs []error
 	for _, f := range figures {
 		if !f.Kept() {
-			errs = append(errs, fmt.Errorf("%s: %s is %s %s, wanted %s", f.Part, f.Name, short(f.Median), f.Unit, f.Limit))
+			errs = append(errs, fmt.Errorf("%s: %s is %s %s, wanted %s", f.Part, f.Name, f.show(f.Median), f.Unit, f.Limit))
 		}
 	}
 	return errors.Join(errs...)
@@ -124,6 +124,14 @@ func short(v float64) string {
 	return strconv.FormatFloat(v, 'g', 2, 64)
 }
 
+// show is a value of the figure, for people.
+func (f Figure) show(v float64) string {
+	if f.Unit == "$" {
+		return strconv.FormatFloat(v, 'f', 2, 64)
+	}
+	return short(v)
+}
+
 // table prints figures for people.
 func table(out io.Writer, figures []Figure) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -137,7 +145,7 @@ func table(out io.Writer, figures []Figure) error {
 		if !f.Kept() {
 			limit += " MISSED"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s – %s\t%d\t%s\n", f.Name, short(f.Median), f.Unit, short(f.Low), short(f.High), f.Runs, limit)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s – %s\t%d\t%s\n", f.Name, f.show(f.Median), f.Unit, f.show(f.Low), f.show(f.High), f.Runs, limit)
 	}
 	return w.Flush()
 }

@@ -32,17 +32,25 @@ import (
 // which has the uploads under its number.
 var jobCounts = []int{1, 3, 10}
 
-func prefix(jobs int) string { return fmt.Sprintf("%d/", jobs) }
+func prefix(n int) string { return fmt.Sprintf("%d/", n) }
+
+// jobs is a number of jobs, for people.
+func jobs(n int) string {
+	if n == 1 {
+		return "1 job"
+	}
+	return fmt.Sprintf("%d jobs", n)
+}
 
 // config has a route for each number of jobs.
 func config(dailyJobLimit int) (stack.Config, error) {
 	var routes []any
 	for _, n := range jobCounts {
-		var jobs []any
+		var all []any
 		for i := range n {
-			jobs = append(jobs, map[string]any{"name": fmt.Sprintf("video-%d", i), "kind": "video", "options": map[string]any{"width": 1920, "format": "mp4", "quality": "high"}})
+			all = append(all, map[string]any{"name": fmt.Sprintf("video-%d", i), "kind": "video", "options": map[string]any{"width": 1920, "format": "mp4", "quality": "high"}})
 		}
-		routes = append(routes, map[string]any{"prefix": prefix(n), "suffixes": []any{".mov"}, "jobs": jobs})
+		routes = append(routes, map[string]any{"prefix": prefix(n), "suffixes": []any{".mov"}, "jobs": all})
 	}
 	c, _, err := stack.Parse(map[string]any{"routes": routes, "connectionId": "conn_abc123", "dailyJobLimit": dailyJobLimit})
 	return c, err
@@ -234,11 +242,11 @@ func (w *world) function(ctx context.Context, name string, s setup) (*function, 
 var number atomic.Int64
 
 // upload is an upload that gets so many jobs, and its event.
-func (w *world) upload(jobs int) (media.Upload, []byte) {
-	n := number.Add(1)
+func (w *world) upload(n int) (media.Upload, []byte) {
+	i := number.Add(1)
 	u := media.Upload{
-		Bucket: w.Bucket, Key: fmt.Sprintf("%sclip-%08d.mov", prefix(jobs), n), Size: 5 << 20,
-		ETag: fmt.Sprintf("%032x", n), Sequencer: fmt.Sprintf("%016X", n), Time: time.Now(),
+		Bucket: w.Bucket, Key: fmt.Sprintf("%sclip-%08d.mov", prefix(n), i), Size: 5 << 20,
+		ETag: fmt.Sprintf("%032x", i), Sequencer: fmt.Sprintf("%016X", i), Time: time.Now(),
 	}
 	return u, eventbridge.ObjectCreated(eventbridge.Object{
 		Account: "000000000000", Region: localpipeline.Region, Bucket: u.Bucket, Key: u.Key,
@@ -281,15 +289,15 @@ func invoke(ctx context.Context, f *function, payload []byte) ([]byte, time.Dura
 }
 
 // dispatched runs dispatch on a new upload and returns the ids of its jobs.
-func (w *world) dispatched(ctx context.Context, dispatch *function, jobs int) (media.Upload, map[string]string, time.Duration, error) {
-	u, event := w.upload(jobs)
+func (w *world) dispatched(ctx context.Context, dispatch *function, n int) (media.Upload, map[string]string, time.Duration, error) {
+	u, event := w.upload(n)
 	out, took, err := invoke(ctx, dispatch, event)
 	if err != nil {
 		return u, nil, 0, err
 	}
 	var answer struct{ Jobs map[string]string }
-	if err := json.Unmarshal(out, &answer); err != nil || len(answer.Jobs) != jobs {
-		return u, nil, 0, fmt.Errorf("dispatch answered %s to an upload of %d jobs", out, jobs)
+	if err := json.Unmarshal(out, &answer); err != nil || len(answer.Jobs) != n {
+		return u, nil, 0, fmt.Errorf("dispatch answered %s to an upload of %s", out, jobs(n))
 	}
 	return u, answer.Jobs, took, nil
 }

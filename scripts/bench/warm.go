@@ -76,7 +76,7 @@ func (b *bench) warmDispatch(ctx context.Context, binaries map[string]string) er
 	for i, post := range posts {
 		b.report(fmt.Sprintf("one POST of %v, one read, one write", post), "ms", floors[i], nil)
 		for _, n := range jobCounts {
-			name := fmt.Sprintf("dispatch, %d jobs, POST %v", n, post)
+			name := fmt.Sprintf("dispatch, %s, POST %v", jobs(n), post)
 			b.report(name, "ms", *took[i][n], nil)
 			if n == 3 && post > 0 {
 				b.compare(name+" / one of each", "×", *took[i][n], floors[i], ratio, atMost(maxDispatch))
@@ -107,11 +107,11 @@ func (b *bench) warmWebhook(ctx context.Context, binaries map[string]string) err
 	took := make([]sample, len(tables))
 	for run := range b.often(100) + 1 {
 		for i, w := range worlds {
-			u, jobs, _, err := w.dispatched(ctx, dispatch[i], 1)
+			u, ids, _, err := w.dispatched(ctx, dispatch[i], 1)
 			if err != nil {
 				return err
 			}
-			for job, id := range jobs {
+			for job, id := range ids {
 				d, err := w.called(ctx, webhook[i], u, job, id)
 				if err != nil {
 					return err
@@ -152,7 +152,7 @@ func (w *world) oneOfEach(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	if resp.StatusCode/100 != 2 {
-		return 0, fmt.Errorf("Ittybit's stand-in answered %s", resp.Status)
+		return 0, fmt.Errorf("the stand-in of Ittybit answered %s", resp.Status)
 	}
 	if _, err := w.table.GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String(w.Table), Key: key}); err != nil {
 		return 0, err
