@@ -9,7 +9,6 @@ import (
 	"log/slog"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"ittybit-media/handlers/env"
 	"ittybit-media/handlers/ittybit"
@@ -19,8 +18,8 @@ import (
 
 // Open starts to read the key and makes the client. It fails when the API's URL
 // is not usable; a key that cannot be read fails its first use instead.
-func Open(cfg aws.Config, secretsManager *secretsmanager.Client, apiURL string, key env.APIKey, log *slog.Logger) (*ittybit.Client, *secrets.Value[string], error) {
-	read := secrets.FromSecretsManager(secretsManager, key.Secret)
+func Open(cfg aws.Config, apiURL string, key env.APIKey, log *slog.Logger) (*ittybit.Client, *secrets.Value[string], error) {
+	read := secrets.FromSecretsManager(cfg, key.Secret)
 	if key.Parameter != "" {
 		read = parameterstore.From(cfg, key.Parameter)
 	}

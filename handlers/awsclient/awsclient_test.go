@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -288,5 +289,35 @@ func TestParallelRequestsKeepTheirConnections(t *testing.T) {
 	// and when the transport is not done with it yet, the connection is lost.
 	if n := opened.Load(); n > parallel+5 {
 		t.Errorf("%d connections for two times %d requests, want %d", n, parallel, parallel)
+	}
+}
+
+// Connections after the first resume its TLS session: that is a quarter of the
+// work.
+func TestSessionsAreResumed(t *testing.T) {
+	t.Parallel()
+	var resumed []bool
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		resumed = append(resumed, r.TLS.DidResume)
+	}))
+	server.Config.SetKeepAlivesEnabled(false)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	client := config(t).HTTPClient.(*awshttp.BuildableClient).WithTransportOptions(func(t *http.Transport) {
+		t.TLSClientConfig.RootCAs = server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	})
+	for range 2 {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+	}
+	if !slices.Equal(resumed, []bool{false, true}) {
+		t.Errorf("resumed: %v", resumed)
 	}
 }

@@ -1128,22 +1128,3 @@ func TestNothingSecretIsLogged(t *testing.T) {
 		}
 	}
 }
-
-// The three jobs of an upload while each POST takes 300 ms.
-func BenchmarkDispatch(b *testing.B) {
-	for _, latency := range []time.Duration{0, 300 * time.Millisecond} {
-		b.Run(latency.String(), func(b *testing.B) {
-			w := newWorld(b, setup{ittybit: localittybit.Options{Latency: latency}})
-			if _, err := w.invoke(withKey(b, "warm.mov")); err != nil {
-				b.Fatal(err)
-			}
-			n := 0
-			for b.Loop() {
-				n++
-				if _, err := w.invoke(withKey(b, fmt.Sprintf("%d.mov", n))); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"ittybit-media/handlers/account"
 	"ittybit-media/handlers/awsclient"
@@ -38,14 +37,14 @@ func wire(getenv func(string) string) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	results.Connect(aws)
 	log := telemetry.NewLogger(cfg.LogLevel)
-
-	secretsManager := secretsmanager.NewFromConfig(aws)
-	client, _, err := account.Open(aws, secretsManager, cfg.APIURL, cfg.APIKey, log)
+	client, _, err := account.Open(aws, cfg.APIURL, cfg.APIKey, log)
 	if err != nil {
 		return nil, err
 	}
-	callbackKeys := secrets.NewValue(fmt.Sprintf("the callback keys (%s)", cfg.CallbackKeys), secrets.FromSecretsManager(secretsManager, cfg.CallbackKeys), secrets.CallbackKeys, secrets.WithLogger(log))
+	client.Connect()
+	callbackKeys := secrets.NewValue(fmt.Sprintf("the callback keys (%s)", cfg.CallbackKeys), secrets.FromSecretsManager(aws, cfg.CallbackKeys), secrets.CallbackKeys, secrets.WithLogger(log))
 	callbackKeys.Prefetch()
 
 	table := results.New(dynamodb.NewFromConfig(aws), cfg.Table, results.Options{TTL: cfg.ResultTTL})

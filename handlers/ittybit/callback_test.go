@@ -199,6 +199,8 @@ func TestDecodeCallbackToleratesStrangeFields(t *testing.T) {
 	}{
 		{"status is a number", `"status":5`, func(r media.Result) bool { return r.Status == "" && r.State == media.Queued }},
 		{"long status", `"status":"` + strings.Repeat("é", 100) + `"`, func(r media.Result) bool { return r.Status == strings.Repeat("é", 32) }},
+		{"escapes", `"status":"\u0064one\n","kind":"vid\"eo"`, func(r media.Result) bool { return r.Status == "done\n" && r.Kind == `vid"eo` }},
+		{"no UTF-8", `"status":"` + "d\xffone" + `"`, func(r media.Result) bool { return r.Status == "d\uFFFDone" }},
 		{"kind is an object", `"kind":{}`, func(r media.Result) bool { return r.Kind == "" }},
 		{"input is a list", `"input":[]`, func(r media.Result) bool { return r.Input == "" }},
 		{"input without url", `"input":{"id":"file_1"}`, func(r media.Result) bool { return r.Input == "" }},
@@ -270,15 +272,4 @@ func FuzzDecodeCallback(f *testing.F) {
 			_ = c.Result.State.String() // panics for what is no state
 		}
 	})
-}
-
-func BenchmarkDecodeCallback(b *testing.B) {
-	body := payload(b, "w2_guide.json")
-	b.SetBytes(int64(len(body)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := ittybit.DecodeCallback(body); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

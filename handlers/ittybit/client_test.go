@@ -396,6 +396,37 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 }
 
+func TestTheFirstCallFindsTheConnectionOpen(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead && (r.URL.Path != "/" || r.Header.Get("Authorization") != "" || r.Header.Get("User-Agent") != "ittybit-media/1.2.3") {
+			t.Errorf("unexpected request %s %s %v", r.Method, r.URL, r.Header)
+		}
+		answers(200, `{"id":"job_1"}`)(w, r)
+	}))
+	t.Cleanup(server.Close)
+	var conns atomic.Int32
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	connected := make(chan struct{})
+	watched := roundTripper(func(r *http.Request) (*http.Response, error) {
+		resp, err := transport.RoundTrip(r.WithContext(traceConns(r.Context(), &conns)))
+		if r.Method == http.MethodHead {
+			close(connected)
+		}
+		return resp, err
+	})
+	c, err := ittybit.New(ittybit.Options{BaseURL: server.URL + "/", Key: fixedKey(apiKey), Version: "1.2.3", HTTP: &http.Client{Transport: watched}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Connect()
+	<-connected
+	if _, err := c.Create(t.Context(), []byte(`{}`), "k"); err != nil || conns.Load() != 1 {
+		t.Errorf("%v over %d connections", err, conns.Load())
+	}
+}
+
 func TestNewValidates(t *testing.T) {
 	t.Parallel()
 	if _, err := ittybit.New(ittybit.Options{BaseURL: "http://api.ittybit.com", Key: fixedKey(apiKey)}); err == nil {

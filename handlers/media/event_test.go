@@ -227,13 +227,3 @@ func TestTheLeastThatAnEventSays(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
-
-func BenchmarkDecodePayload(b *testing.B) {
-	event := read(b, "s3_object_created.json")
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := media.DecodePayload(event); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

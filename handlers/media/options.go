@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,10 +107,10 @@ func integer(low, high int64, unit string) Option {
 	}
 }
 
-var percentage = regexp.MustCompile(`^[1-9][0-9]{0,3}%$`)
+var percentage = pattern(`^[1-9][0-9]{0,3}%$`)
 
 func dimension(value any) error {
-	if s, ok := value.(string); ok && percentage.MatchString(s) {
+	if s, ok := value.(string); ok && percentage().MatchString(s) {
 		return nil
 	}
 	if f, ok := asNumber(value); ok && f == math.Trunc(f) && f >= 1 && f <= math.MaxInt32 {
@@ -120,10 +119,10 @@ func dimension(value any) error {
 	return fmt.Errorf(`%s is neither a whole number of pixels above 0 nor a percentage such as "50%%"`, show(value))
 }
 
-var hexColor = regexp.MustCompile(`^#[0-9A-Fa-f]{6}$`)
+var hexColor = pattern(`^#[0-9A-Fa-f]{6}$`)
 
 func color(value any) error {
-	if s, ok := value.(string); ok && hexColor.MatchString(s) {
+	if s, ok := value.(string); ok && hexColor().MatchString(s) {
 		return nil
 	}
 	return fmt.Errorf(`%s is not a color such as "#000000"`, show(value))

@@ -1,7 +1,6 @@
 package media
 
 import (
-	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -16,7 +15,7 @@ const maxRead = 16 << 10
 
 // What must not be read by those who read logs: callback tokens, credentials in
 // headers, signed URLs.
-var secretText = regexp.MustCompile(`(?i)((?:token|x-amz-signature|x-amz-credential|x-amz-security-token|signature)(?:=|%3d)|"token"\s*:\s*"|authorization["']?\s*[:=]\s*["']?(?:bearer\s+|basic\s+)?|bearer\s+)[^\s"'&<>,;)\\]+`)
+var secretText = pattern(`(?i)((?:token|x-amz-signature|x-amz-credential|x-amz-security-token|signature)(?:=|%3d)|"token"\s*:\s*"|authorization["']?\s*[:=]\s*["']?(?:bearer\s+|basic\s+)?|bearer\s+)[^\s"'&<>,;)\\]+`)
 
 // Redact makes a text from outside fit to be logged and stored: without any
 // token, credential or signature, in valid UTF-8 and of at most 1 KB. Every
@@ -40,5 +39,5 @@ func Redact(text string) string {
 // Mask is [Redact] for a text that is wanted whole, for people who may see what
 // the pipeline works on: only tokens, credentials and signatures are left out.
 func Mask(text string) string {
-	return secretText.ReplaceAllString(strings.ToValidUTF8(text, "\uFFFD"), "${1}[redacted]")
+	return secretText().ReplaceAllString(strings.ToValidUTF8(text, "\uFFFD"), "${1}[redacted]")
 }

@@ -272,20 +272,24 @@ func TestBounds(t *testing.T) {
 		routes string
 		ok     bool
 	}{
-		"50 routes":          {many(50, route), true},
-		"51 routes":          {many(51, route), false},
-		"20 jobs":            {`[{"jobs":` + many(20, job) + `}]`, true},
-		"21 jobs":            {`[{"jobs":` + many(21, job) + `}]`, false},
-		"a long prefix":      {`[{"prefix":"` + strings.Repeat("p", 1025) + `","jobs":[` + job(0) + `]}]`, false},
-		"a name of 64":       {`[{"jobs":[{"name":"` + strings.Repeat("n", 64) + `","kind":"video"}]}]`, true},
-		"a name of 65":       {`[{"jobs":[{"name":"` + strings.Repeat("n", 65) + `","kind":"video"}]}]`, false},
-		"the same output":    {`[{"jobs":[{"name":"a","kind":"video","output":"s3://o/${key}"},{"name":"b","kind":"video","output":"s3://o/${key}"}]}]`, false},
-		"told by job":        {`[{"jobs":[{"name":"a","kind":"video","output":"s3://o/${job}"},{"name":"b","kind":"video","output":"s3://o/${job}"}]}]`, true},
-		"a made-up bucket":   {`[{"jobs":[{"name":"a","kind":"video","output":"s3://${dir}/x"}]}]`, false},
-		"a variable open":    {`[{"jobs":[{"name":"a","kind":"video","output":"s3://o/${key"}]}]`, false},
-		"the bucket by name": {`[{"jobs":[{"name":"a","kind":"video","output":"s3://my-media-bucket/x/${key}"}]}]`, false},
-		"under the folder":   {`[{"jobs":[{"name":"a","kind":"video","output":"s3://my-media-bucket/ittybit-output/${key}"}]}]`, true},
-		"no JSON":            {`[`, false},
+		"50 routes":           {many(50, route), true},
+		"51 routes":           {many(51, route), false},
+		"20 jobs":             {`[{"jobs":` + many(20, job) + `}]`, true},
+		"21 jobs":             {`[{"jobs":` + many(21, job) + `}]`, false},
+		"a long prefix":       {`[{"prefix":"` + strings.Repeat("p", 1025) + `","jobs":[` + job(0) + `]}]`, false},
+		"a name of 64":        {`[{"jobs":[{"name":"` + strings.Repeat("n", 64) + `","kind":"video"}]}]`, true},
+		"a name of all kinds": {`[{"jobs":[{"name":"9a-B_","kind":"video"}]}]`, true},
+		"a name from a mark":  {`[{"jobs":[{"name":"_a","kind":"video"}]}]`, false},
+		"another mark inside": {`[{"jobs":[{"name":"a.b","kind":"video"}]}]`, false},
+		"no ASCII inside":     {`[{"jobs":[{"name":"aéb","kind":"video"}]}]`, false},
+		"a name of 65":        {`[{"jobs":[{"name":"` + strings.Repeat("n", 65) + `","kind":"video"}]}]`, false},
+		"the same output":     {`[{"jobs":[{"name":"a","kind":"video","output":"s3://o/${key}"},{"name":"b","kind":"video","output":"s3://o/${key}"}]}]`, false},
+		"told by job":         {`[{"jobs":[{"name":"a","kind":"video","output":"s3://o/${job}"},{"name":"b","kind":"video","output":"s3://o/${job}"}]}]`, true},
+		"a made-up bucket":    {`[{"jobs":[{"name":"a","kind":"video","output":"s3://${dir}/x"}]}]`, false},
+		"a variable open":     {`[{"jobs":[{"name":"a","kind":"video","output":"s3://o/${key"}]}]`, false},
+		"the bucket by name":  {`[{"jobs":[{"name":"a","kind":"video","output":"s3://my-media-bucket/x/${key}"}]}]`, false},
+		"under the folder":    {`[{"jobs":[{"name":"a","kind":"video","output":"s3://my-media-bucket/ittybit-output/${key}"}]}]`, true},
+		"no JSON":             {`[`, false},
 	} {
 		if _, _, err := media.ParseRoutes([]byte(tt.routes), outputs); (err == nil) != tt.ok {
 			t.Errorf("%s: %v", name, err)

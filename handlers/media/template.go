@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -24,7 +23,7 @@ type Template string
 // bucketVariable is the only variable that may stand for a bucket.
 const bucketVariable = "${bucket}"
 
-var templateVariable = regexp.MustCompile(`\$\{([^{}]*)\}`)
+var templateVariable = pattern(`\$\{([^{}]*)\}`)
 
 // What a key can put into an output URL. Ittybit would read a brace from it as
 // a template of its own.
@@ -46,13 +45,13 @@ func variables(u Upload, job string) map[string]string {
 // check reports what is wrong with the template on its own.
 func (t Template) check() error {
 	known := variables(Upload{}, "")
-	for _, m := range templateVariable.FindAllStringSubmatch(string(t), -1) {
+	for _, m := range templateVariable().FindAllStringSubmatch(string(t), -1) {
 		if _, ok := known[m[1]]; !ok {
 			names := slices.Sorted(maps.Keys(known))
 			return fmt.Errorf("${%s} is not known%s; there are ${%s}", m[1], didYouMean(m[1], names), strings.Join(names, "}, ${"))
 		}
 	}
-	if rest := templateVariable.ReplaceAllString(string(t), ""); strings.Contains(rest, "${") {
+	if rest := templateVariable().ReplaceAllString(string(t), ""); strings.Contains(rest, "${") {
 		return fmt.Errorf("a ${ is never closed")
 	}
 	bucket, key, ok := t.split()
@@ -92,7 +91,7 @@ func (t Template) Destination() (bucket, prefix string) {
 func (t Template) Render(u Upload, job string) (string, error) {
 	values := variables(u, job)
 	var broken string
-	url := templateVariable.ReplaceAllStringFunc(string(t), func(m string) string {
+	url := templateVariable().ReplaceAllStringFunc(string(t), func(m string) string {
 		name := m[2 : len(m)-1]
 		if slices.Contains(fromKey, name) && strings.ContainsAny(values[name], "{}") {
 			broken = name

@@ -60,6 +60,8 @@ type callbackClaims struct {
 	jwt.RegisteredClaims
 }
 
+var tokenParser = jwt.NewParser(jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithStrictDecoding())
+
 // Sign is the token that lets a callback report on r, the same one every time.
 func (keys CallbackKeys) Sign(r JobRef) (string, error) {
 	if len(keys) == 0 {
@@ -80,8 +82,7 @@ func (keys CallbackKeys) Sign(r JobRef) (string, error) {
 // [ErrUnknownKey] or [ErrBadToken]; neither quotes the token.
 func (keys CallbackKeys) Verify(token string) (JobRef, error) {
 	var claims callbackClaims
-	parser := jwt.NewParser(jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithStrictDecoding())
-	_, err := parser.ParseWithClaims(token, &claims, func(t *jwt.Token) (any, error) {
+	_, err := tokenParser.ParseWithClaims(token, &claims, func(t *jwt.Token) (any, error) {
 		kid, _ := t.Header["kid"].(string)
 		for _, key := range keys {
 			if key.id == kid {

@@ -205,24 +205,3 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkSign(b *testing.B) {
-	k := keys(b, newest)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := k.Sign(ref); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkVerify(b *testing.B) {
-	k := keys(b, newest)
-	token := sign(b, k, ref)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := k.Verify(token); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

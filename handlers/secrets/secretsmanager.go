@@ -5,17 +5,25 @@ import (
 	"fmt"
 	"unicode/utf8"
 
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"ittybit-media/handlers/awsclient/awscall"
 )
 
-// SecretValueGetter is what FromSecretsManager needs of the Secrets Manager client.
-type SecretValueGetter interface {
-	GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
+var secretsManager = awscall.Service{Name: "Secrets Manager", ID: "Secrets Manager", Signed: "secretsmanager", Target: "secretsmanager"}
+
+type getSecretValue struct {
+	ID string `json:"SecretId"`
+}
+
+type secretValue struct {
+	SecretString *string
+	SecretBinary []byte // base64 on the wire
 }
 
 // FromSecretsManager returns the Fetcher of the secret with the given name or ARN. A binary value is taken as UTF-8 text.
 // The errors wrap ErrMissing, ErrDenied or ErrThrottled where that is the reason.
-func FromSecretsManager(api SecretValueGetter, id string) Fetcher {
+func FromSecretsManager(cfg aws.Config, id string) Fetcher {
 	what := fmt.Sprintf("secret %q", id)
 	fill := fmt.Sprintf("put the value in with `aws secretsmanager put-secret-value --secret-id %s --secret-string file://FILE`", id)
 	// AWS Secrets Manager API Reference, GetSecretValue, "Errors".
@@ -25,8 +33,10 @@ func FromSecretsManager(api SecretValueGetter, id string) Fetcher {
 		"InvalidRequestException":   {ErrMissing, "if it is marked for deletion, take it back with `aws secretsmanager restore-secret --secret-id " + id + "`"},
 		"DecryptionFailure":         AllowDecrypt,
 	}
+	client := awscall.New(cfg, secretsManager)
 	return func(ctx context.Context) (string, error) {
-		out, err := api.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})
+		var out secretValue
+		err := client.Call(ctx, "GetSecretValue", getSecretValue{id}, &out)
 		switch {
 		case err != nil:
 			return "", Explain(what, "secretsmanager:GetSecretValue", err, advice)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"ittybit-media/handlers/account"
 	"ittybit-media/handlers/awsclient"
@@ -40,7 +39,7 @@ func wire(getenv func(string) string) (*handler, error) {
 	log := telemetry.NewLogger(cfg.LogLevel)
 	metrics := telemetry.NewMetrics(os.Stdout, cfg.Namespace)
 
-	client, apiKey, err := account.Open(aws, secretsmanager.NewFromConfig(aws), cfg.APIURL, cfg.APIKey, log)
+	client, apiKey, err := account.Open(aws, cfg.APIURL, cfg.APIKey, log)
 	if err != nil {
 		return nil, err
 	}

@@ -67,13 +67,11 @@ type cloud struct {
 // newCloud serves on loopback. It closes every connection after its answer:
 // nothing then waits on the network in a synctest bubble while its clock is to
 // move. It must be made outside of the bubble.
-func newCloud(t testing.TB) *cloud { return serve(t, false) }
-
-func serve(t testing.TB, keepAlive bool) *cloud {
+func newCloud(t testing.TB) *cloud {
 	t.Helper()
 	c := &cloud{Server: awsjson.New()}
 	server := httptest.NewUnstartedServer(c.Server)
-	server.Config.SetKeepAlivesEnabled(keepAlive)
+	server.Config.SetKeepAlivesEnabled(false)
 	server.Start()
 	t.Cleanup(server.Close)
 	c.url = server.URL

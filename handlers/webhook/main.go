@@ -8,7 +8,6 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"ittybit-media/handlers/awsclient"
 	"ittybit-media/handlers/env"
@@ -37,17 +36,17 @@ func wire(getenv func(string) string) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	results.Connect(aws)
 	log := telemetry.NewLogger(cfg.LogLevel)
-	secretsManager := secretsmanager.NewFromConfig(aws)
 
 	auth := authenticator{tokens: cfg.Auth != env.AuthSignature, signatures: cfg.Auth != env.AuthToken}
 	if auth.tokens {
-		keys := secrets.NewValue(fmt.Sprintf("the callback keys (%s)", cfg.CallbackKeys), secrets.FromSecretsManager(secretsManager, cfg.CallbackKeys), secrets.CallbackKeys, secrets.WithLogger(log))
+		keys := secrets.NewValue(fmt.Sprintf("the callback keys (%s)", cfg.CallbackKeys), secrets.FromSecretsManager(aws, cfg.CallbackKeys), secrets.CallbackKeys, secrets.WithLogger(log))
 		keys.Prefetch()
 		auth.keys = keys
 	}
 	if auth.signatures {
-		signing := secrets.NewValue(fmt.Sprintf("Ittybit's webhook secret (%s)", cfg.SigningSecrets), secrets.FromSecretsManager(secretsManager, cfg.SigningSecrets), secrets.Texts, secrets.WithLogger(log))
+		signing := secrets.NewValue(fmt.Sprintf("Ittybit's webhook secret (%s)", cfg.SigningSecrets), secrets.FromSecretsManager(aws, cfg.SigningSecrets), secrets.Texts, secrets.WithLogger(log))
 		signing.Prefetch()
 		auth.secrets = signing
 	}

@@ -215,14 +215,6 @@ func TestRunsAtTheSameMoment(t *testing.T) {
 	}
 }
 
-func BenchmarkBuildNothingToDo(b *testing.B) {
-	o := bundle.Options{Root: newModule(b, nil), Target: target, Files: routes("1")}
-	build(b, o)
-	for b.Loop() {
-		build(b, o)
-	}
-}
-
 // files are the files under a folder as they were.
 type files map[string]fs.FileInfo
 

@@ -214,6 +214,7 @@ func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
 			o.Notice = func(text string) { fmt.Fprintln(stderr, text) }
 		},
 	}
+	localpipeline.SaveMemory()
 	var page *localpage.Page
 	if len(uploads) == 0 {
 		page = withPage(&o, c.page, ffmpeg != "")

@@ -1,0 +1,319 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os/exec"
+	"sync"
+	"time"
+
+	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/localaws/awsjson"
+)
+
+// pricesJSON has all that is not measured. It is dated: prices change.
+//
+//go:embed prices.json
+var pricesJSON []byte
+
+type prices struct {
+	Date          string             `json:"date"`
+	Region        string             `json:"region"`
+	Source        string             `json:"source"`
+	Unknown       []string           `json:"unknown"`
+	PlatformBytes float64            `json:"platform_bytes"` // Lambda's own log lines of an invocation
+	PerMillion    perMillion         `json:"per_million"`
+	GBSecond      map[string]float64 `json:"lambda_gb_second"` // by architecture
+	LogsGB        float64            `json:"logs_gb"`
+}
+
+type perMillion struct {
+	Event         float64 `json:"eventbridge_event"`
+	LambdaRequest float64 `json:"lambda_request"`
+	APIRequest    float64 `json:"http_api_request"`
+	Write         float64 `json:"dynamodb_write"`
+	Read          float64 `json:"dynamodb_read"`
+}
+
+// load is what one upload takes.
+type load struct {
+	jobs                 int
+	dispatchMS           sample
+	webhookMS            sample  // each callback
+	dispatchLog          float64 // bytes
+	webhookLog           float64
+	queued, final, index float64 // write units of rows and of the index
+	count                float64 // of the daily count
+	reads                float64
+}
+
+// item is a part of the price of a million uploads, in dollars.
+type item struct {
+	name    string
+	dollars float64
+}
+
+// bill is the price of a million uploads, by service.
+func (p prices) bill(u load, memoryMB int, architecture string) []item {
+	callbacks := float64(u.jobs)
+	gb := float64(memoryMB) / 1024
+	logs := u.dispatchLog + p.PlatformBytes + callbacks*(u.webhookLog+p.PlatformBytes)
+	return []item{
+		{"EventBridge", p.PerMillion.Event},
+		{"Lambda", (1+callbacks)*p.PerMillion.LambdaRequest + (u.dispatchMS.median()+callbacks*u.webhookMS.median())*1000*gb*p.GBSecond[architecture]},
+		{"API Gateway", callbacks * p.PerMillion.APIRequest},
+		{"DynamoDB", (u.queued+u.final+u.index+u.count)*p.PerMillion.Write + u.reads*p.PerMillion.Read},
+		{"CloudWatch Logs", logs / 1000 * p.LogsGB}, // a million times so many bytes are a thousandth as many GB
+	}
+}
+
+func sum(bill []item) (dollars float64) {
+	for _, i := range bill {
+		dollars += i.dollars
+	}
+	return dollars
+}
+
+// What is assumed of the others, for nobody here can measure it.
+var assumed = latency{post: 300 * time.Millisecond, table: 5 * time.Millisecond}
+
+// cost measures what an upload takes at each memory size and prices it.
+func (b *bench) cost(ctx context.Context) error {
+	var p prices
+	if err := json.Unmarshal(pricesJSON, &p); err != nil {
+		return fmt.Errorf("prices.json: %w", err)
+	}
+	c, _, err := stack.Parse(nil)
+	if err != nil {
+		return err
+	}
+	b.note("prices of %s in %s; a POST takes %v and a call of the table %v", p.Date, p.Region, assumed.post, assumed.table)
+	binaries, err := b.compile(ctx)
+	if err != nil {
+		return err
+	}
+	w, err := newWorld(ctx, binaries, int(c.DailyJobLimit)*1000, assumed) // a limit, that is not reached
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	for _, mb := range memorySizes {
+		group, err := newCPUGroup(min(float64(mb)/wholeCore, 1))
+		if err != nil {
+			b.note("no CPU shares, the durations are the whole machine's: %v", err)
+			mb = c.MemoryMB
+		}
+		var start func(*exec.Cmd) error
+		if group != nil {
+			start = group.start
+		}
+		used := map[int]load{}
+		for _, n := range jobCounts[:2] {
+			if used[n], err = w.measure(ctx, b.often(12), n, start); err != nil {
+				return err
+			}
+		}
+		if group != nil {
+			group.remove()
+		}
+		three := used[3]
+		b.report(fmt.Sprintf("at %d MB: dispatch, 3 jobs", mb), "ms", three.dispatchMS, nil)
+		b.report(fmt.Sprintf("at %d MB: webhook", mb), "ms", three.webhookMS, nil)
+		bill := p.bill(three, mb, c.Architecture)
+		b.report(fmt.Sprintf("at %d MB: Lambda", mb), "$", sample{bill[1].dollars}, nil)
+		b.report(fmt.Sprintf("at %d MB: all of it", mb), "$", sample{sum(bill)}, nil)
+		if mb == c.MemoryMB {
+			b.shares(p, used, c)
+		}
+		if group == nil {
+			break
+		}
+	}
+	for _, what := range p.Unknown {
+		b.note("not in it: %s", what)
+	}
+	return nil
+}
+
+// shares reports the bill of a stack of the default memory.
+func (b *bench) shares(p prices, used map[int]load, c stack.Config) {
+	for _, n := range jobCounts[:2] {
+		bill := p.bill(used[n], c.MemoryMB, c.Architecture)
+		all := sum(bill)
+		for _, i := range bill {
+			b.report(fmt.Sprintf("%s: %s", jobs(n), i.name), "$", sample{i.dollars}, nil)
+			b.report(fmt.Sprintf("%s: %s, share", jobs(n), i.name), "%", sample{100 * i.dollars / all}, nil)
+		}
+		b.report(fmt.Sprintf("%s: all of it", jobs(n)), "$", sample{all}, nil)
+		less := func(what string, u load) {
+			b.report(fmt.Sprintf("%s: %s", jobs(n), what), "$", sample{all - sum(p.bill(u, c.MemoryMB, c.Architecture))}, nil)
+		}
+		u := used[n]
+		u.index = 0
+		less("of these for the index of open jobs", u)
+		u.queued = 0
+		less("of these for the queued row and the index", u)
+		u = used[n]
+		u.count = 0
+		less("of these for the daily limit", u)
+		b.report(fmt.Sprintf("%s: log bytes of an upload, without Lambda's own", jobs(n)), "bytes", sample{u.dispatchLog + float64(n)*u.webhookLog}, nil)
+		b.report(fmt.Sprintf("%s: write units of an upload", jobs(n)), "units", sample{u.queued + u.final + u.index + used[n].count}, nil)
+	}
+}
+
+// measure takes uploads through dispatch and webhook.
+func (w *world) measure(ctx context.Context, runs, n int, start func(*exec.Cmd) error) (load, error) {
+	var dispatchLog, webhookLog counter
+	dispatch, err := w.function(ctx, "dispatch", setup{log: &dispatchLog, start: start})
+	if err != nil {
+		return load{}, err
+	}
+	defer dispatch.Close()
+	webhook, err := w.function(ctx, "webhook", setup{log: &webhookLog, start: start})
+	if err != nil {
+		return load{}, err
+	}
+	defer webhook.Close()
+	sizes := writes{rows: map[string]float64{}}
+	w.AWS.Intercept(func(ctx context.Context, c awsjson.Call) error {
+		if c.Service != awsjson.ServiceDynamoDB {
+			return nil
+		}
+		sizes.add(c)
+		return sleep(ctx, assumed.table)
+	})
+	var dispatched, called sample
+	for run := range runs + 1 { // the first opens the connections
+		if run == 1 {
+			dispatchLog.reset()
+			webhookLog.reset()
+			sizes.reset()
+		}
+		u, ids, took, err := w.dispatched(ctx, dispatch, n)
+		if err != nil {
+			return load{}, err
+		}
+		if run > 0 {
+			dispatched.add(milliseconds(took))
+		}
+		for job, id := range ids {
+			took, err := w.called(ctx, webhook, u, job, id)
+			if err != nil {
+				return load{}, err
+			}
+			if run > 0 {
+				called.add(milliseconds(took))
+			}
+		}
+	}
+	of := float64(runs)
+	queued, final, count, reads := sizes.units()
+	return load{
+		jobs:       n,
+		dispatchMS: dispatched, webhookMS: called,
+		dispatchLog: dispatchLog.bytes() / of, webhookLog: webhookLog.bytes() / of / float64(n),
+		queued: queued / of, final: final / of, count: count / of, reads: reads / of,
+		// The row enters the index when it is queued and leaves it in the end; an
+		// entry is under 1 KB (results.OpenIndexAttributes).
+		index: 2 * float64(n),
+	}, nil
+}
+
+// counter counts bytes.
+type counter struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n += len(p)
+	return len(p), nil
+}
+
+func (c *counter) bytes() float64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return float64(c.n)
+}
+
+func (c *counter) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n = 0
+}
+
+// writes are what the table was asked for, in units.
+type writes struct {
+	mu                          sync.Mutex
+	rows                        map[string]float64 // bytes of each, by sort key
+	queued, final, count, query float64
+}
+
+// unit is what one write unit writes, in bytes ("DynamoDB throughput capacity",
+// Amazon DynamoDB Developer Guide).
+const unit = 1024
+
+func (w *writes) add(c awsjson.Call) {
+	var in struct {
+		Item                      map[string]any
+		ExpressionAttributeValues map[string]any
+		Key                       struct {
+			Sort struct{ S string } `json:"sk"`
+		}
+	}
+	if json.Unmarshal(c.Body, &in) != nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch c.Operation {
+	case "PutItem":
+		n := attributeBytes(in.Item)
+		if sk, ok := in.Item["sk"].(map[string]any); ok {
+			w.rows[fmt.Sprint(sk["S"])] = n
+		}
+		w.queued += math.Ceil(n / unit)
+	case "UpdateItem":
+		before, isRow := w.rows[in.Key.Sort.S]
+		if !isRow {
+			w.count++
+			return
+		}
+		// The larger of before and after counts; after is at most both together.
+		w.final += math.Ceil((before + attributeBytes(in.ExpressionAttributeValues)) / unit)
+	case "Query":
+		w.query++
+	}
+}
+
+// attributeBytes is about what attributes take: names and values as text.
+func attributeBytes(attributes map[string]any) float64 {
+	n := 0
+	for name, value := range attributes {
+		n += len(name)
+		if v, ok := value.(map[string]any); ok {
+			for _, x := range v {
+				text, _ := json.Marshal(x) // it was JSON
+				n += len(text)
+			}
+		}
+	}
+	return float64(n)
+}
+
+func (w *writes) units() (queued, final, count, reads float64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.queued, w.final, w.count, w.query
+}
+
+func (w *writes) reset() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queued, w.final, w.count, w.query = 0, 0, 0, 0
+}

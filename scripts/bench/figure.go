@@ -1,0 +1,151 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// Figure is something that was measured, with the limit that it must keep.
+type Figure struct {
+	Part   string  `json:"part"`
+	Name   string  `json:"name"`
+	Unit   string  `json:"unit"` // "×" for a ratio to another figure of the same run
+	Median float64 `json:"median"`
+	Low    float64 `json:"low"`  // the tenth percentile
+	High   float64 `json:"high"` // the ninetieth
+	Runs   int     `json:"runs"`
+	Limit  *Limit  `json:"limit,omitempty"`
+}
+
+// Limit bounds a median.
+type Limit struct {
+	Least float64 `json:"least,omitempty"`
+	Most  float64 `json:"most"`
+}
+
+func atMost(most float64) *Limit   { return &Limit{Most: most} }
+func atLeast(least float64) *Limit { return &Limit{Least: least, Most: math.MaxFloat64} }
+
+// exactly is for what is counted.
+func exactly(n float64) *Limit { return &Limit{n, n} }
+
+func (l *Limit) String() string {
+	switch {
+	case l == nil:
+		return ""
+	case l.Least == l.Most:
+		return "= " + short(l.Least)
+	case l.Most == math.MaxFloat64:
+		return "≥ " + short(l.Least)
+	}
+	return "≤ " + short(l.Most)
+}
+
+// Kept reports whether the figure keeps its limit.
+func (f Figure) Kept() bool {
+	return f.Limit == nil || f.Limit.Least <= f.Median && f.Median <= f.Limit.Most
+}
+
+// missed is an error that names the figures that do not keep their limits.
+func missed(figures []Figure) error {
+	var errs []error
+	for _, f := range figures {
+		if !f.Kept() {
+			errs = append(errs, fmt.Errorf("%s: %s is %s %s, wanted %s", f.Part, f.Name, f.show(f.Median), f.Unit, f.Limit))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// sample is one quantity, measured several times.
+type sample []float64
+
+func (s *sample) add(v float64) { *s = append(*s, v) }
+
+// percentile is the value under which p of 100 lie, the nearest one measured.
+func (s sample) percentile(p float64) float64 {
+	sorted := slices.Sorted(slices.Values(s))
+	return sorted[int(math.Round(p/100*float64(len(sorted)-1)))]
+}
+
+// median is the middle value, or the mean of the middle two.
+func (s sample) median() float64 {
+	sorted := slices.Sorted(slices.Values(s))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// to combines two quantities that were measured in turn, pair by pair.
+func (s sample) to(other sample, combine func(a, b float64) float64) sample {
+	pairs := make(sample, min(len(s), len(other)))
+	for i := range pairs {
+		pairs[i] = combine(s[i], other[i])
+	}
+	return pairs
+}
+
+func ratio(a, b float64) float64      { return a / b }
+func difference(a, b float64) float64 { return a - b }
+
+// report adds a figure of the part that is being measured.
+func (b *bench) report(name, unit string, s sample, limit *Limit) {
+	b.figures = append(b.figures, Figure{
+		Part: b.present, Name: name, Unit: unit,
+		Median: s.median(), Low: s.percentile(10), High: s.percentile(90), Runs: len(s),
+		Limit: limit,
+	})
+}
+
+// compare adds how two figures of this run relate: a value and a spread from the
+// pairs, so that noise which falls on both cancels out.
+func (b *bench) compare(name, unit string, s, other sample, how func(a, b float64) float64, limit *Limit) {
+	b.report(name, unit, s.to(other, how), limit)
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// short is a number as people read it: three digits that count.
+func short(v float64) string {
+	switch size := math.Abs(v); {
+	case v == math.Trunc(v) && size < 1e6, size >= 100:
+		return strconv.FormatFloat(math.Round(v), 'f', -1, 64)
+	case size >= 10:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	case size >= 0.1:
+		return strconv.FormatFloat(v, 'f', 2, 64)
+	}
+	return strconv.FormatFloat(v, 'g', 2, 64)
+}
+
+// show is a value of the figure, for people.
+func (f Figure) show(v float64) string {
+	if f.Unit == "$" {
+		return strconv.FormatFloat(v, 'f', 2, 64)
+	}
+	return short(v)
+}
+
+// table prints figures for people.
+func table(out io.Writer, figures []Figure) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	part := ""
+	for _, f := range figures {
+		if f.Part != part {
+			part = f.Part
+			fmt.Fprintf(w, "\n%s\tmedian\tunit\tspread\truns\tlimit\n", strings.ToUpper(part))
+		}
+		limit := f.Limit.String()
+		if !f.Kept() {
+			limit += " MISSED"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s – %s\t%d\t%s\n", f.Name, f.show(f.Median), f.Unit, f.show(f.Low), f.show(f.High), f.Runs, limit)
+	}
+	return w.Flush()
+}
