@@ -22,7 +22,7 @@ import (
 // this machine cannot ask Ittybit, it goes on without.
 func (s *smoke) openIttybit(ctx context.Context) error {
 	settings := s.out.Settings
-	client, _, err := account.Open(s.stack.AWS(), s.stack.Secrets(), settings.IttybitAPIURL,
+	client, _, err := account.Open(s.stack.AWS(), settings.IttybitAPIURL,
 		env.APIKey{Secret: settings.APIKeySecret, Parameter: settings.APIKeyParameter}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
