@@ -291,7 +291,7 @@ func (s *Store) commit(ctx context.Context, bucketName, key string, from staged,
 	now := s.now()
 	obj := &object{
 		key: key, blob: from.blob, size: from.size, sum: from.sum, parts: from.parts,
-		meta: given(meta), modified: now,
+		meta: meta, modified: now,
 	}
 	eventBridge, err := s.index(ctx, bucketName, obj)
 	if err != nil {

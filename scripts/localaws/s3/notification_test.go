@@ -158,6 +158,7 @@ func TestWrongNotifications(t *testing.T) {
 		"an unknown element":   {http.MethodPut, `<NotificationConfiguration><Fax/></NotificationConfiguration>`, true, http.StatusBadRequest},
 		"another inside":       {http.MethodPut, `<NotificationConfiguration><QueueConfiguration><Queue>arn:q</Queue><Event>e</Event><Fax/></QueueConfiguration></NotificationConfiguration>`, true, http.StatusBadRequest},
 		"another's target":     {http.MethodPut, `<NotificationConfiguration><QueueConfiguration><Topic>arn:q</Topic><Event>e</Event></QueueConfiguration></NotificationConfiguration>`, true, http.StatusBadRequest},
+		"two targets":          {http.MethodPut, `<NotificationConfiguration><QueueConfiguration><Queue>arn:q</Queue><Topic>arn:t</Topic><Event>e</Event></QueueConfiguration></NotificationConfiguration>`, true, http.StatusBadRequest},
 		"no such method":       {http.MethodDelete, ``, true, http.StatusBadRequest},
 		"what is right passes": {http.MethodPut, `<NotificationConfiguration><EventBridgeConfiguration/></NotificationConfiguration>`, true, http.StatusOK},
 	} {

@@ -72,20 +72,9 @@ func (o *object) hash() []byte {
 func (o *object) metadata() map[string]string {
 	meta := map[string]string{"Content-Type": "binary/octet-stream"}
 	maps.Copy(meta, o.meta)
-	meta[modifiedHeader] = o.modified.UTC().Format(http.TimeFormat)
+	meta["Last-Modified"] = o.modified.UTC().Format(http.TimeFormat)
 	return meta
 }
-
-// given is what is kept of a client's metadata: most objects have none, and many objects are to take little memory.
-func given(meta map[string]string) map[string]string {
-	delete(meta, modifiedHeader) // gofakes3's
-	if len(meta) == 0 {
-		return nil
-	}
-	return meta
-}
-
-const modifiedHeader = "Last-Modified"
 
 // bucket holds the versions of each key, oldest first, and the keys in the order of their bytes. A key without
 // versions is in neither.

@@ -108,6 +108,9 @@ func (f *fixture) versions(t *testing.T, in awss3.ListObjectVersionsInput) liste
 		for _, p := range page.CommonPrefixes {
 			l.folders = append(l.folders, decode(*p.Prefix))
 		}
+		if l.pages == 1000 {
+			t.Fatal("the pages do not end")
+		}
 		if more = *page.IsTruncated; more {
 			in.KeyMarker, in.VersionIdMarker = aws.String(decode(*page.NextKeyMarker)), page.NextVersionIdMarker
 		}
