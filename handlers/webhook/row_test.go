@@ -36,6 +36,7 @@ func guidesRow(id string, now time.Time) row {
 		"attempt":       0.0,
 		"outputs":       []any{row{"url": "https://cdn.ittybit.com/abc/video.mp4"}},
 		"updated_at":    float64(now.UnixMilli()),
+		"event":         row{"type": "Media Job Succeeded", "key": "uploads/video.mov", "job_id": id},
 	}
 }
 
