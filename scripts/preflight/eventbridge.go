@@ -69,6 +69,7 @@ func (s *subject) enableEventBridge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.call.Say("What bucket %s has now is kept in %s", bucket, backup)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -89,7 +90,7 @@ func (s *subject) enableEventBridge(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("bucket %[1]s: %[2]w\nto put back what was there before: aws s3api put-bucket-notification-configuration --bucket %[1]s --notification-configuration file://%[3]s", bucket, err, backup), refused)
 	}
 	return s.tell(enabled{Bucket: bucket, Changed: true, Configuration: plain(&wanted), Backup: backup},
-		"EventBridge is on for bucket %s. It takes about five minutes until S3 goes by it. The configuration before is in %s", bucket, backup)
+		"EventBridge is on for bucket %s. It takes about five minutes until S3 goes by it.", bucket)
 }
 
 // bucketToEnable is a client for the bucket, when it is for this script to turn

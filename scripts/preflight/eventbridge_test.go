@@ -271,30 +271,59 @@ func TestS3IsConsistentInTheEnd(t *testing.T) {
 // TestInterruptions: before the write nothing is done, from then on everything.
 func TestInterruptions(t *testing.T) {
 	t.Parallel()
-	for at, want := range map[string]int{reading: operator.ExitFailed, writing: operator.ExitOK} {
-		t.Run(at, func(t *testing.T) {
+	for name, tt := range map[string]struct {
+		interrupt func(w *world, cancel func())
+		code      int
+	}{
+		"while it reads": {
+			func(w *world, cancel func()) {
+				w.toS3.answer(reading, func(http.ResponseWriter, *http.Request) {
+					cancel()
+					panic(http.ErrAbortHandler)
+				})
+			},
+			operator.ExitFailed,
+		},
+		"before it writes": {
+			func(w *world, cancel func()) {
+				w.heard = func(text string) {
+					if strings.Contains(text, "is kept in") {
+						cancel()
+					}
+				}
+			},
+			operator.ExitFailed,
+		},
+		"while it writes": {
+			func(w *world, cancel func()) {
+				w.toS3.answer(writing, func(rw http.ResponseWriter, r *http.Request) {
+					cancel()
+					w.toS3.next.ServeHTTP(rw, r)
+				})
+			},
+			operator.ExitOK,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			w.foreign()
 			ctx, cancel := context.WithCancel(t.Context())
-			var asked atomic.Int32
-			w.toS3.answer(at, func(rw http.ResponseWriter, r *http.Request) {
-				if at == writing || asked.Add(1) == 2 { // the last before the write
-					cancel()
-				}
-				w.toS3.next.ServeHTTP(rw, r)
-			})
+			tt.interrupt(w, cancel)
 			r := w.run(ctx, w.localFlag(), "-enable-eventbridge", "-yes")
-			if r.code != want {
+			if r.code != tt.code {
 				t.Errorf("exit code %d, %s%s", r.code, r.stdout, r.stderr)
 			}
-			if want == operator.ExitFailed {
-				w.untouched()
-				r = w.local("-enable-eventbridge", "-yes")
+			if tt.code == operator.ExitOK {
+				w.on()
+				return
 			}
-			if w.on(); r.code != operator.ExitOK {
-				t.Errorf("exit code %d, %s%s", r.code, r.stdout, r.stderr)
+			w.untouched()
+			w.toS3.answer(reading, nil)
+			if r := w.local("-enable-eventbridge", "-yes"); r.code != operator.ExitOK {
+				t.Errorf("again: exit code %d, %s%s", r.code, r.stdout, r.stderr)
 			}
+			w.on()
 		})
 	}
 }

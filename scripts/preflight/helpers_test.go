@@ -98,6 +98,7 @@ type world struct {
 	toS3   *front
 	toAWS  *front             // to every other service
 	access localaccess.Access // to the pipeline, by the fronts
+	heard  func(string)       // is told what preflight prints, as it does; nil: nobody
 }
 
 func newWorld(t *testing.T) *world {
@@ -113,6 +114,7 @@ func around(t *testing.T, run *pipelinetest.Run) *world {
 	w.access = w.Access()
 	w.toAWS, w.toS3 = newFront(t, w.access.AWSURL), newFront(t, w.access.S3URL)
 	w.access.AWSURL, w.access.S3URL = w.toAWS.URL, w.toS3.URL
+	w.toAWS.answer("DescribeEventBus", says(http.StatusOK, `{"Name":"media-results"}`)) // which the local run has not
 	w.Ittybit.SetKeys(apiKey)
 	w.AWS.SetSecret(keyName, apiKey)
 	w.AWS.SetSecret(hookName, hook)
@@ -129,6 +131,8 @@ func around(t *testing.T, run *pipelinetest.Run) *world {
 		"ittybit-media:ittybitWebhookSecret": hookName,
 		"ittybit-media:routes":               json.RawMessage(pipelinetest.Routes),
 		"ittybit-media:reservedConcurrency":  50,
+		"ittybit-media:resultEvents":         true,
+		"ittybit-media:resultEventBus":       "media-results",
 	}
 	repo, err := bundle.FindRoot()
 	if err != nil {
@@ -234,13 +238,26 @@ func (w *world) run(ctx context.Context, args ...string) result {
 		w.write("Pulumi.dev.yaml", string(text))
 	}
 	var stdout, stderr bytes.Buffer
-	code := script(func() (string, error) { return w.root, nil }).Run(ctx, args, strings.NewReader(""), &stdout, &stderr)
+	code := script(func() (string, error) { return w.root, nil }).Run(ctx, args, strings.NewReader(""), listener{&stdout, w.heard}, &stderr)
 	for _, secret := range []string{apiKey, hook, w.access.SecretKey} {
 		if secret != "" && strings.Contains(stdout.String()+stderr.String(), secret) {
 			w.t.Errorf("a secret shows:\n%s%s", &stdout, &stderr)
 		}
 	}
 	return result{code, stdout.String(), stderr.String()}
+}
+
+// listener is told what is written before it is.
+type listener struct {
+	io.Writer
+	heard func(string)
+}
+
+func (l listener) Write(p []byte) (int, error) {
+	if l.heard != nil {
+		l.heard(string(p))
+	}
+	return l.Writer.Write(p)
 }
 
 // findings reads what -json printed.

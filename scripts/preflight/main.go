@@ -18,8 +18,8 @@ const usage = `Look at everything that a stack needs, before its first pulumi up
 
 Looked at are the stack file Pulumi.STACK.yaml with all of its mistakes, Go and
 Pulumi, the AWS credentials and the region, an existing bucket and what up would
-delete of its notifications, the secrets that the file names, Ittybit itself,
-and the account's quotas. Each line begins with
+delete of its notifications, the secrets and the event bus that the file names,
+Ittybit itself, and the account's quotas. Each line begins with
 
   ok    it is as it should be
   fix   up would fail, or uploads would not be processed; → says how to mend it
@@ -93,6 +93,7 @@ func (s *subject) look(ctx context.Context) error {
 		{"webhook secret", s.webhookSecret},
 		{"ittybit", s.ittybit},
 		{"connection", s.connection},
+		{"event bus", s.eventBus},
 		{"concurrency", s.concurrency},
 	})
 	switch {

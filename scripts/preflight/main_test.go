@@ -19,7 +19,7 @@ import (
 // order is that of the checks.
 var order = []string{
 	"stack file", "go", "pulumi", "pulumi login", "credentials", "region", "deployed", "bucket",
-	"notifications", "api key", "webhook secret", "ittybit", "connection", "concurrency",
+	"notifications", "api key", "webhook secret", "ittybit", "connection", "event bus", "concurrency",
 }
 
 func TestNothingIsToBeFixed(t *testing.T) {
@@ -65,7 +65,7 @@ func TestALocalRun(t *testing.T) {
 	w.set("aws:region", "eu-west-1")
 	w.set("webhookAuth", nil)
 	w.set("ittybitWebhookSecret", nil)
-	skips := []string{"pulumi", "pulumi login", "deployed", "webhook secret"}
+	skips := []string{"pulumi", "pulumi login", "deployed", "webhook secret", "event bus"}
 	r := w.local("-json")
 	for _, f := range r.findings(t) {
 		want := ok
@@ -483,8 +483,32 @@ func TestFindings(t *testing.T) {
 			func(w *world) { w.set("ittybitApiUrl", "http://127.0.0.1:1") },
 			[]want{{"ittybit", fix, "no_answer", "network"}},
 		},
-		"no connection":          {func(w *world) { w.set("connectionId", nil) }, []want{{"connection", warn, "default connection", "connectionId"}}},
-		"the example's own":      {func(w *world) { w.set("connectionId", exampleConnection) }, []want{{"connection", warn, "conn_abc123", "connectionId"}}},
+		"no connection":     {func(w *world) { w.set("connectionId", nil) }, []want{{"connection", warn, "default connection", "connectionId"}}},
+		"the example's own": {func(w *world) { w.set("connectionId", exampleConnection) }, []want{{"connection", warn, "conn_abc123", "connectionId"}}},
+		"the default bus": {
+			func(w *world) { w.set("resultEventBus", nil) },
+			[]want{{"event bus", ok, "default bus", ""}},
+		},
+		"no result events": {
+			func(w *world) { w.set("resultEvents", false); w.set("resultEventBus", nil) },
+			[]want{{"event bus", skip, "resultEvents", ""}},
+		},
+		"no such bus": {
+			func(w *world) { w.toAWS.answer("DescribeEventBus", fault("ResourceNotFoundException")) },
+			[]want{{"event bus", fix, "there is no event bus media-results in us-east-1", "create-event-bus --region us-east-1"}},
+		},
+		"a bus that may not be seen": {
+			func(w *world) { w.toAWS.answer("DescribeEventBus", fault("AccessDeniedException")) },
+			[]want{{"event bus", warn, "media-results", "events:DescribeEventBus"}},
+		},
+		"a bus elsewhere": {
+			func(w *world) { w.set("resultEventBus", "arn:aws:events:eu-west-1:000000000000:event-bus/x") },
+			[]want{{"event bus", fix, "000000000000 and eu-west-1", "account and region"}},
+		},
+		"a bus of others": {
+			func(w *world) { w.set("resultEventBus", "arn:aws:events:us-east-1:111111111111:event-bus/x") },
+			[]want{{"event bus", fix, "account 111111111111", "account and region"}},
+		},
 		"too much is reserved":   {func(w *world) { w.quota(1000, 149) }, []want{{"concurrency", fix, "149 of the account's 1000", "Service Quotas"}}},
 		"just enough is left":    {func(w *world) { w.quota(1000, 150) }, []want{{"concurrency", ok, "1000", ""}}},
 		"a young account":        {func(w *world) { w.quota(10, 10) }, []want{{"concurrency", fix, "keeps 10", "Service Quotas"}}},
