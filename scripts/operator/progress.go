@@ -50,7 +50,8 @@ func (p *Progress) Show(text func() string) {
 		fmt.Fprintln(p.out, text())
 		return
 	}
-	fmt.Fprintf(p.out, "\r\x1b[K%s", text())
+	// Without the terminal's line wrap: of two lines, only one would be drawn over.
+	fmt.Fprintf(p.out, "\r\x1b[K\x1b[?7l%s\x1b[?7h", text())
 	p.drawn = true
 }
 

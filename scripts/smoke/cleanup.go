@@ -29,6 +29,9 @@ func (s *smoke) cleanUp(ctx context.Context) error {
 	if err == nil {
 		err = s.deleteRows(ctx, rows)
 	}
+	if err == nil && len(s.missing(rows)) > 0 {
+		fmt.Fprintf(s.call.Err, "Dispatch may still get %s, from EventBridge or the retry queue: its jobs will fail then, for there is nothing any more\n", operator.Printable(s.key))
+	}
 	if err != nil {
 		// Said here: after Ctrl-C, nobody is told of errors.
 		fmt.Fprintf(s.call.Err, "Not everything could be deleted: look for keys with %s in the bucket %s and in the table %s\n%v\n", s.marker, s.out.Bucket, s.out.Table, operator.Explain(err))

@@ -64,11 +64,11 @@ func (s *smoke) follow(ctx context.Context) way {
 			}
 			trouble := lastTrouble(lines)
 			if trouble != "" {
-				s.note("dispatch could not do it yet, the retry queue brings it back: %s", trouble)
+				s.note(trouble, "dispatch could not do it yet, the retry queue brings it back: %s", trouble)
 			}
 			if len(w.rows) == 0 && trouble == "" && readable && time.Since(uploaded) > s.pace.again {
 				uploaded = time.Now()
-				s.note("no event yet. After a change of the bucket's notifications that takes some five minutes; until then, uploads are not noticed: uploading again")
+				s.note(partUpload, "no event yet. After a change of the bucket's notifications that takes some five minutes; until then, uploads are not noticed: uploading again")
 				if on, err := s.eventBridgeOn(limited); err == nil && !on {
 					w.problemf("%s", s.eventBridgeOff())
 					return w
@@ -217,7 +217,7 @@ func (s *smoke) diagnose(ctx context.Context, w *way) {
 		trouble := lastTrouble(lines)
 		switch {
 		case trouble != "":
-			w.problemf("after %v it waits in the retry queue%s: %s", s.timeout, s.deep(ctx), trouble)
+			w.problemf("after %v it waits for another try%s: %s", s.timeout, s.deep(ctx), trouble)
 		case len(w.rows) == 0:
 			w.problemf("after %v no event has reached dispatch%s: %s", s.timeout, s.deep(ctx), s.noEvent(ctx))
 		default:
@@ -272,7 +272,7 @@ func (s *smoke) eventBridgeOn(ctx context.Context) (bool, error) {
 }
 
 func (s *smoke) eventBridgeOff() string {
-	return fmt.Sprintf("EventBridge is off for the bucket %s: go run ./scripts/preflight %s -enable-eventbridge turns it on and keeps the rest", s.out.Bucket, s.target())
+	return fmt.Sprintf("EventBridge is off for the bucket %s: go run ./scripts/preflight %s -enable-eventbridge turns it on and keeps the rest; where the stack manages the notifications, pulumi up --refresh does", s.out.Bucket, s.target())
 }
 
 // deep tells how many messages are in the retry queue; nothing if that cannot
@@ -282,5 +282,5 @@ func (s *smoke) deep(ctx context.Context) string {
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf(" (which has %d messages)", n)
+	return fmt.Sprintf(" (the retry queue has %d messages)", n)
 }

@@ -27,7 +27,7 @@ func (s *smoke) openIttybit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = client.Listed(ctx, s.input())
+	err = client.Check(ctx)
 	refusal, answered := errors.AsType[*ittybit.Error](err)
 	switch {
 	case err == nil:
@@ -38,12 +38,12 @@ func (s *smoke) openIttybit(ctx context.Context) error {
 	case errors.Is(err, secrets.ErrMissing), answered && refusal.Status == http.StatusUnauthorized:
 		return fmt.Errorf("no job can be made: %w", err)
 	case answered:
-		s.note("Ittybit does not answer as it should, so expect more trouble: %v", err)
+		s.note("Ittybit", "Ittybit does not answer as it should, so expect more trouble: %v", err)
 	case errors.Is(err, secrets.ErrDenied):
-		s.note("these credentials may not read Ittybit's API key, so that less can be told: %v", err)
+		s.note("Ittybit", "these credentials may not read Ittybit's API key, so that less can be told: %v", err)
 		return nil
 	default:
-		s.note("Ittybit cannot be asked from here, so that less can be told: %v", err)
+		s.note("Ittybit", "Ittybit cannot be asked from here, so that less can be told: %v", err)
 		return nil
 	}
 	s.ittybit = client

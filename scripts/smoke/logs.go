@@ -46,7 +46,7 @@ func (s *smoke) eachLine(ctx context.Context, function, field, value string, giv
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
-				s.note("the log of %s cannot be read, so that less can be told: %v", function, err)
+				s.note("log of "+function, "the log of %s cannot be read, so that less can be told: %v", function, err)
 			}
 			return false
 		}

@@ -34,7 +34,8 @@ it costs the route's jobs for one upload. It never asks before it begins.
 
 In the end, and after Ctrl-C, it deletes the upload, its outputs in the bucket
 and its rows: nothing but what has its random name. Rows of jobs that are not
-over stay. Result events, where the stack sends them, tell of its jobs too.
+over stay. Result events, where the stack sends them, tell of its jobs too, and
+another stack that watches the bucket makes jobs of its own for the upload.
 
   go run ./scripts/smoke -stack prod
   go run ./scripts/smoke -stack prod -dry-run

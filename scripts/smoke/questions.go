@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -69,7 +68,7 @@ func (s *smoke) answers(ctx context.Context, w way) []finding {
 	defer s.done(partQuestions)
 	if s.ittybit != nil {
 		least, most := s.cost()
-		s.note("asking Ittybit what is open about it, with %d small jobs of its own, up to %d if its answers are unexpected (-no-questions leaves this out)", least, most)
+		s.note(partQuestions, "asking Ittybit what is open about it, with %d small jobs of its own, up to %d if its answers are unexpected (-no-questions leaves this out)", least, most)
 	}
 	var findings []finding
 	for _, q := range s.questions() {
@@ -220,8 +219,7 @@ func (s *smoke) askCharacters(ctx context.Context, _ way) (answer, found, means 
 	if suffix == "" {
 		return unknown, "every suffix of a film that is known here is a route's: a copy would be an upload", ""
 	}
-	prefix := strings.TrimSuffix(s.key, s.marker+"/"+path.Base(s.key))
-	keyOf := func(characters string) string { return s.under(prefix, "a"+characters+"b"+suffix) }
+	keyOf := func(characters string) string { return s.under(s.prefix, "a"+characters+"b"+suffix) }
 	all := s.runCopies(ctx, []string{keyOf(strings.Join(special, ""))})[0]
 	switch {
 	case all.ok:
@@ -252,7 +250,7 @@ func (s *smoke) askCharacters(ctx context.Context, _ way) (answer, found, means 
 // unmatched is a suffix of films with which a key is no upload.
 func (s *smoke) unmatched() string {
 	for _, suffix := range []string{".qt", ".m4v", ".mpeg", ".mpg", ".avi"} {
-		if _, ok := s.routes.Match(strings.TrimSuffix(s.key, path.Ext(s.key)) + suffix); !ok {
+		if _, ok := s.routes.Match(s.under(s.prefix, suffix)); !ok {
 			return suffix
 		}
 	}

@@ -51,7 +51,7 @@ func (s *smoke) probe(ctx context.Context) retryPath {
 	before, err := s.depth(ctx)
 	counted := err == nil
 	if err != nil && ctx.Err() == nil {
-		s.note("%v", err)
+		s.note(partProbe, "%v", err)
 	}
 	p := retryPath{sent: time.Now()}
 	if err := s.stack.Dispatcher().Probe(ctx, s.marker); err != nil {

@@ -44,6 +44,7 @@ type smoke struct {
 	sample string // path of the file
 	size   int64
 	marker string // is in the key of all that the run makes, and nobody else's
+	prefix string // of the keys of all that the run uploads
 	key    string // of the upload
 	route  media.Route
 	routes media.Routes
@@ -53,7 +54,7 @@ type smoke struct {
 	progress *operator.Progress
 	mu       sync.Mutex
 	doing    map[string]string // part → what it waits for
-	noted    map[string]bool
+	noted    map[string]bool   // by what it was about
 }
 
 func run(ctx context.Context, c *operator.Call, o options, p pace) error {
@@ -122,7 +123,7 @@ func (s *smoke) fits(prefix string, suffixes []string) bool {
 	for _, suffix := range suffixes {
 		key := s.under(prefix, s.marker+suffix)
 		if taken, ok := s.routes.Match(key); ok && (taken.MaxBytes == 0 || s.size <= taken.MaxBytes) && len(key) <= media.MaxKey {
-			s.key, s.route = key, taken
+			s.prefix, s.key, s.route = prefix, key, taken
 			return true
 		}
 	}
@@ -251,15 +252,15 @@ const (
 	partQuestions = "questions"
 )
 
-// note tells once what is worth a line while the run goes on.
-func (s *smoke) note(format string, args ...any) {
-	text := operator.Printable(media.Redact(fmt.Sprintf(format, args...)))
+// note tells what is worth a line while the run goes on, once of each thing that
+// it is about.
+func (s *smoke) note(about, format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.noted[text] {
+	if s.noted[about] {
 		return
 	}
-	s.noted[text] = true
+	s.noted[about] = true
 	s.progress.End()
-	fmt.Fprintln(s.call.Err, text)
+	fmt.Fprintln(s.call.Err, operator.Printable(media.Redact(fmt.Sprintf(format, args...))))
 }
