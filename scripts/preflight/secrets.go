@@ -62,10 +62,10 @@ func (s *subject) readKey(ctx context.Context) (key string, found []finding) {
 		text, doubts, problem = s.readParameter(ctx, place.Parameters())
 	case s.config.APIKeySecret != "":
 		how = s.fill()
-		text, doubts, problem = s.readSecret(ctx, place.Secrets(), keySecret, s.config.APIKeySecret)
+		text, doubts, problem = s.readSecret(ctx, place, keySecret, s.config.APIKeySecret)
 	default:
 		how = fillMade
-		text, problem = s.readValue(ctx, place.Secrets(), "the secret that up has made", made, how)
+		text, problem = s.readValue(ctx, place.AWS(), "the secret that up has made", made, how)
 	}
 	if problem != nil {
 		return "", problem
@@ -94,7 +94,7 @@ func (s *subject) webhookSecret(ctx context.Context) []finding {
 	if wait != nil {
 		return wait
 	}
-	text, doubts, problem := s.readSecret(ctx, place.Secrets(), hookSecret, s.config.WebhookSecret)
+	text, doubts, problem := s.readSecret(ctx, place, hookSecret, s.config.WebhookSecret)
 	if problem != nil {
 		return problem
 	}
@@ -107,8 +107,8 @@ func (s *subject) webhookSecret(ctx context.Context) []finding {
 
 // readSecret reads a secret of the user's that a key of the stack file names. A
 // problem is why there is no text; doubts can stand beside one.
-func (s *subject) readSecret(ctx context.Context, client *secretsmanager.Client, key, id string) (text string, doubts, problem []finding) {
-	about, err := client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})
+func (s *subject) readSecret(ctx context.Context, place *operator.Stack, key, id string) (text string, doubts, problem []finding) {
+	about, err := place.Secrets().DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})
 	switch {
 	case code(err) == "ResourceNotFoundException":
 		return "", nil, bad(fmt.Sprintf("correct %s in %s, or make the secret: aws secretsmanager create-secret --region %s --name NAME --secret-string file://FILE", key, s.file, s.region), "%s names no secret that is in %s", key, s.region)
@@ -122,14 +122,14 @@ func (s *subject) readSecret(ctx context.Context, client *secretsmanager.Client,
 		doubts, problem = s.encrypted(key, aws.ToString(about.KmsKeyId))
 	}
 	if problem == nil {
-		text, problem = s.readValue(ctx, client, "the secret of "+key, id, s.fill())
+		text, problem = s.readValue(ctx, place.AWS(), "the secret of "+key, id, s.fill())
 	}
 	return text, doubts, problem
 }
 
 // readValue reads the value of a secret that what names; how fills it.
-func (s *subject) readValue(ctx context.Context, client *secretsmanager.Client, what, id, how string) (text string, problem []finding) {
-	text, err := secrets.FromSecretsManager(client, id)(ctx)
+func (s *subject) readValue(ctx context.Context, cfg aws.Config, what, id, how string) (text string, problem []finding) {
+	text, err := secrets.FromSecretsManager(cfg, id)(ctx)
 	switch {
 	case err == nil:
 		return text, nil
