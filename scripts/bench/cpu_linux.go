@@ -12,10 +12,6 @@ import (
 	"time"
 )
 
-// period is how often the kernel gives out a share. Lambda's own is not
-// published; those who measured it found 20 ms.
-const period = 20 * time.Millisecond
-
 // cpuGroup is a control group whose processes together get a share of a core.
 type cpuGroup struct {
 	dir string

@@ -51,7 +51,9 @@ type Client struct {
 func New(cfg aws.Config, s Service) *Client {
 	c := &Client{cfg: cfg, service: s, endpoint: "https://" + s.Signed + "." + cfg.Region + "." + domain(cfg.Region), signer: v4.NewSigner()}
 	if cfg.Retryer == nil {
-		c.cfg.Retryer = func() aws.Retryer { return retry.NewStandard() }
+		c.cfg.Retryer = func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = cmp.Or(cfg.RetryMaxAttempts, o.MaxAttempts) })
+		}
 	}
 	if cfg.HTTPClient == nil {
 		c.cfg.HTTPClient = http.DefaultClient
