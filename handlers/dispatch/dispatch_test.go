@@ -402,12 +402,12 @@ func TestWhatIsSkippedSaysWhy(t *testing.T) {
 		event []byte
 		want  string
 	}{
-		{sized("uploads/notes.txt", 1), skipNoRoute},
-		{sized("uploads/x.mov.part", 1), skipNoRoute},
-		{sized("elsewhere/x.mov", 1), skipNoRoute},
-		{sized("uploads/folder.mov/", 0), skipFolder},
-		{sized("uploads/empty.mov", 0), skipEmpty},
-		{sized("ittybit-output/uploads/x.mov", 1), skipOutput},
+		{sized("uploads/notes.txt", 1), media.SkipNoRoute},
+		{sized("uploads/x.mov.part", 1), media.SkipNoRoute},
+		{sized("elsewhere/x.mov", 1), media.SkipNoRoute},
+		{sized("uploads/folder.mov/", 0), media.SkipFolder},
+		{sized("uploads/empty.mov", 0), media.SkipEmpty},
+		{sized("ittybit-output/uploads/x.mov", 1), media.SkipOutput},
 	} {
 		a, err := w.invoke(tt.event)
 		if err != nil || a.Skipped != tt.want {
@@ -417,7 +417,7 @@ func TestWhatIsSkippedSaysWhy(t *testing.T) {
 	if n := len(w.ittybit.Jobs()); n != 0 {
 		t.Errorf("%d jobs", n)
 	}
-	w.wantCount(telemetry.UploadsSkipped, map[string]float64{skipNoRoute: 3, skipFolder: 1, skipEmpty: 1, skipOutput: 1})
+	w.wantCount(telemetry.UploadsSkipped, map[string]float64{media.SkipNoRoute: 3, media.SkipFolder: 1, media.SkipEmpty: 1, media.SkipOutput: 1})
 	for _, line := range w.lines("reason") {
 		if line["key"] == nil || line["bucket"] != "my-media-bucket" {
 			t.Errorf("log line without its upload: %v", line)

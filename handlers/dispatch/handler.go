@@ -20,12 +20,9 @@ import (
 	"ittybit-media/handlers/telemetry"
 )
 
-// Why an upload gets no job, as logged and counted.
+// Why an upload gets no job, as logged and counted beside the reasons of
+// [media.Routes.For].
 const (
-	skipFolder   = "folder marker"
-	skipEmpty    = "0 bytes"
-	skipOutput   = "output folder"
-	skipNoRoute  = "no route"
 	skipHaveJobs = "already there"
 	skipProbe    = "probe"
 )
@@ -177,9 +174,9 @@ func (h *handler) upload(ctx context.Context, now time.Time, log *slog.Logger, m
 	if m.Err != nil {
 		return answer{Upload: id}, t.reject(ctx, ref, rejectUnreadable, m.Err.Error())
 	}
-	route, reason := h.route(u)
-	if reason != "" {
-		return answer{Upload: id, Skipped: reason}, nil
+	route, skip := h.routes.For(u, media.Folder{Prefix: h.outputs})
+	if skip != "" {
+		return answer{Upload: id, Skipped: skip}, nil
 	}
 	if route.MaxBytes > 0 && u.Size > route.MaxBytes {
 		return answer{Upload: id}, t.reject(ctx, ref, rejectTooLarge,
@@ -222,23 +219,6 @@ func (h *handler) upload(ctx context.Context, now time.Time, log *slog.Logger, m
 	}
 	made, err := t.run(ctx, jobs, missing, keys)
 	return answer{Upload: id, Jobs: made}, err
-}
-
-// route is the route of an upload, or why it has none.
-func (h *handler) route(u media.Upload) (media.Route, string) {
-	switch {
-	case (media.Folder{Prefix: h.outputs}).Holds(u.Key):
-		return media.Route{}, skipOutput
-	case u.Key[len(u.Key)-1] == '/':
-		return media.Route{}, skipFolder
-	case u.Size == 0:
-		return media.Route{}, skipEmpty
-	}
-	route, ok := h.routes.Match(u.Key)
-	if !ok {
-		return media.Route{}, skipNoRoute
-	}
-	return route, ""
 }
 
 // prepare fetches at once what every job of the upload needs.

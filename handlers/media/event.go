@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -125,13 +124,15 @@ func DecodePayload(payload []byte) (Payload, error) {
 		if record.EventSource != sqsSource {
 			return Payload{}, fmt.Errorf("Records[%d].eventSource is %q: dispatch takes batches of an SQS queue only", i, record.EventSource)
 		}
-		p.Messages[i] = decodeBody([]byte(record.Body))
+		p.Messages[i] = DecodeMessage([]byte(record.Body))
 		p.Messages[i].ID = record.MessageID
 	}
 	return p, nil
 }
 
-func decodeBody(body []byte) Message {
+// DecodeMessage reads the body of one message of the retry queue or the dead
+// letters, as [DecodePayload] does with those of a batch.
+func DecodeMessage(body []byte) Message {
 	var w wire
 	if err := json.Unmarshal(body, &w); err != nil {
 		return Message{Err: fmt.Errorf("the message is not an event: %w", jsonError(err))}
@@ -183,16 +184,13 @@ func (w wire) request() (Request, error) {
 		Bucket:    d.Bucket.Name,
 		Key:       d.Object.Key,
 		Size:      UnknownSize,
-		ETag:      strings.Trim(d.Object.ETag, `"`),
+		ETag:      d.Object.ETag,
 		VersionID: d.Object.VersionID,
 		Sequencer: d.Object.Sequencer,
 		Time:      w.Time,
-	}}
+	}.FromS3()}
 	if d.Object.Size != nil {
 		r.Upload.Size = *d.Object.Size
-	}
-	if r.Upload.VersionID == "null" { // what S3 calls the version of an object made before versioning was on
-		r.Upload.VersionID = ""
 	}
 	if ours {
 		if d.Attempt < 0 {

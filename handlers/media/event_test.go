@@ -82,6 +82,13 @@ func TestEveryFormOfAPayloadGivesTheSameUpload(t *testing.T) {
 		if tt.queue && m.ID != "m0" {
 			t.Errorf("%s: message %q", name, m.ID)
 		}
+		if tt.queue {
+			continue
+		}
+		tt.want.Direct = false
+		if m := media.DecodeMessage(tt.payload); !reflect.DeepEqual(m, media.Message{Request: tt.want}) {
+			t.Errorf("%s as a message: %+v", name, m)
+		}
 	}
 }
 

@@ -38,6 +38,32 @@ func (rs Routes) Match(key string) (Route, bool) {
 	return Route{}, false
 }
 
+// Why an upload gets no job, as dispatch logs and counts it.
+const (
+	SkipFolder  = "folder marker"
+	SkipEmpty   = "0 bytes"
+	SkipOutput  = "output folder"
+	SkipNoRoute = "no route"
+)
+
+// For is the route by which dispatch makes the jobs of an upload, or why it
+// makes none.
+func (rs Routes) For(u Upload, outputs Folder) (route Route, skip string) {
+	switch {
+	case outputs.Holds(u.Key):
+		return Route{}, SkipOutput
+	case strings.HasSuffix(u.Key, "/"):
+		return Route{}, SkipFolder
+	case u.Size == 0:
+		return Route{}, SkipEmpty
+	}
+	route, ok := rs.Match(u.Key)
+	if !ok {
+		return Route{}, SkipNoRoute
+	}
+	return route, ""
+}
+
 func (r Route) fits(key string) bool {
 	if !strings.HasPrefix(key, r.Prefix) {
 		return false

@@ -348,3 +348,26 @@ func TestEventPatternTooLong(t *testing.T) {
 		t.Errorf("99 suffixes: %v", err)
 	}
 }
+
+func TestWhichUploadsGetJobs(t *testing.T) {
+	t.Parallel()
+	routes := media.Routes{{Prefix: "uploads/", Suffixes: []string{".mov"}}}
+	outputs := media.Folder{Prefix: "ittybit-output/"}
+	for key, tt := range map[string]struct {
+		size int64
+		skip string
+	}{
+		"uploads/a.mov":                {1, ""},
+		"uploads/of unknown size.mov":  {media.UnknownSize, ""},
+		"uploads/empty.mov":            {0, media.SkipEmpty},
+		"uploads/folder.mov/":          {0, media.SkipFolder},
+		"uploads/a.txt":                {1, media.SkipNoRoute},
+		"ittybit-output/uploads/a.mov": {1, media.SkipOutput},
+		"":                             {1, media.SkipNoRoute},
+	} {
+		route, skip := routes.For(media.Upload{Key: key, Size: tt.size}, outputs)
+		if skip != tt.skip || (skip == "") != (route.Prefix == "uploads/") {
+			t.Errorf("%q: %+v, %q, want %q", key, route, skip, tt.skip)
+		}
+	}
+}

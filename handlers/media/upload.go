@@ -28,6 +28,17 @@ type Upload struct {
 	Time      time.Time // when S3 made the object
 }
 
+// FromS3 takes off what S3 puts around the fields: the quotes of an ETag, and the
+// word null for the version of an object that was made while the bucket kept no
+// versions.
+func (u Upload) FromS3() Upload {
+	u.ETag = strings.Trim(u.ETag, `"`)
+	if u.VersionID == "null" {
+		u.VersionID = ""
+	}
+	return u
+}
+
 // ID identifies the upload among those that the given table knows. The live
 // event, the retry queue, a redrive and a backfill of the same object version
 // all agree on it, so the sequencer, which no list call returns, is no part of

@@ -116,6 +116,25 @@ func describe(u media.Upload) Description {
 	}
 }
 
+// Uploaded is the upload that the row is of, as far as the row tells: what
+// [describe] put into it. That it tells enough shows in the upload's identity,
+// which is then the row's.
+func (r Row) Uploaded() media.Upload {
+	u := media.Upload{
+		Bucket:    r.Bucket,
+		Key:       r.Key,
+		Size:      media.UnknownSize,
+		ETag:      r.ETag,
+		VersionID: r.VersionID,
+		Sequencer: r.Sequencer,
+		Time:      r.UploadedAt.Time(),
+	}
+	if r.Size != nil {
+		u.Size = *r.Size
+	}
+	return u
+}
+
 // jobRow is the row of a job as Ittybit told of it.
 func jobRow(ref media.JobRef, r media.Result) Row {
 	outputs, omitted := fit(r.Outputs)

@@ -94,6 +94,17 @@ func (t *Table) Overdue(ctx context.Context, now time.Time) iter.Seq2[Row, error
 	})
 }
 
+// Unfinished reads the jobs that are not over, those to be looked at first in
+// front. Of the rows there is as much, and as old, as [Table.Overdue] gives. It
+// ends at the first error.
+func (t *Table) Unfinished(ctx context.Context) iter.Seq2[Row, error] {
+	return t.query(ctx, "reading the jobs that are not over", &dynamodb.QueryInput{
+		IndexName:                 aws.String(OpenIndex),
+		KeyConditionExpression:    aws.String("#open = :open"),
+		ExpressionAttributeValues: item{":open": text(openMark)},
+	})
+}
+
 // Reschedule moves an open job's next look to checkAt. It returns false if the
 // job is over, or gone.
 func (t *Table) Reschedule(ctx context.Context, key, jobID string, checkAt time.Time) (moved bool, err error) {

@@ -51,6 +51,10 @@ func TestOnlyOpenJobsAreInTheIndex(t *testing.T) {
 		}
 	}
 
+	if got, want := sortKeys(t, f.Unfinished(t.Context())), []string{"task#early", "task#first", "task#second", "task#third"}; !slices.Equal(got, want) {
+		t.Errorf("not over: %v, want %v", got, want)
+	}
+
 	// All that sweep needs is in the index.
 	got := f.overdue(t, start.Add(time.Minute))[1]
 	want := results.Row{
@@ -71,6 +75,9 @@ func TestOnlyOpenJobsAreInTheIndex(t *testing.T) {
 	}
 	if got := due(start.Add(time.Hour)); len(got) > 0 {
 		t.Errorf("jobs that are over are overdue: %v", got)
+	}
+	if got := sortKeys(t, f.Unfinished(t.Context())); len(got) > 0 {
+		t.Errorf("jobs that are over are not: %v", got)
 	}
 }
 
@@ -102,6 +109,41 @@ func TestReschedule(t *testing.T) {
 	move(start, false)
 	if row := f.row(t); row.CheckAt != 0 {
 		t.Errorf("a job that is over has check_at: %s", asJSON(t, row))
+	}
+}
+
+func TestARowTellsItsUpload(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 0)
+	uploaded := func(sortKey string) media.Upload {
+		t.Helper()
+		for row, err := range f.Key(t.Context(), upload.Key) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if row.SortKey == sortKey {
+				return row.Uploaded()
+			}
+		}
+		t.Fatalf("there is no row %s", sortKey)
+		panic("unreachable")
+	}
+	f.queued(t, refTo("video", 0), queued)
+	want := upload
+	want.Size = media.UnknownSize
+	if got := uploaded("task#" + jobID); got != want {
+		t.Errorf("a job's row: %+v, want %+v", got, want)
+	}
+	if _, err := f.Reject(t.Context(), f.now, upload, refTo("", 0), "no"); err != nil {
+		t.Fatal(err)
+	}
+	if got := uploaded("upload#" + upload.ID(tableName)); got != upload {
+		t.Errorf("a rejection: %+v, want %+v", got, upload)
+	}
+	// Nobody told a callback.
+	f.apply(t, refTo("audio", 0), media.Result{JobID: "job_2", State: media.Failed}, results.CreateOrUpdate)
+	if got := uploaded("task#job_2").ID(tableName); got == upload.ID(tableName) {
+		t.Errorf("a callback's row tells its upload")
 	}
 }
 

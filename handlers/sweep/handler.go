@@ -71,19 +71,13 @@ type handler struct {
 	metrics *telemetry.Metrics
 }
 
-// summary is what somebody who invokes the function by hand gets to see.
-type summary struct {
-	Jobs   map[string]int `json:"jobs"`   // by what became of them
-	Behind bool           `json:"behind"` // overdue jobs are left
-}
-
 // Handle makes one run over the overdue jobs, whatever the event: those due
 // longest first, until there are no more or the time is over. Every job that was
 // asked for is due later then, so the next run goes on where this one ended, and
 // no job keeps the others from being asked for.
 //
 // It fails with all that went wrong, after it did what could be done.
-func (h *handler) Handle(ctx context.Context) (summary, error) {
+func (h *handler) Handle(ctx context.Context) (settle.Summary, error) {
 	now := invocation.Time(ctx, media.SweepTimeout)
 	// The deadline tells the time, so it may be days away from the clock on the
 	// wall; a run does not take longer for it.

@@ -25,6 +25,7 @@ import (
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/handlers/settle"
 	"ittybit-media/handlers/telemetry"
 	"ittybit-media/scripts/localaws/awsjson"
 	"ittybit-media/scripts/localittybit"
@@ -227,18 +228,18 @@ func (a asked) Get(ctx context.Context, id string) (media.Result, error) { retur
 
 // at is an invocation of the function at that time, whatever the clock of the
 // bubble says: all that tells it is the deadline.
-func (f *function) at(t *testing.T, now time.Time) summary {
+func (f *function) at(t *testing.T, now time.Time) settle.Summary {
 	t.Helper()
 	ctx, cancel := context.WithDeadline(t.Context(), now.Add(media.SweepTimeout))
 	defer cancel()
 	f.asked = nil
-	var s summary
+	var s settle.Summary
 	s, f.lastErr = f.Handle(ctx)
 	return s
 }
 
 // well is an invocation without an error.
-func (f *function) well(t *testing.T, now time.Time) summary {
+func (f *function) well(t *testing.T, now time.Time) settle.Summary {
 	t.Helper()
 	s := f.at(t, now)
 	if f.lastErr != nil {
@@ -248,7 +249,7 @@ func (f *function) well(t *testing.T, now time.Time) summary {
 }
 
 // badly is an invocation that fails and says all that.
-func (f *function) badly(t *testing.T, now time.Time, says ...string) summary {
+func (f *function) badly(t *testing.T, now time.Time, says ...string) settle.Summary {
 	t.Helper()
 	s := f.at(t, now)
 	for _, text := range says {
@@ -369,7 +370,7 @@ func (f *function) wantCounted(t *testing.T, m telemetry.Metric, want map[string
 	}
 }
 
-func wantJobs(t *testing.T, s summary, behind bool, want map[string]int) {
+func wantJobs(t *testing.T, s settle.Summary, behind bool, want map[string]int) {
 	t.Helper()
 	if !maps.Equal(s.Jobs, want) || s.Behind != behind {
 		t.Errorf("the run says %v, behind %v; want %v, %v", s.Jobs, s.Behind, want, behind)

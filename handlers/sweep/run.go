@@ -145,7 +145,7 @@ func (r *run) decide(ctx context.Context) {
 }
 
 // end tells what the run did.
-func (r *run) end(ctx context.Context) (summary, error) {
+func (r *run) end(ctx context.Context) (settle.Summary, error) {
 	if r.omitted > 0 {
 		r.errs = append(r.errs, fmt.Errorf("and %d more, which are in the log", r.omitted))
 	}
@@ -163,7 +163,7 @@ func (r *run) end(ctx context.Context) (summary, error) {
 	} else {
 		r.log.InfoContext(ctx, "sweep ended", fields...)
 	}
-	return summary{Jobs: r.counts, Behind: r.behind}, err
+	return settle.Summary{Jobs: r.counts, Behind: r.behind}, err
 }
 
 // abort ends the run. Requests under way are cut off, and what was not asked for

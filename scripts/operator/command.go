@@ -97,10 +97,18 @@ var errInterrupted = errors.New("interrupted")
 // ignoreCanceled keeps of an error after an interruption what the interruption
 // does not explain.
 func ignoreCanceled(err error) error {
-	if errors.Is(err, context.Canceled) {
+	if !errors.Is(err, context.Canceled) {
+		return err
+	}
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok {
 		return nil
 	}
-	return err
+	var rest []error
+	for _, err := range several.Unwrap() {
+		rest = append(rest, ignoreCanceled(err))
+	}
+	return errors.Join(rest...)
 }
 
 func (s Script) parse(c *Call, args []string) (func(context.Context, *Call) error, error) {
@@ -174,6 +182,13 @@ func (c *Call) Confirm(question string) error {
 	return nil
 }
 
+// Asks reports whether [Call.Confirm] asks: whoever was told -yes need not count
+// first what the question is about.
+func (c *Call) Asks() bool { return !c.yes }
+
+// Note prints a line for people to standard error: what is no result.
+func (c *Call) Note(format string, args ...any) { fmt.Fprintf(c.Err, format+"\n", args...) }
+
 // Say prints a line for people, which goes to standard error where -json keeps
 // standard output for JSON.
 func (c *Call) Say(format string, args ...any) {
@@ -194,14 +209,4 @@ func (c *Call) PrintJSON(v any) error {
 	}
 	_, err := c.Out.Write(line.Bytes())
 	return err
-}
-
-// Printable keeps a key or a message from steering the terminal.
-func Printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '\uFFFD'
-		}
-		return r
-	}, text)
 }

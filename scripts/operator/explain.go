@@ -16,6 +16,7 @@ var hints = map[string]string{
 	"AccessDenied":                            denied,
 	"AccessDeniedException":                   denied,
 	"AuthorizationErrorException":             denied,
+	"Forbidden":                               denied, // S3's, of a HEAD request: it has no body to say more
 	"UnauthorizedOperation":                   denied,
 	"ExpiredToken":                            expired,
 	"ExpiredTokenException":                   expired,

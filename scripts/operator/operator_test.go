@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/smithy-go"
 
@@ -138,6 +139,88 @@ func TestAnInterruptionIsSaid(t *testing.T) {
 	}).Run(ctx, nil, nil, &out, &out)
 	if code != operator.ExitFailed || out.String() != "try: interrupted\n" {
 		t.Errorf("%d, %q", code, out.String())
+	}
+}
+
+// What went wrong beside the interruption is not lost.
+func TestAnInterruptionHidesNothingElse(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	var out bytes.Buffer
+	code := script(func(ctx context.Context, _ *operator.Call) error {
+		cancel()
+		return errors.Join(fmt.Errorf("listing: %w", ctx.Err()), errors.New("not tidied up"))
+	}).Run(ctx, nil, nil, &out, &out)
+	if code != operator.ExitFailed || out.String() != "try: interrupted\nnot tidied up\n" {
+		t.Errorf("%d, %q", code, out.String())
+	}
+}
+
+func TestWhatHasBegunIsFinished(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	finish, cancel := operator.Finish(ctx)
+	defer cancel()
+	if _, limited := finish.Deadline(); finish.Err() != nil || !limited {
+		t.Errorf("%v, %v", finish.Err(), limited)
+	}
+}
+
+func TestTheTime(t *testing.T) {
+	t.Parallel()
+	if d := time.Since(operator.Now(t.Context())); d < 0 || d > time.Minute {
+		t.Errorf("%v off the wall", d)
+	}
+	then := time.Date(2026, 11, 24, 10, 0, 0, 0, time.FixedZone("", 3600))
+	if got := operator.Now(operator.WithClock(t.Context(), func() time.Time { return then })); !got.Equal(then) {
+		t.Error(got)
+	}
+	if got := operator.Time(then); got != "2026-11-24 09:00:00 UTC" {
+		t.Error(got)
+	}
+	if got := operator.Time(time.Time{}); got != "-" {
+		t.Error(got)
+	}
+	for d, want := range map[time.Duration]string{
+		0: "0.0 s", 1234 * time.Millisecond: "1.2 s", -3 * time.Second: "-3.0 s", 90 * time.Second: "90 s",
+		15 * time.Minute: "15 min", 90 * time.Minute: "90 min", 24 * time.Hour: "24 h", 73 * time.Hour: "3 days",
+	} {
+		if got := operator.Roughly(d); got != want {
+			t.Errorf("%v: %s, want %s", d, got, want)
+		}
+	}
+}
+
+func TestTexts(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"https://x/a.mp4":                            "https://x/a.mp4",
+		"https://x/a.mp4?X-Amz-Signature=abc&b=c":    "https://x/a.mp4?[redacted]",
+		"s3://my-bucket/ittybit-output/what?why.mp4": "s3://my-bucket/ittybit-output/what?why.mp4",
+		"": "",
+	} {
+		if got := operator.OutputURL(url); got != want {
+			t.Errorf("%s: %s", url, got)
+		}
+	}
+	for n, want := range map[int]string{0: "0 jobs", 1: "1 job", 2: "2 jobs"} {
+		if got := operator.Count(n, "job"); got != want {
+			t.Error(got)
+		}
+	}
+	for want, target := range map[string]operator.Target{
+		"go run ./scripts/jobs -stack prod -retry ":     {Stack: "prod"},
+		"go run ./scripts/jobs -local -retry ":          {Stack: "dev", Local: "true"},
+		"go run ./scripts/jobs -local=/tmp/run -retry ": {Stack: "dev", Local: "/tmp/run"},
+	} {
+		for key, quoted := range map[string]string{
+			"uploads/a.mov": "uploads/a.mov", "a b.mov": "'a b.mov'", "it's": `'it'\''s'`, "$(x)\x1b": "'$(x)\uFFFD'", "": "''",
+		} {
+			if got := target.Command("jobs", "-retry", key); got != want+quoted {
+				t.Errorf("%s, want %s%s", got, want, quoted)
+			}
+		}
 	}
 }
 

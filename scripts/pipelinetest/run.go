@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -135,13 +136,25 @@ func (r *Run) Do(script operator.Script, args ...string) Result {
 	return r.DoContext(r.t.Context(), script, args...)
 }
 
-// DoContext runs a script that ctx can interrupt, as Ctrl-C does.
+// DoContext runs a script that ctx can interrupt, as Ctrl-C does. It lives by the
+// pipeline's clock.
 func (r *Run) DoContext(ctx context.Context, script operator.Script, args ...string) Result {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, 2*longest)
+	return r.do(ctx, strings.NewReader(""), script, args)
+}
+
+// Answer runs a script before somebody who answers its question.
+func (r *Run) Answer(answer string, script operator.Script, args ...string) Result {
+	r.t.Helper()
+	return r.do(r.t.Context(), terminal(r.t, answer+"\n"), script, args)
+}
+
+func (r *Run) do(ctx context.Context, in io.Reader, script operator.Script, args []string) Result {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(operator.WithClock(ctx, r.Clock.Now), 2*longest)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
-	code := script.Run(ctx, append([]string{"-local=" + r.access}, args...), strings.NewReader(""), &stdout, &stderr)
+	code := script.Run(ctx, append([]string{"-local=" + r.access}, args...), in, &stdout, &stderr)
 	return Result{code, stdout.String(), stderr.String()}
 }
 
@@ -189,6 +202,23 @@ func (r *Run) Quiet() {
 	defer cancel()
 	if err := r.Pipeline.Quiet(ctx); err != nil {
 		r.t.Fatal(err)
+	}
+}
+
+// Pass lets time pass on the clock, and visits whatever happens on the way.
+func (r *Run) Pass(d time.Duration) {
+	r.t.Helper()
+	for end := r.Clock.Now().Add(d); ; {
+		r.Quiet()
+		now := r.Clock.Now()
+		if !now.Before(end) {
+			return
+		}
+		next, ok := r.Clock.Next()
+		if !ok || next.After(end) {
+			next = end
+		}
+		r.Clock.Advance(next.Sub(now))
 	}
 }
 

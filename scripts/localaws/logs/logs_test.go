@@ -112,6 +112,9 @@ func TestPatterns(t *testing.T) {
 		`{ $.key = "a.mov" && $.upload = "u1" }`: lines[:1],
 		`{ $.error.kind = "poison" && $.key="a.mov"&&$.message="new job"}`: lines[:1],
 		`{ $.error.none.kind = "poison" }`:                                 nil,
+		`{ $.key = "a*" }`:                                                 append(slices.Clone(lines[:2]), quoted),
+		`{ $.upload = "u1*" }`:                                             {lines[0], lines[2]},
+		`{ $.attempt = "*" }`:                                              nil,
 		`{ $.attempt = "1" }`:                                              nil, // a number is no text
 		`{ $.key = "A.mov" }`:                                              nil,
 		`{ $.key = "a \"quoted\" \\ b.mov" }`:                              {quoted},
@@ -124,7 +127,7 @@ func TestPatterns(t *testing.T) {
 		}
 	}
 	for _, pattern := range []string{
-		"word", `"one" "two"`, `"open`, `?"a"`, `%regex%`, `[a, b]`, `{ }`, `{ $.key = "a.mov"`, `{ $.key = "a*" }`, `{ $.key != "a" }`, `{ $.key = a }`, `{ $.n = 1 }`,
+		"word", `"one" "two"`, `"open`, `?"a"`, `%regex%`, `[a, b]`, `{ }`, `{ $.key = "a.mov"`, `{ $.key = "*a" }`, `{ $.key = "a*b" }`, `{ $.key != "a" }`, `{ $.key = a }`, `{ $.n = 1 }`,
 		`{ $.key = "a" || $.key = "b" }`, `{ ($.key = "a") }`, `{ $.key EXISTS }`, `{ $.a[0] = "x" }`, `{ $. = "x" }`, `{ $.a..b = "x" }`, `{ $.a = "x" } more`, `{ key = "a" }`,
 	} {
 		if _, err := f.find(t, cloudwatchlogs.FilterLogEventsInput{FilterPattern: &pattern}); code(err) != "InvalidParameterException" {

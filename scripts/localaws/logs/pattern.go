@@ -11,9 +11,10 @@ import (
 // compile reads a filter pattern (Amazon CloudWatch Logs User Guide, "Filter
 // pattern syntax"): an empty one, which matches every line; a term in quotes,
 // which matches lines that have it; or a pattern of JSON fields that are equal
-// to texts, all of them:
+// to texts, all of them, where an asterisk at the end of a text stands for any
+// more of it ("FilterPattern.stringValue", AWS CDK API Reference):
 //
-//	{ $.key = "uploads/a.mov" && $.error.kind = "poison" }
+//	{ $.key = "uploads/*" && $.error.kind = "poison" }
 //
 // In quotes, a backslash stands before a quote or another backslash. The error is
 // of any other pattern, although AWS knows more: a local run that guessed would
@@ -39,8 +40,9 @@ func compile(pattern string) (matches func(line string) bool, err error) {
 
 // field is a path into JSON and the text that must be there.
 type field struct {
-	path []string
-	want string
+	path  []string
+	want  string
+	begin bool // the text need only begin so
 }
 
 type fields []field
@@ -56,7 +58,8 @@ func (all fields) match(line string) bool {
 			object, _ := at.(map[string]any)
 			at = object[name]
 		}
-		if text, ok := at.(string); !ok || text != f.want {
+		text, ok := at.(string)
+		if !ok || text != f.want && !(f.begin && strings.HasPrefix(text, f.want)) {
 			return false
 		}
 	}
@@ -100,10 +103,11 @@ func (p *parser) fields() (all fields, err error) {
 		if err != nil {
 			return nil, err
 		}
+		want, begin := strings.CutSuffix(want, "*")
 		if strings.Contains(want, "*") {
-			return nil, errors.New("the local run does not know *, which stands for any text here")
+			return nil, errors.New("the local run knows *, which stands for any text here, only at the end")
 		}
-		all = append(all, field{path, want})
+		all = append(all, field{path, want, begin})
 		switch {
 		case p.take("}"):
 			return all, nil

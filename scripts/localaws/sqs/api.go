@@ -24,7 +24,7 @@ const (
 // longPoll is how long a receive waits at most, whatever it asks for: SQS may
 // answer early as well, so that callers ask again, and nobody at a keyboard or a
 // test waits for nothing.
-const longPoll = time.Second
+const longPoll = 200 * time.Millisecond
 
 // API is SQS's API in front of queues, whose URLs are below the endpoint's.
 func API(endpoint string, queues ...*Queue) awsjson.Service {

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/localaws/awsjson"
+	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/pipelinetest"
+)
+
+// world is a pipeline and what a test changes of it as it goes.
+type world struct {
+	*pipelinetest.Run
+	t       *testing.T
+	outcome atomic.Pointer[func(localittybit.Job) localittybit.Outcome]
+	fault   atomic.Pointer[func(localittybit.Request) localittybit.Fault]
+	mute    atomic.Bool // no callbacks
+}
+
+func start(t *testing.T, change func(*localpipeline.Options)) *world {
+	t.Helper()
+	w := &world{t: t}
+	w.Run = pipelinetest.Start(t, func(o *localpipeline.Options) {
+		if change != nil {
+			change(o)
+		}
+		instant := o.Ittybit
+		o.Ittybit = func(o *localittybit.Options) {
+			instant(o)
+			o.Outcome = func(j localittybit.Job) localittybit.Outcome {
+				if f := w.outcome.Load(); f != nil {
+					return (*f)(j)
+				}
+				return localittybit.Outcome{}
+			}
+			o.Fault = func(r localittybit.Request) localittybit.Fault {
+				if f := w.fault.Load(); f != nil {
+					return (*f)(r)
+				}
+				return localittybit.Fault{}
+			}
+			o.Deliveries = func(localittybit.Job) []localittybit.Delivery {
+				if w.mute.Load() {
+					return nil
+				}
+				return []localittybit.Delivery{{}}
+			}
+		}
+	})
+	return w
+}
+
+// ends says how the jobs of these names end; all others succeed.
+func (w *world) ends(status localittybit.Status, names ...string) {
+	f := func(j localittybit.Job) localittybit.Outcome {
+		if slices.Contains(names, j.Metadata["job"]) {
+			return localittybit.Outcome{Status: status, Message: "codec: no such stream"}
+		}
+		return localittybit.Outcome{}
+	}
+	w.outcome.Store(&f)
+}
+
+// refuses has Ittybit answer every request of an operation with a status.
+func (w *world) refuses(op localittybit.Op, status int) {
+	f := func(r localittybit.Request) localittybit.Fault {
+		if r.Op == op {
+			return localittybit.Fault{Status: status, Kind: "invalid_input", Message: "cannot be read", RetryAfter: "3600"}
+		}
+		return localittybit.Fault{}
+	}
+	w.fault.Store(&f)
+}
+
+func (w *world) heal() {
+	w.fault.Store(nil)
+	w.outcome.Store(nil)
+}
+
+// upload uploads films and waits until nothing more happens.
+func (w *world) upload(keys ...string) {
+	w.t.Helper()
+	for _, key := range keys {
+		w.Put(key, "x")
+	}
+	w.Quiet()
+}
+
+// row is the row of a job's attempt.
+func (w *world) row(key, job string, attempt int) results.Row {
+	w.t.Helper()
+	for _, r := range w.Rows(key) {
+		if r.Job == job && r.Attempt == attempt {
+			return r
+		}
+	}
+	return results.Row{}
+}
+
+// wantStates checks the states of a job's attempts; "" is for one that is not
+// there.
+func (w *world) wantStates(key, job string, states ...string) {
+	w.t.Helper()
+	for attempt, want := range append(states, "") {
+		if got := w.row(key, job, attempt).State; got != want {
+			w.t.Errorf("%q: attempt %d of %s is %q, want %q", key, attempt, job, got, want)
+		}
+	}
+}
+
+// wantJobs checks how many jobs Ittybit has for a key.
+func (w *world) wantJobs(key string, want int) {
+	w.t.Helper()
+	n := 0
+	for _, j := range w.Ittybit.Jobs() {
+		if j.Input == "s3://"+w.Bucket+"/"+key {
+			n++
+		}
+	}
+	if n != want {
+		w.t.Errorf("%q: Ittybit has %d jobs, want %d", key, n, want)
+	}
+}
+
+// deny has the services refuse an operation to the operator.
+func (w *world) deny(service, operation string) {
+	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+		if c.AccessKey == w.AccessKey && c.Service == service && c.Operation == operation {
+			return &awsjson.Fault{Type: "AccessDeniedException", Message: "not you", Status: http.StatusForbidden}
+		}
+		return nil
+	})
+}
+
+// fails runs the script, which must end with that exit code and say all that to
+// standard error.
+func (w *world) fails(code int, says []string, args ...string) pipelinetest.Result {
+	w.t.Helper()
+	got := w.Do(script, args...)
+	if got.Code != code {
+		w.t.Errorf("jobs %q: exit code %d, want %d\n%s%s", args, got.Code, code, got.Stdout, got.Stderr)
+	}
+	wantIn(w.t, got.Stderr, says...)
+	return got
+}
+
+// wantIn checks that a text has all the parts, whatever the white space.
+func wantIn(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	plain := strings.Join(strings.Fields(text), " ")
+	for _, part := range parts {
+		if !strings.Contains(plain, part) {
+			t.Errorf("it does not say %q:\n%s", part, text)
+		}
+	}
+}
+
+// decode reads lines of JSON.
+func decode[T any](t *testing.T, text string) []T {
+	t.Helper()
+	var all []T
+	for d := json.NewDecoder(bytes.NewBufferString(text)); d.More(); {
+		var one T
+		if err := d.Decode(&one); err != nil {
+			t.Fatalf("%v in\n%s", err, text)
+		}
+		all = append(all, one)
+	}
+	if n := strings.Count(text, "\n"); n != len(all) {
+		t.Errorf("%d objects on %d lines", len(all), n)
+	}
+	return all
+}
+
+// reject makes the row of an upload that was rejected.
+func (w *world) reject(key string) {
+	w.t.Helper()
+	u := media.Upload{Bucket: w.Bucket, Key: key, Size: 1, ETag: "e", Time: w.Clock.Now()}
+	ref := media.JobRef{Bucket: u.Bucket, Key: u.Key, Upload: u.ID(w.Table)}
+	if _, err := w.Results.Reject(w.t.Context(), w.Clock.Now(), u, ref, "no"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// remove deletes an object.
+func (w *world) remove(key string) {
+	w.t.Helper()
+	if _, err := w.S3().DeleteObject(w.t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(w.Bucket), Key: aws.String(key)}); err != nil {
+		w.t.Fatal(err)
+	}
+}

@@ -1,0 +1,59 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// finishing bounds what is still done after an interruption.
+const finishing = time.Minute
+
+// Finish is the context for the end of what has begun: an interruption does not
+// cut it off, but it has a minute at most.
+func Finish(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), finishing)
+}
+
+type clockKey struct{}
+
+// WithClock gives the scripts a clock other than the one on the wall: that of a
+// local run in which days pass in seconds.
+func WithClock(ctx context.Context, now func() time.Time) context.Context {
+	return context.WithValue(ctx, clockKey{}, now)
+}
+
+// Now is the time by which the scripts tell ages. Pauses and rates stay with the
+// clock on the wall.
+func Now(ctx context.Context) time.Time {
+	if now, ok := ctx.Value(clockKey{}).(func() time.Time); ok {
+		return now()
+	}
+	return time.Now()
+}
+
+// Time is a time for people, in UTC to the second; "-" for none.
+func Time(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(time.DateTime) + " UTC"
+}
+
+// Roughly is how long something took or lasts, for people.
+func Roughly(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < 0:
+		return "-" + Roughly(-d)
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%.0f min", d.Minutes())
+	case d < 2*day:
+		return fmt.Sprintf("%.0f h", d.Hours())
+	}
+	return fmt.Sprintf("%.0f days", d.Hours()/day.Hours())
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"ittybit-media/handlers/media"
+	"ittybit-media/scripts/operator"
+)
+
+// group is the dead letters of one reason.
+type group struct {
+	Reason   string    `json:"reason"`
+	Count    int       `json:"count"`
+	Readable bool      `json:"readable"`
+	Oldest   time.Time `json:"oldest"` // by the first failure
+	Newest   time.Time `json:"newest"`
+	Deleted  time.Time `json:"deleted_at"` // when SQS deletes the oldest
+	Bucket   string    `json:"bucket,omitempty"`
+	Key      string    `json:"key,omitempty"` // the oldest's
+}
+
+// mostGroups bounds how many reasons are told apart.
+const (
+	mostGroups   = 100
+	otherReasons = "other reasons"
+)
+
+// groups counts dead letters by reason. Of the letters themselves it keeps no
+// more than a key for each reason. Its methods may be called by any goroutine.
+type groups struct {
+	most int // letters; 0: all
+
+	mu            sync.Mutex
+	byReason      map[string]*group
+	all, readable int
+}
+
+func newGroups(most int) *groups { return &groups{most: most, byReason: map[string]*group{}} }
+
+func (g *groups) isFull() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.most > 0 && g.all >= g.most
+}
+
+// add counts a letter, unless there are as many as are wanted.
+func (g *groups) add(l letter) (added bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.most > 0 && g.all >= g.most {
+		return false
+	}
+	g.all++
+	if l.err == nil {
+		g.readable++
+	}
+	reason := l.reason
+	if g.byReason[reason] == nil && len(g.byReason) >= mostGroups {
+		reason = otherReasons
+	}
+	one := g.byReason[reason]
+	if one == nil {
+		one = &group{Reason: reason, Readable: l.err == nil}
+		g.byReason[reason] = one
+	}
+	one.Count++
+	if one.Oldest.IsZero() || l.sent.Before(one.Oldest) {
+		one.Oldest, one.Deleted = l.sent, l.sent.Add(media.RetryRetention)
+		one.Bucket, one.Key = l.request.Upload.Bucket, l.request.Upload.Key
+	}
+	if l.sent.After(one.Newest) {
+		one.Newest = l.sent
+	}
+	return true
+}
+
+// sorted has the largest group in front.
+func (g *groups) sorted() []*group {
+	return slices.SortedFunc(maps.Values(g.byReason), func(a, b *group) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Reason, b.Reason))
+	})
+}
+
+// look counts the dead letters that are wanted, and prints them by reason.
+func (r *redrive) look(ctx context.Context, wanted func(letter) bool) (*groups, error) {
+	g := newGroups(r.limit)
+	err := r.visit(lookTime, func(_ context.Context, l letter) (deleted bool, err error) {
+		if wanted(l) {
+			g.add(l)
+		}
+		return false, nil
+	}).run(ctx, g.isFull)
+	if g.all > 0 || err == nil { // what was seen is worth showing
+		r.print(g, operator.Now(ctx))
+	}
+	return g, err
+}
+
+func (r *redrive) print(g *groups, now time.Time) {
+	all := g.sorted()
+	if r.JSON {
+		for _, one := range all {
+			_ = r.PrintJSON(one)
+		}
+		return
+	}
+	if len(all) == 0 {
+		fmt.Fprintln(r.Out, "There are no such dead letters.")
+		return
+	}
+	fmt.Fprintf(r.Out, "%s\n\n", operator.Count(g.all, "dead letter"))
+	w := tabwriter.NewWriter(r.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "COUNT\tFAILED FIRST\tLATEST\tDELETED IN\tEXAMPLE\tREASON")
+	for _, one := range all {
+		fmt.Fprintf(w, "%d\t%s ago\t%s ago\t%s\t%s\t%s\n", one.Count,
+			operator.Roughly(now.Sub(one.Oldest)), operator.Roughly(now.Sub(one.Newest)), operator.Roughly(one.Deleted.Sub(now)),
+			operator.Printable(cmp.Or(one.Key, "-")), operator.Printable(one.Reason))
+	}
+	_ = w.Flush()
+}
+
+// hint says what can be done about what was seen.
+func (r *redrive) hint(g *groups) {
+	if g.readable > 0 {
+		r.Say("\nOnce the reason is mended, this sends them back to dispatch:\n  %s", r.Command("redrive", "-send"))
+	}
+	if g.all > g.readable {
+		r.Say("\nThis deletes those that cannot be read:\n  %s", r.Command("redrive", "-delete-unreadable"))
+	}
+}

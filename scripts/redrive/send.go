@@ -1,0 +1,178 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"ittybit-media/handlers/media"
+	"ittybit-media/scripts/operator"
+)
+
+// show prints what is there.
+func (r *redrive) show(ctx context.Context) error {
+	g, err := r.look(ctx, r.wanted(ctx))
+	if err == nil && !r.JSON {
+		r.hint(g)
+	}
+	return err
+}
+
+// wanted reports whether a dead letter is one of those that the command is about.
+func (r *redrive) wanted(ctx context.Context) func(letter) bool {
+	now := operator.Now(ctx)
+	return func(l letter) bool { return r.takes(l, now) && (!r.delete || l.err != nil) }
+}
+
+// sendBack hands the uploads to dispatch, after it has shown and asked.
+func (r *redrive) sendBack(ctx context.Context) error {
+	most := r.limit
+	if r.DryRun || r.Asks() {
+		g, err := r.look(ctx, r.wanted(ctx))
+		if err != nil {
+			return err
+		}
+		if r.DryRun {
+			r.Note("%s would be sent back to dispatch", operator.Count(g.readable, "upload"))
+		}
+		if r.DryRun || g.readable == 0 {
+			return unreadable(g.all - g.readable)
+		}
+		if err := r.Confirm(fmt.Sprintf("Ittybit charges for the jobs that are made. Send %s back to dispatch?", operator.Count(g.readable, "upload"))); err != nil {
+			return err
+		}
+		most = g.readable // no more than was agreed to
+	}
+	s := &sender{redrive: r, wanted: r.wanted(ctx), limiter: rate.NewLimiter(rate.Limit(r.rate), 1), dispatcher: r.stack.Dispatcher(), most: most, stay: newGroups(0)}
+	depth, err := r.stack.QueueDepth(ctx, r.url)
+	if err != nil {
+		return err
+	}
+	seconds := float64(cmp.Or(int64(most), depth.All())) / r.rate
+	pace := time.Duration(min(seconds, mostHidden.Seconds()) * float64(time.Second))
+	err = r.visit(lookTime+pace, s.letter).run(ctx, s.isFull)
+	r.Note("%s handed to dispatch: what it fails at again goes to the retry queue", operator.Count(s.sent, "upload"))
+	for _, one := range s.stay.sorted() {
+		r.Note("%s: %s", operator.Count(one.Count, "dead letter"), operator.Printable(one.Reason))
+	}
+	if err != nil {
+		return err
+	}
+	return unreadable(s.stay.all)
+}
+
+func unreadable(n int) error {
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s left that nobody can read", operator.Count(n, "dead letter"))
+}
+
+// sender hands dead letters to dispatch.
+type sender struct {
+	*redrive
+	wanted     func(letter) bool
+	limiter    *rate.Limiter
+	dispatcher operator.Dispatcher
+	most       int     // 0: all
+	stay       *groups // cannot be read
+
+	mu          sync.Mutex
+	begun, sent int
+}
+
+func (s *sender) isFull() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.most > 0 && s.begun >= s.most
+}
+
+// begin takes one of those that are to be sent.
+func (s *sender) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.most > 0 && s.begun >= s.most {
+		return false
+	}
+	s.begun++
+	return true
+}
+
+// letter sends one dead letter. It is deleted only after dispatch has it: when
+// that fails, or nobody lives to do it, the upload is sent once more the next
+// time, of which dispatch makes nothing.
+func (s *sender) letter(ctx context.Context, l letter) (deleted bool, err error) {
+	if !s.wanted(l) {
+		return false, nil
+	}
+	if l.err != nil {
+		s.stay.add(l)
+		return false, nil
+	}
+	if !s.begin() {
+		return false, nil
+	}
+	if err := s.limiter.Wait(ctx); err != nil {
+		return false, cmp.Or(context.Cause(ctx), errLate) // it says beforehand that it would be late
+	}
+	ctx, cancel := operator.Finish(ctx)
+	defer cancel()
+	if err := s.dispatcher.Ask(ctx, media.Redrive, l.request); err != nil {
+		return false, err
+	}
+	if err := s.remove(ctx, l); err != nil {
+		return false, fmt.Errorf("%s was handed to dispatch: %w", operator.Printable(l.request.Upload.Key), err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sent++
+	if s.JSON {
+		err = s.PrintJSON(sent{l.request.Upload.Bucket, l.request.Upload.Key, l.request.Attempt, l.request.Jobs})
+	}
+	return true, err
+}
+
+// sent is an upload that was sent back, as -json prints it.
+type sent struct {
+	Bucket  string   `json:"bucket"`
+	Key     string   `json:"pk"`
+	Attempt int      `json:"attempt"`
+	Jobs    []string `json:"jobs,omitempty"` // none: all of its route's
+}
+
+// deleteUnreadable deletes what nobody can read, after it has shown and asked.
+func (r *redrive) deleteUnreadable(ctx context.Context) error {
+	wanted := r.wanted(ctx)
+	g := newGroups(r.limit)
+	if r.DryRun || r.Asks() {
+		seen, err := r.look(ctx, wanted)
+		if err != nil || r.DryRun || seen.all == 0 {
+			return err
+		}
+		if err := r.Confirm(fmt.Sprintf("Delete %s for good?", operator.Count(seen.all, "dead letter"))); err != nil {
+			return err
+		}
+		g.most = seen.all // no more than was agreed to
+	}
+	deleted := 0
+	err := r.visit(lookTime, func(ctx context.Context, l letter) (bool, error) {
+		if !wanted(l) || !g.add(l) {
+			return false, nil
+		}
+		ctx, cancel := operator.Finish(ctx)
+		defer cancel()
+		if err := r.remove(ctx, l); err != nil {
+			return false, err
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		deleted++
+		return true, nil
+	}).run(ctx, g.isFull)
+	r.Say("%s deleted", operator.Count(deleted, "dead letter"))
+	return err
+}
