@@ -193,12 +193,12 @@ func within(what string, seconds int, most time.Duration) (time.Duration, error)
 }
 
 type receiveInput struct {
-	QueueUrl                                    string
-	MaxNumberOfMessages                         *int
-	VisibilityTimeout                           *int
-	WaitTimeSeconds                             int
-	AttributeNames, MessageSystemAttributeNames []string // the first is the older name
-	MessageAttributeNames                       []string
+	QueueUrl                    string
+	MaxNumberOfMessages         *int
+	VisibilityTimeout           *int
+	WaitTimeSeconds             int
+	MessageSystemAttributeNames []string // its older name, AttributeNames, is not known
+	MessageAttributeNames       []string
 }
 
 func (a api) receive(ctx context.Context, in receiveInput) (any, error) {
@@ -223,7 +223,7 @@ func (a api) receive(ctx context.Context, in receiveInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	system, err := selection(slices.Concat(in.AttributeNames, in.MessageSystemAttributeNames), systemAttributes)
+	system, err := selection(in.MessageSystemAttributeNames, systemAttributes)
 	if err != nil {
 		return nil, err
 	}

@@ -222,7 +222,7 @@ func TestAttributesAreGivenWhenAskedFor(t *testing.T) {
 	for _, tt := range []struct{ ask, want []string }{{nil, nil}, {[]string{"b"}, []string{"b"}}, {[]string{"a.*"}, []string{"a.one", "a.two"}}, {[]string{".*"}, []string{"a.one", "a.two", "b"}}, {[]string{"a"}, nil}} {
 		got := s.receive(func(in *awssqs.ReceiveMessageInput) {
 			in.MessageAttributeNames = tt.ask
-			in.AttributeNames = []types.QueueAttributeName{"SenderId"}
+			in.MessageSystemAttributeNames = []types.MessageSystemAttributeName{"SenderId"}
 		})
 		if len(got) != 1 || !slices.Equal(slices.Sorted(maps.Keys(got[0].MessageAttributes)), tt.want) || len(got[0].Attributes) != 1 || got[0].Attributes["SenderId"] == "" {
 			t.Errorf("asked for %q: %+v", tt.ask, got)
