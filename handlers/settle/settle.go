@@ -45,13 +45,16 @@ func (s Settler) Settle(ctx context.Context, log *slog.Logger, now time.Time, re
 	case results.Duplicate:
 		log.InfoContext(ctx, "duplicate", "status", r.Status)
 	case results.Stored:
-		log.InfoContext(ctx, "result stored", "status", r.Status, "state", r.State.String())
+		fields := []any{"status", r.Status, "state", r.State.String()}
 		if r.State.Final() {
 			s.Metrics.Add(telemetry.Results, 1, r.State.String())
 			if !outcome.UploadedAt.IsZero() {
-				s.Metrics.Add(telemetry.UploadToResult, now.Sub(outcome.UploadedAt).Seconds(), "")
+				took := now.Sub(outcome.UploadedAt).Seconds()
+				s.Metrics.Add(telemetry.UploadToResult, took, "")
+				fields = append(fields, "seconds", took) // the metric cannot say whose they are
 			}
 		}
+		log.InfoContext(ctx, "result stored", fields...)
 	}
 	return outcome.Verdict, nil
 }

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"encoding/json"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -16,17 +17,28 @@ type Metric struct {
 
 // The metrics.
 var (
-	UploadsDispatched = Metric{"UploadsDispatched", "Count", ""}
-	UploadsSkipped    = Metric{"UploadsSkipped", "Count", "Reason"}
-	Rejected          = Metric{"Rejected", "Count", "Reason"} // uploads or jobs that will never run
-	JobsCreated       = Metric{"JobsCreated", "Count", ""}
-	DailyLimitReached = Metric{"DailyLimitReached", "Count", ""} // uploads put off
-	Results           = Metric{"Results", "Count", "State"}      // jobs that ended
-	UploadToResult    = Metric{"UploadToResult", "Seconds", ""}
-	CallbacksRefused  = Metric{"CallbacksRefused", "Count", "Reason"}
-	JobsSwept         = Metric{"JobsSwept", "Count", "Outcome"} // jobs that sweep asked Ittybit for
-	SweepBehind       = Metric{"SweepBehind", "Count", ""}      // runs that ended with overdue jobs left
+	UploadsDispatched = define("UploadsDispatched", "Count", "")
+	UploadsSkipped    = define("UploadsSkipped", "Count", "Reason")
+	Rejected          = define("Rejected", "Count", "Reason") // uploads or jobs that will never run
+	JobsCreated       = define("JobsCreated", "Count", "")
+	DailyLimitReached = define("DailyLimitReached", "Count", "") // uploads put off
+	Results           = define("Results", "Count", "State")      // jobs that ended
+	UploadToResult    = define("UploadToResult", "Seconds", "")
+	CallbacksRefused  = define("CallbacksRefused", "Count", "Reason")
+	JobsSwept         = define("JobsSwept", "Count", "Outcome") // jobs that sweep asked Ittybit for
+	SweepBehind       = define("SweepBehind", "Count", "")      // runs that ended with overdue jobs left
 )
+
+var all []Metric
+
+func define(name, unit, dimension string) Metric {
+	m := Metric{name, unit, dimension}
+	all = append(all, m)
+	return m
+}
+
+// All are the metrics, in the order of their definition.
+func All() []Metric { return slices.Clone(all) }
 
 // Metrics writes metrics of one namespace.
 type Metrics struct {

@@ -42,7 +42,7 @@ func TestWhatIsLoggedAndCounted(t *testing.T) {
 
 		f.want(t, request(t, "callback.json", token), stored)
 		wantLine(t, f.logged(t, "result stored"), aboutRef("INFO", "result stored", "task_abc123", map[string]any{
-			"status": "completed", "state": "succeeded", "event": "job.succeeded", "signed": false,
+			"status": "completed", "state": "succeeded", "seconds": 12.5, "event": "job.succeeded", "signed": false,
 		}))
 		f.want(t, request(t, "callback.json", token), duplicate)
 		wantLine(t, f.logged(t, "duplicate"), aboutRef("INFO", "duplicate", "task_abc123", map[string]any{
