@@ -127,3 +127,19 @@ func TestMetricsAreInTheEmbeddedFormat(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryMetricIsDefinedOnce(t *testing.T) {
+	t.Parallel()
+	names := map[string]bool{}
+	for _, m := range telemetry.All() {
+		if names[m.Name] || m.Name == "" || m.Unit == "" {
+			t.Errorf("%+v", m)
+		}
+		names[m.Name] = true
+	}
+	for _, m := range []telemetry.Metric{telemetry.UploadsDispatched, telemetry.SweepBehind} {
+		if !names[m.Name] {
+			t.Errorf("%s is not among all", m.Name)
+		}
+	}
+}

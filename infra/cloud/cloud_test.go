@@ -62,6 +62,9 @@ func stacks(t *testing.T) map[string]values {
 			"tracing":                "true",
 			"resultEvents":           "true",
 			"resultEventBus":         "media-results",
+			"alarms":                 "true",
+			"alarmEmail":             "media@example.com",
+			"dashboard":              "true",
 			"protect":                "true",
 			"tags":                   `{"team":"media"}`,
 		}),
@@ -798,6 +801,13 @@ func TestOutputs(t *testing.T) {
 		if strings.Contains(string(text), callbackKey) {
 			t.Errorf("%s: an output has a callback key", name)
 		}
+		page, want := got["console"].(map[string]string)["dashboard"], ""
+		if config(t, v).Dashboard {
+			want = "https://eu-west-1.console.aws.amazon.com/cloudwatch/home#dashboards/dashboard/ittybit-" + name + "-a1b2c3"
+		}
+		if page != want {
+			t.Errorf("%s: page of the dashboard: %q, want %q", name, page, want)
+		}
 		if _, filled := got["apiKeyCommand"]; filled == (name == "everything") {
 			t.Errorf("%s: a command that fills the secret: %v", name, filled)
 		}
@@ -887,9 +897,14 @@ func TestNamesFitWhateverTheStackIsCalled(t *testing.T) {
 		"Api":       {128, regexp.MustCompile(`^[\w. -]+$`)},
 		"Secret":    {512, regexp.MustCompile(`^[\w/+=.@-]+$`)},
 		"LogGroup":  {512, regexp.MustCompile(`^[\w/.#-]+$`)},
+
+		"MetricAlarm":     {255, regexp.MustCompile(`^[\w-]+$`)},
+		"Topic":           {256, regexp.MustCompile(`^[\w-]+$`)},
+		"Dashboard":       {255, regexp.MustCompile(`^[\w-]+$`)},
+		"QueryDefinition": {255, regexp.MustCompile(`^[\w-]+/[\w ]+$`)},
 	}
 	for _, name := range []string{"dev", strings.Repeat("a-very-long-name", 3)[:40], "Feature_Branch.42", strings.Repeat("X", 100), "___", "-", "é"} {
-		d := deploy(t, name, values{"callbackKeyVersion": "1000", "resultEvents": "true", "alarms": "true"})
+		d := deploy(t, name, values{"callbackKeyVersion": "1000", "resultEvents": "true", "alarms": "true", "alarmEmail": "media@example.com", "dashboard": "true"})
 		for kind, limit := range limits {
 			found := d.all(kind)
 			if len(found) == 0 {
@@ -921,7 +936,7 @@ func TestEverythingIsTagged(t *testing.T) {
 	t.Parallel()
 	untaggable := []string{ // AWS knows no tags for them
 		"ittybit-media:index:Pipeline", "random:index/randomBytes:RandomBytes",
-		"aws:sns/topicSubscription:TopicSubscription",
+		"aws:sns/topicSubscription:TopicSubscription", "aws:cloudwatch/dashboard:Dashboard", "aws:cloudwatch/queryDefinition:QueryDefinition",
 		"aws:apigatewayv2/integration:Integration", "aws:apigatewayv2/route:Route",
 		"aws:cloudwatch/eventTarget:EventTarget", "aws:iam/rolePolicy:RolePolicy",
 		"aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig", "aws:lambda/permission:Permission",
@@ -1016,117 +1031,6 @@ func TestAMistakeStopsTheProgramBeforeItMakesAnything(t *testing.T) {
 	}
 }
 
-func TestAlarms(t *testing.T) {
-	t.Parallel()
-	if d := deploy(t, "dev", values{"alarms": "false"}); len(d.all("MetricAlarm")) != 0 || len(d.all("Topic")) != 0 {
-		t.Error("alarms that nobody asked for")
-	}
-	d := deploy(t, "prod", stackFile(t, "prod").with(values{"alarmEmail": "media@example.com", "resultEvents": "true"}))
-	topic := d.one(t, "Topic", "-alarms").out(t, "arn")
-	subscription := d.one(t, "TopicSubscription", "")
-	if subscription.at("topic") != topic || subscription.at("protocol") != "email" || subscription.at("endpoint") != "media@example.com" {
-		t.Errorf("subscription %v", subscription.inputs)
-	}
-	name := func(kind, ending string) string { return d.one(t, kind, ending).out(t, "name") }
-	dispatch, webhook := d.function(t, "dispatch").out(t, "name"), d.function(t, "webhook").out(t, "name")
-	dead, retry, rule := name("Queue", "-dead-letters"), name("Queue", "-retry"), name("EventRule", "-uploads")
-	want := map[string]bool{}
-	for _, w := range []string{
-		"AWS/SQS ApproximateNumberOfMessagesVisible QueueName=" + dead,
-		"AWS/SQS ApproximateAgeOfOldestMessage QueueName=" + dead,
-		"AWS/SQS ApproximateNumberOfMessagesVisible QueueName=" + retry,
-		"AWS/SQS ApproximateNumberOfMessagesNotVisible QueueName=" + retry,
-		"AWS/SQS ApproximateNumberOfMessagesDelayed QueueName=" + retry,
-		"AWS/Lambda DestinationDeliveryFailures FunctionName=" + dispatch,
-		"AWS/Lambda AsyncEventAge FunctionName=" + dispatch,
-		"AWS/Lambda Errors FunctionName=" + dispatch,
-		"AWS/Lambda Errors FunctionName=" + webhook,
-		"AWS/Lambda Errors FunctionName=" + d.function(t, "sweep").out(t, "name"),
-		"IttybitMedia/prod SweepBehind",
-		"AWS/Lambda Throttles FunctionName=" + dispatch,
-		"AWS/Lambda Throttles FunctionName=" + webhook,
-		"AWS/Events InvocationsFailedToBeSentToDlq RuleName=" + rule,
-		"AWS/Events FailedInvocations RuleName=" + rule,
-		"AWS/ApiGateway 5xx ApiId=a1b2c3",
-		"IttybitMedia/prod CallbacksRefused",
-		"IttybitMedia/prod Rejected",
-		"IttybitMedia/prod Results State=failed",
-		"IttybitMedia/prod DailyLimitReached",
-		"AWS/SQS ApproximateNumberOfMessagesVisible QueueName=" + name("Queue", "-dead-events"),
-		"AWS/EventBridge/Pipes ExecutionFailed PipeName=" + name("Pipe", ""),
-	} {
-		want[w] = true
-	}
-	got := map[string]bool{}
-	add := func(namespace, name, dimensions any) {
-		id := fmt.Sprint(namespace, " ", name)
-		for key, value := range dimensions.(map[string]any) {
-			id += fmt.Sprint(" ", key, "=", value)
-		}
-		if got[id] {
-			t.Errorf("two alarms watch %s", id)
-		}
-		got[id] = true
-	}
-	for _, a := range d.all("MetricAlarm") {
-		for path, want := range map[string]any{
-			"comparisonOperator": "GreaterThanThreshold",
-			"treatMissingData":   "notBreaching",
-			"alarmActions":       []any{topic},
-		} {
-			if !reflect.DeepEqual(a.at(path), want) {
-				t.Errorf("%s %s: %v, want %v", a.name, path, a.at(path), want)
-			}
-		}
-		// "OK" after one event would say that it was made good.
-		lasting := a.at("evaluationPeriods") != 1.0 || a.at("statistic") == "Maximum"
-		if got := a.at("okActions"); lasting != reflect.DeepEqual(got, []any{topic}) {
-			t.Errorf("%s tells %v when it is over", a.name, got)
-		}
-		if text, _ := a.at("alarmDescription").(string); len(text) < 40 {
-			t.Errorf("%s does not say what to do: %q", a.name, text)
-		}
-		queries, ok := a.at("metricQueries").([]any)
-		if !ok {
-			add(a.at("namespace"), a.at("metricName"), a.at("dimensions"))
-			if a.at("period") != 300.0 && !strings.HasSuffix(a.name, "-sweep-errors") || a.at("statistic") == nil || a.at("threshold").(float64) < 0 {
-				t.Errorf("%s: %v", a.name, a.inputs)
-			}
-			continue
-		}
-		if a.at("evaluationPeriods") != 12.0 {
-			t.Errorf("%s after %v periods", a.name, a.at("evaluationPeriods"))
-		}
-		shown := 0
-		for _, q := range queries {
-			q := q.(map[string]any)
-			if m, ok := q["metric"].(map[string]any); ok {
-				add(m["namespace"], m["metricName"], m["dimensions"])
-			} else if q["expression"] == "SUM(METRICS())" && q["returnData"] == true {
-				shown++
-			}
-		}
-		if shown != 1 {
-			t.Errorf("%s has %d results", a.name, shown)
-		}
-	}
-	if !reflect.DeepEqual(got, want) {
-		for id := range want {
-			if !got[id] {
-				t.Errorf("nobody watches %s", id)
-			}
-		}
-		for id := range got {
-			if !want[id] {
-				t.Errorf("an alarm watches %s", id)
-			}
-		}
-	}
-	if alone := deploy(t, "prod", stackFile(t, "prod").with(values{"resultEvents": "true"})); len(alone.all("MetricAlarm")) != len(d.all("MetricAlarm")) || len(alone.all("Topic")) != 0 {
-		t.Error("without an address the alarms are others")
-	}
-}
-
 // TestTheReadmeKnowsEveryResource compares the kinds of resources that the
 // README explains with those that stacks have.
 func TestTheReadmeKnowsEveryResource(t *testing.T) {
@@ -1147,7 +1051,7 @@ func TestTheReadmeKnowsEveryResource(t *testing.T) {
 	}
 	made := map[string]bool{}
 	for name, v := range stacks(t) {
-		for _, m := range deploy(t, name, v.with(values{"alarms": "true", "alarmEmail": "media@example.com"})).resources {
+		for _, m := range deploy(t, name, v.with(values{"alarms": "true", "alarmEmail": "media@example.com", "dashboard": "true"})).resources {
 			if kind := m.kind[strings.LastIndex(m.kind, ":")+1:]; kind != "Pipeline" {
 				made[kind] = true
 			}
@@ -1161,17 +1065,20 @@ func TestTheReadmeKnowsEveryResource(t *testing.T) {
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	for interval, want := range map[string]struct {
-		schedule         string
-		age              float64 // of an event that Lambda has no capacity for
-		period, failures float64 // of the alarm
+		schedule     string
+		age          float64 // of an event that Lambda has no capacity for
+		period       float64 // of the alarm when it fails
+		failures, of float64 // of so many runs
+		silence      float64 // period of the alarm when it does not run
 	}{
-		"15m": {"rate(15 minutes)", 900, 2700, 1},
-		"1m":  {"rate(1 minute)", 60, 180, 1},
-		"24h": {"rate(1440 minutes)", 21600, 86400, 0},
+		"15m": {"rate(15 minutes)", 900, 900, 2, 3, 900},
+		"1m":  {"rate(1 minute)", 60, 60, 2, 3, 300},
+		"8h":  {"rate(480 minutes)", 21600, 28800, 2, 3, 28800},
+		"24h": {"rate(1440 minutes)", 21600, 86400, 1, 1, 86400},
 	} {
 		d := deploy(t, "prod", stackFile(t, "prod").with(values{"sweepInterval": interval}))
 		rule, target, f := d.one(t, "EventRule", "-sweep"), d.one(t, "EventTarget", "-sweep"), d.function(t, "sweep")
-		async, alarm := d.one(t, "FunctionEventInvokeConfig", "-sweep"), d.one(t, "MetricAlarm", "-sweep-errors")
+		async, fails, silent := d.one(t, "FunctionEventInvokeConfig", "-sweep"), d.one(t, "MetricAlarm", "-sweep-errors"), d.one(t, "MetricAlarm", "-sweep-stopped")
 		for _, tt := range []struct {
 			m    *made
 			path string
@@ -1184,8 +1091,15 @@ func TestSweep(t *testing.T) {
 			{async, "functionName", f.out(t, "name")},
 			{async, "maximumRetryAttempts", 0.0},
 			{async, "maximumEventAgeInSeconds", want.age},
-			{alarm, "period", want.period},
-			{alarm, "threshold", want.failures},
+			{fails, "period", want.period},
+			{fails, "threshold", 0.0},
+			{fails, "datapointsToAlarm", want.failures},
+			{fails, "evaluationPeriods", want.of},
+			{silent, "period", want.silence},
+			{silent, "comparisonOperator", "LessThanThreshold"},
+			{silent, "threshold", 1.0},
+			{silent, "datapointsToAlarm", 3.0},
+			{silent, "evaluationPeriods", 3.0},
 		} {
 			if got := tt.m.at(tt.path); got != tt.want {
 				t.Errorf("%s: %s %s: %v, want %v", interval, tt.m.name, tt.path, got, tt.want)

@@ -45,6 +45,10 @@ func (b *builder) apiMetric(name string) metric {
 	return metric{"AWS/ApiGateway", name, sum, pulumi.StringMap{"ApiId": b.api.ID()}}
 }
 
+func (b *builder) pipeMetric(name string) metric {
+	return metric{"AWS/EventBridge/Pipes", name, sum, pulumi.StringMap{"PipeName": b.events.pipe.Name}}
+}
+
 // ownMetric is one of the handlers': with a value, what is counted under that
 // value of its dimension; with "", all of it.
 func (b *builder) ownMetric(m telemetry.Metric, statistic, value string) metric {

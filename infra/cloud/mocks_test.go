@@ -68,6 +68,10 @@ var nameProperties = map[string]string{
 	"aws:cloudwatch/metricAlarm:MetricAlarm": "name",
 	"aws:sns/topic:Topic":                    "name",
 	"aws:sqs/queue:Queue":                    "name",
+
+	// These the program names itself.
+	"aws:cloudwatch/dashboard:Dashboard":             "dashboardName",
+	"aws:cloudwatch/queryDefinition:QueryDefinition": "name",
 }
 
 func (d *deployment) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
@@ -112,6 +116,8 @@ func (d *deployment) NewResource(args pulumi.MockResourceArgs) (string, resource
 		set("arn", "arn:aws:s3:::"+id)
 	case "aws:sns/topic:Topic":
 		set("arn", arn("sns", id))
+	case "aws:cloudwatch/metricAlarm:MetricAlarm":
+		set("arn", arn("cloudwatch", "alarm:"+id))
 	case "aws:apigatewayv2/api:Api":
 		id = "a1b2c3"
 		set("apiEndpoint", "https://a1b2c3.execute-api."+region+".amazonaws.com")

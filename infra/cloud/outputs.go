@@ -86,6 +86,9 @@ func (b *builder) console() pulumi.StringMap {
 	if p.DeadEvents != nil {
 		pages["resultEventsDeadLetters"] = b.page("sqs/v3/home#/queues/%s", escaped(p.DeadEvents))
 	}
+	if b.dashboard != nil {
+		pages["dashboard"] = b.page("cloudwatch/home#dashboards/dashboard/%s", b.dashboard.DashboardName)
+	}
 	for name, function := range p.Functions {
 		pages[name] = b.page("lambda/home#/functions/%s", function)
 	}

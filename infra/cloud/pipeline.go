@@ -10,6 +10,7 @@ import (
 	"maps"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/apigatewayv2"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/dynamodb"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/lambda"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -95,6 +96,8 @@ type builder struct {
 	events    *events           // nil: the stack sends no result events
 	functions pulumi.StringMap
 	logGroups pulumi.StringMap
+	alarmARNs pulumi.StringArray    // nil: none
+	dashboard *cloudwatch.Dashboard // nil: none
 }
 
 func (b *builder) build() error {
@@ -109,6 +112,7 @@ func (b *builder) build() error {
 		b.makeSweep,
 		b.makeEvents,
 		b.makeAlarms,
+		b.makeDashboard,
 	} {
 		if err := part(); err != nil {
 			return err

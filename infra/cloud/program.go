@@ -61,9 +61,6 @@ func (p *Program) parse(ctx *pulumi.Context) (stack.Config, error) {
 		}
 	}
 	config, warnings, err := stack.Parse(values)
-	if config.Dashboard {
-		warnings.Addf("dashboard", "is known and checked, but this version makes nothing of it")
-	}
 	for _, w := range warnings {
 		if err := ctx.Log.Warn(w.String(), nil); err != nil {
 			return stack.Config{}, err

@@ -184,12 +184,12 @@ var keys = []key{
 	{
 		name: "alarms", standard: "false",
 		kind:    boolean(func(c *Config, on bool) { c.Alarms = on }),
-		meaning: "make the alarms of the failure path",
+		meaning: "make the alarms; OPERATIONS.md has what to do for each",
 	},
 	{
 		name: "dashboard", standard: "false",
 		kind:    boolean(func(c *Config, on bool) { c.Dashboard = on }),
-		meaning: "make a dashboard of the way from upload to result; this version makes none yet",
+		meaning: "make a dashboard of the way from upload to result, and saved queries of the logs",
 	},
 	{
 		name: "resultEvents", standard: "false",
