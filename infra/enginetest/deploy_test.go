@@ -91,6 +91,38 @@ func TestDev(t *testing.T) {
 		}
 	})
 
+	t.Run("what watches it comes and goes alone", func(t *testing.T) {
+		watch := func(on string) { p.set(t, "dev", "alarms", on, "dashboard", on, "alarmEmail", "media@example.com") }
+		only := func(c changes, op string) {
+			t.Helper()
+			kinds := map[string]int{}
+			for what, how := range c {
+				kind, _, _ := strings.Cut(what, " ")
+				kinds[kind[strings.LastIndex(kind, ":")+1:]]++
+				if !slices.Equal(how, []string{op}) {
+					t.Errorf("%s of %s, want only %s", how, what, op)
+				}
+			}
+			for _, kind := range []string{"MetricAlarm", "Topic", "TopicSubscription", "Dashboard", "QueryDefinition"} {
+				if kinds[kind] == 0 {
+					t.Errorf("no %s of a %s", op, kind)
+				}
+				delete(kinds, kind)
+			}
+			if len(kinds) != 0 {
+				t.Errorf("%s of %v, too", op, kinds)
+			}
+		}
+		watch("true")
+		only(p.preview(t, "dev"), "create")
+		only(p.apply(t, "dev"), "create")
+		p.unchanged(t, "dev")
+		watch("false")
+		only(p.preview(t, "dev"), "delete")
+		only(p.apply(t, "dev"), "delete")
+		p.unchanged(t, "dev")
+	})
+
 	const (
 		function = "aws:lambda/function:Function ittybit-dev-dispatch"
 		rule     = "aws:cloudwatch/eventRule:EventRule ittybit-dev-uploads"
