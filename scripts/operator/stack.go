@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
@@ -111,6 +112,7 @@ func (t Target) local(root string) (*Stack, error) {
 			Region:           access.Outputs.Region,
 			Credentials:      credentials.NewStaticCredentialsProvider(access.AccessKey, access.SecretKey, ""),
 			BaseEndpoint:     aws.String(access.AWSURL),
+			HTTPClient:       http.NewBuildableClient(), // one for all, or each has connections of its own
 			RetryMaxAttempts: maxAttempts,
 			AppID:            appID,
 		},
