@@ -481,7 +481,7 @@ func TestTheSameEventTenTimesAtOnceAndAgainLater(t *testing.T) {
 			}
 			w.wantJobs(key, jobNames...)
 			posts := w.ittybit.Requests()[localittybit.Create]
-			if a, err := w.invoke(e); err != nil || a.Skipped != skipHaveJobs {
+			if a, err := w.invoke(e); err != nil || a.Skipped != media.SkipHaveJobs {
 				t.Errorf("the next day: %v, %v", a, err)
 			}
 			if n := w.ittybit.Requests()[localittybit.Create]; n != posts {
@@ -956,7 +956,7 @@ func TestDailyLimit(t *testing.T) {
 	if failed := w.queue(withKey(t, "3.mov")); len(failed) != 1 {
 		t.Errorf("over the limit in the queue: %v", failed)
 	}
-	if a, err := w.invoke(withKey(t, "1.mov")); err != nil || a.Skipped != skipHaveJobs {
+	if a, err := w.invoke(withKey(t, "1.mov")); err != nil || a.Skipped != media.SkipHaveJobs {
 		t.Errorf("what needs no new job: %v, %v", a, err)
 	}
 	if n, err := w.table.JobsOn(t.Context(), time.Now()); n != 6 || err != nil {

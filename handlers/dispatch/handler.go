@@ -20,12 +20,9 @@ import (
 	"ittybit-media/handlers/telemetry"
 )
 
-// Why an upload gets no job, as logged and counted beside the reasons of
-// [media.Routes.For].
-const (
-	skipHaveJobs = "already there"
-	skipProbe    = "probe"
-)
+// skipProbe is why a probe gets no job, as logged and counted beside the reasons
+// of [media.Routes.For].
+const skipProbe = "probe"
 
 // Why an upload or a job will never run, as counted.
 const (
@@ -178,7 +175,7 @@ func (h *handler) upload(ctx context.Context, now time.Time, log *slog.Logger, m
 	if skip != "" {
 		return answer{Upload: id, Skipped: skip}, nil
 	}
-	if route.MaxBytes > 0 && u.Size > route.MaxBytes {
+	if route.TooLarge(u.Size) {
 		return answer{Upload: id}, t.reject(ctx, ref, rejectTooLarge,
 			fmt.Sprintf("the upload has %d bytes; its route takes %d (maxBytes)", u.Size, route.MaxBytes))
 	}
@@ -212,7 +209,7 @@ func (h *handler) upload(ctx context.Context, now time.Time, log *slog.Logger, m
 		}
 	}
 	if len(missing) == 0 {
-		return answer{Upload: id, Skipped: skipHaveJobs}, nil
+		return answer{Upload: id, Skipped: media.SkipHaveJobs}, nil
 	}
 	if err := h.budget.check(ctx); err != nil {
 		return answer{}, err

@@ -44,6 +44,8 @@ const (
 	SkipEmpty   = "0 bytes"
 	SkipOutput  = "output folder"
 	SkipNoRoute = "no route"
+	// SkipHaveJobs is the one reason that the table knows, and not the route.
+	SkipHaveJobs = "already there"
 )
 
 // For is the route by which dispatch makes the jobs of an upload, or why it
@@ -63,6 +65,9 @@ func (rs Routes) For(u Upload, outputs Folder) (route Route, skip string) {
 	}
 	return route, ""
 }
+
+// TooLarge reports whether the route rejects uploads of that many bytes.
+func (r Route) TooLarge(size int64) bool { return r.MaxBytes > 0 && size > r.MaxBytes }
 
 func (r Route) fits(key string) bool {
 	if !strings.HasPrefix(key, r.Prefix) {

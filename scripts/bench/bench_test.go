@@ -13,6 +13,7 @@ import (
 
 	"ittybit-media/infra/bundle"
 	"ittybit-media/scripts/pipelinetest"
+	"ittybit-media/scripts/prices"
 )
 
 func TestMediansAndSpreads(t *testing.T) {
@@ -201,14 +202,12 @@ func TestConnectionsThatCostSomething(t *testing.T) {
 
 func TestWhatAnUploadCosts(t *testing.T) {
 	t.Parallel()
-	var p prices
-	d := json.NewDecoder(bytes.NewReader(pricesJSON))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&p); err != nil || p.Date == "" || p.Region == "" || p.Source == "" || len(p.Unknown) == 0 {
+	p, err := prices.Known()
+	if err != nil || p.Date == "" || p.Region == "" || p.Source == "" || len(p.Unknown) == 0 {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	p.PlatformBytes = 500
-	bill := p.bill(load{
+	priced := bill(p, load{
 		jobs: 3, dispatchMS: sample{400}, webhookMS: sample{20}, dispatchLog: 4000, webhookLog: 1000,
 		queued: 3, final: 3, index: 6, count: 1, reads: 1,
 	}, 256, "arm64")
@@ -220,14 +219,14 @@ func TestWhatAnUploadCosts(t *testing.T) {
 		"CloudWatch Logs": 9 * 0.50, // 9,000 bytes an upload
 	}
 	total := 0.0
-	for _, i := range bill {
+	for _, i := range priced {
 		if math.Abs(i.dollars-want[i.name]) > 1e-9 {
 			t.Errorf("%s: %v, want %v", i.name, i.dollars, want[i.name])
 		}
 		total += want[i.name]
 	}
-	if len(bill) != len(want) || math.Abs(sum(bill)-total) > 1e-9 {
-		t.Errorf("%v", bill)
+	if len(priced) != len(want) || math.Abs(sum(priced)-total) > 1e-9 {
+		t.Errorf("%v", priced)
 	}
 }
 

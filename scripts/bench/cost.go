@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	_ "embed"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -12,31 +11,8 @@ import (
 
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/localaws/awsjson"
+	"ittybit-media/scripts/prices"
 )
-
-// pricesJSON has all that is not measured. It is dated: prices change.
-//
-//go:embed prices.json
-var pricesJSON []byte
-
-type prices struct {
-	Date          string             `json:"date"`
-	Region        string             `json:"region"`
-	Source        string             `json:"source"`
-	Unknown       []string           `json:"unknown"`
-	PlatformBytes float64            `json:"platform_bytes"` // Lambda's own log lines of an invocation
-	PerMillion    perMillion         `json:"per_million"`
-	GBSecond      map[string]float64 `json:"lambda_gb_second"` // by architecture
-	LogsGB        float64            `json:"logs_gb"`
-}
-
-type perMillion struct {
-	Event         float64 `json:"eventbridge_event"`
-	LambdaRequest float64 `json:"lambda_request"`
-	APIRequest    float64 `json:"http_api_request"`
-	Write         float64 `json:"dynamodb_write"`
-	Read          float64 `json:"dynamodb_read"`
-}
 
 // load is what one upload takes.
 type load struct {
@@ -57,7 +33,7 @@ type item struct {
 }
 
 // bill is the price of a million uploads, by service.
-func (p prices) bill(u load, memoryMB int, architecture string) []item {
+func bill(p prices.List, u load, memoryMB int, architecture string) []item {
 	callbacks := float64(u.jobs)
 	gb := float64(memoryMB) / 1024
 	logs := u.dispatchLog + p.PlatformBytes + callbacks*(u.webhookLog+p.PlatformBytes)
@@ -82,9 +58,9 @@ var assumed = latency{post: 300 * time.Millisecond, table: 5 * time.Millisecond}
 
 // cost measures what an upload takes at each memory size and prices it.
 func (b *bench) cost(ctx context.Context) error {
-	var p prices
-	if err := json.Unmarshal(pricesJSON, &p); err != nil {
-		return fmt.Errorf("prices.json: %w", err)
+	p, err := prices.Known()
+	if err != nil {
+		return err
 	}
 	c, _, err := stack.Parse(nil)
 	if err != nil {
@@ -122,9 +98,9 @@ func (b *bench) cost(ctx context.Context) error {
 		three := used[3]
 		b.report(fmt.Sprintf("at %d MB: dispatch, 3 jobs", mb), "ms", three.dispatchMS, nil)
 		b.report(fmt.Sprintf("at %d MB: webhook", mb), "ms", three.webhookMS, nil)
-		bill := p.bill(three, mb, c.Architecture)
-		b.report(fmt.Sprintf("at %d MB: Lambda", mb), "$", sample{bill[1].dollars}, nil)
-		b.report(fmt.Sprintf("at %d MB: all of it", mb), "$", sample{sum(bill)}, nil)
+		priced := bill(p, three, mb, c.Architecture)
+		b.report(fmt.Sprintf("at %d MB: Lambda", mb), "$", sample{priced[1].dollars}, nil)
+		b.report(fmt.Sprintf("at %d MB: all of it", mb), "$", sample{sum(priced)}, nil)
 		if mb == c.MemoryMB {
 			b.shares(p, used, c)
 		}
@@ -139,17 +115,17 @@ func (b *bench) cost(ctx context.Context) error {
 }
 
 // shares reports the bill of a stack of the default memory.
-func (b *bench) shares(p prices, used map[int]load, c stack.Config) {
+func (b *bench) shares(p prices.List, used map[int]load, c stack.Config) {
 	for _, n := range jobCounts[:2] {
-		bill := p.bill(used[n], c.MemoryMB, c.Architecture)
-		all := sum(bill)
-		for _, i := range bill {
+		priced := bill(p, used[n], c.MemoryMB, c.Architecture)
+		all := sum(priced)
+		for _, i := range priced {
 			b.report(fmt.Sprintf("%s: %s", jobs(n), i.name), "$", sample{i.dollars}, nil)
 			b.report(fmt.Sprintf("%s: %s, share", jobs(n), i.name), "%", sample{100 * i.dollars / all}, nil)
 		}
 		b.report(fmt.Sprintf("%s: all of it", jobs(n)), "$", sample{all}, nil)
 		less := func(what string, u load) {
-			b.report(fmt.Sprintf("%s: %s", jobs(n), what), "$", sample{all - sum(p.bill(u, c.MemoryMB, c.Architecture))}, nil)
+			b.report(fmt.Sprintf("%s: %s", jobs(n), what), "$", sample{all - sum(bill(p, u, c.MemoryMB, c.Architecture))}, nil)
 		}
 		u := used[n]
 		u.index = 0

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/atomicfile"
 )
 
 // Access is what a script needs to know of a running local run.
@@ -44,28 +45,8 @@ func (a Access) Write(path string) error {
 	if err != nil {
 		return fmt.Errorf("the local run's access: %w", err)
 	}
-	if err := write(path, append(text, '\n')); err != nil {
+	if err := atomicfile.Write(path, append(text, '\n')); err != nil {
 		return fmt.Errorf("the local run cannot leave word for the scripts: %w", err)
-	}
-	return nil
-}
-
-func write(path string, text []byte) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	file, err := os.CreateTemp(dir, filepath.Base(path)+"-") // with mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(text)
-	err = errors.Join(err, file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
@@ -18,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"golang.org/x/time/rate"
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
@@ -109,6 +112,7 @@ func (t Target) local(root string) (*Stack, error) {
 			Region:           access.Outputs.Region,
 			Credentials:      credentials.NewStaticCredentialsProvider(access.AccessKey, access.SecretKey, ""),
 			BaseEndpoint:     aws.String(access.AWSURL),
+			HTTPClient:       http.NewBuildableClient(), // one for all, or each has connections of its own
 			RetryMaxAttempts: maxAttempts,
 			AppID:            appID,
 		},
@@ -177,6 +181,31 @@ type Dispatcher struct {
 // Dispatcher invokes the stack's dispatch.
 func (s *Stack) Dispatcher() Dispatcher {
 	return Dispatcher{s.Lambda(), s.Outputs.Functions["dispatch"]}
+}
+
+// PacedDispatcher is a [Stack.Dispatcher] that invokes dispatch at most so many
+// times a second: whoever asks waits for their turn. Requests that are sent again,
+// because Lambda throttled or did not answer, wait for one of their own.
+func (s *Stack) PacedDispatcher(perSecond float64) Dispatcher {
+	limiter := rate.NewLimiter(rate.Limit(perSecond), 1)
+	d := s.Dispatcher()
+	d.lambda = lambda.NewFromConfig(s.aws, func(o *lambda.Options) {
+		o.Retryer = paced{retry.NewStandard(), limiter}
+	})
+	return d
+}
+
+// paced has every attempt at a request wait for its turn.
+type paced struct {
+	*retry.Standard
+	limiter *rate.Limiter
+}
+
+func (p paced) GetAttemptToken(ctx context.Context) (func(error) error, error) {
+	if err := p.limiter.Wait(ctx); err != nil {
+		return nil, err
+	}
+	return p.Standard.GetAttemptToken(ctx)
 }
 
 // Ask has dispatch look after an upload: detailType is one of media.Backfill,

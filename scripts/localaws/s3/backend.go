@@ -158,18 +158,39 @@ func (b backend) DeleteMulti(ctx context.Context, bucketName string, keys ...str
 
 // delete removes the key, or hides it behind a marker if versions are kept. The caller holds mu.
 func (b backend) delete(bkt *bucket, key string) gofakes3.ObjectDeleteResult {
+	if !bkt.Versioned && !bkt.suspended {
+		bkt.set(key, b.withoutNull(bkt, key))
+		return gofakes3.ObjectDeleteResult{}
+	}
+	now := b.now()
+	marker := &object{key: key, modified: now, sequencer: b.nextSequencer(now), deleted: true}
+	b.add(bkt, marker)
+	return gofakes3.ObjectDeleteResult{IsDeleteMarker: true, VersionID: marker.version}
+}
+
+// add makes obj the newest version of its key: a version with an id of its own, or while the bucket keeps none, the one
+// without. The caller holds mu.
+func (s *Store) add(bkt *bucket, obj *object) {
+	versions := bkt.versions[obj.key]
 	if bkt.Versioned {
-		now := b.now()
-		marker := &object{key: key, modified: now, sequencer: b.nextSequencer(now), deleted: true}
-		marker.version = marker.sequencer.version()
-		bkt.set(key, append(bkt.versions[key], marker))
-		return gofakes3.ObjectDeleteResult{IsDeleteMarker: true, VersionID: marker.version}
+		obj.version = obj.sequencer.version()
+	} else {
+		versions = s.withoutNull(bkt, obj.key)
 	}
+	bkt.set(obj.key, append(versions, obj))
+}
+
+// withoutNull gives up the version of a key that has no id, and returns the others. The caller holds mu.
+func (s *Store) withoutNull(bkt *bucket, key string) []*object {
+	var others []*object
 	for _, obj := range bkt.versions[key] {
-		b.releaseLocked(obj.blob)
+		if obj.version == "" {
+			s.releaseLocked(obj.blob)
+		} else {
+			others = append(others, obj)
+		}
 	}
-	bkt.set(key, nil)
-	return gofakes3.ObjectDeleteResult{}
+	return others
 }
 
 // bucket finds a bucket; the caller holds mu.
@@ -327,17 +348,8 @@ func (s *Store) index(ctx context.Context, bucketName string, obj *object) (even
 		return false, err
 	}
 	obj.sequencer = s.nextSequencer(obj.modified)
-	eventBridge = bkt.notifications.EventBridge != nil
-	if bkt.Versioned {
-		obj.version = obj.sequencer.version()
-		bkt.set(obj.key, append(bkt.versions[obj.key], obj))
-		return eventBridge, nil
-	}
-	bkt.set(obj.key, []*object{obj})
-	if old != nil {
-		s.releaseLocked(old.blob)
-	}
-	return eventBridge, nil
+	s.add(bkt, obj)
+	return bkt.notifications.EventBridge != nil, nil
 }
 
 // checkKey refuses what S3 refuses (Amazon S3 User Guide, "Naming Amazon S3 objects"): keys are UTF-8, of at most

@@ -45,7 +45,7 @@ func versionsPageOf(query url.Values) (p versionsPage, err error) {
 		return p, nil
 	}
 	known := true
-	if p.versionMarker != nullVersion { // nothing is older than that
+	if p.versionMarker != nullVersion { // whose time only the bucket knows
 		p.below, known = sequencerOf(p.versionMarker)
 	}
 	switch {
@@ -131,6 +131,13 @@ func (s *Store) listVersions(bucketName string, p versionsPage) (*versionsList, 
 	bkt, err := s.bucket(bucketName)
 	if err != nil {
 		return nil, err
+	}
+	if p.versionMarker == nullVersion {
+		for _, obj := range bkt.versions[p.keyMarker] {
+			if obj.version == "" {
+				p.below = obj.sequencer
+			}
+		}
 	}
 	list := &versionsList{
 		Xmlns: namespace, Name: bucketName, Prefix: encode(p.prefix), Delimiter: encode(p.delimiter), MaxKeys: p.most, EncodingType: p.encoding,

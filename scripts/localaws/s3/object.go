@@ -80,6 +80,7 @@ func (o *object) metadata() map[string]string {
 // versions is in neither.
 type bucket struct {
 	Bucket
+	suspended     bool // no longer versioned
 	created       time.Time
 	notifications notifications
 	keys          []string

@@ -41,8 +41,8 @@ type Bucket struct {
 	// Region, if not empty, is the bucket's alone: a request that is signed for another is redirected. The region of
 	// other buckets is us-east-1, and requests may be signed for any.
 	Region string
-	// Versioned keeps every version of an object and gives each a version id. Through the API it can be turned on
-	// while the bucket is empty, and not off.
+	// Versioned keeps every version of an object and gives each a version id. Through the API it can be turned on and
+	// suspended.
 	Versioned bool
 	// EventBridge has the bucket send its events to EventBridge; see [Created]. Its notification configuration, which
 	// the API gives and takes, begins with that.

@@ -10,14 +10,13 @@ func (b backend) VersioningConfiguration(bucketName string) (config gofakes3.Ver
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	bkt, err := b.bucket(bucketName)
-	if err == nil && bkt.Versioned {
-		config.SetEnabled(true)
+	if err == nil && (bkt.Versioned || bkt.suspended) {
+		config.SetEnabled(bkt.Versioned)
 	}
 	return config, err
 }
 
-// SetVersioningConfiguration accepts what already holds, and turns versioning on in an empty bucket: there are no
-// objects then from before that time, which would have no version id.
+// SetVersioningConfiguration turns versioning on, or suspends it: the versions that there are stay.
 func (b backend) SetVersioningConfiguration(bucketName string, config gofakes3.VersioningConfiguration) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -25,11 +24,11 @@ func (b backend) SetVersioningConfiguration(bucketName string, config gofakes3.V
 	if err != nil {
 		return err
 	}
-	same := config.Enabled() == bkt.Versioned
-	if config.MFADelete.Enabled() || !same && (bkt.Versioned || len(bkt.keys) > 0) {
+	if config.MFADelete.Enabled() {
 		return gofakes3.ErrNotImplemented
 	}
 	bkt.Versioned = config.Enabled()
+	bkt.suspended = !bkt.Versioned
 	return nil
 }
 

@@ -303,16 +303,56 @@ func TestTurningVersioningOn(t *testing.T) {
 	if out, err := f.client.PutObject(ctx, &awss3.PutObjectInput{Bucket: bucket, Key: aws.String("k"), Body: strings.NewReader("x")}); err != nil || aws.ToString(out.VersionId) == "" {
 		t.Errorf("%+v, %v", out, err)
 	}
-	if err := set(bucket, types.BucketVersioningStatusSuspended); code(err) != "NotImplemented" {
-		t.Errorf("turning it off: %v", err)
-	}
-	f.put(t, "k", strings.NewReader("x"))
-	if err := set(aws.String(uploads), types.BucketVersioningStatusEnabled); code(err) != "NotImplemented" {
-		t.Errorf("with objects from before: %v", err)
-	}
 	if out := f.put(t, "k", strings.NewReader("x")); out.VersionId != nil {
 		t.Errorf("another bucket keeps versions: %s", *out.VersionId)
 	}
+}
+
+func TestSuspendingVersioning(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	set := func(status types.BucketVersioningStatus) {
+		t.Helper()
+		in := &awss3.PutBucketVersioningInput{Bucket: aws.String(uploads), VersioningConfiguration: &types.VersioningConfiguration{Status: status}}
+		if _, err := f.client.PutBucketVersioning(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := f.client.GetBucketVersioning(t.Context(), &awss3.GetBucketVersioningInput{Bucket: in.Bucket}); err != nil || out.Status != status {
+			t.Errorf("%+v, %v; want %s", out, err, status)
+		}
+	}
+	put := func(body string) string { return aws.ToString(f.put(t, "k", strings.NewReader(body)).VersionId) }
+	want := func(ids []string, want ...string) {
+		t.Helper()
+		slices.Sort(want)
+		for _, size := range []int32{1, 2, 1000} {
+			got := f.versions(t, awss3.ListObjectVersionsInput{MaxKeys: &size}).numbered(ids)
+			if slices.Sort(got); !slices.Equal(got, want) {
+				t.Errorf("pages of %d: %q, want %q", size, got, want)
+			}
+		}
+	}
+	put("from before")
+	set(types.BucketVersioningStatusEnabled)
+	ids := []string{put("kept"), put("kept, too")}
+	want(ids, "k null", "k 0", "k 1*")
+	set(types.BucketVersioningStatusSuspended)
+	if id := put("not kept"); id != "" {
+		t.Errorf("version %q", id)
+	}
+	put("in its place")
+	want(ids, "k 0", "k 1", "k null*")
+	if got := f.events.of("k"); len(got) != 5 || got[4].VersionID != "" {
+		t.Errorf("%+v", got)
+	}
+	f.remove(t, "k")
+	want(ids, "k 0", "k 1", "k -null*")
+	if _, err := f.fetch(t.Context(), &awss3.GetObjectInput{Key: aws.String("k")}); code(err) != "NoSuchKey" {
+		t.Error(err)
+	}
+	set(types.BucketVersioningStatusEnabled)
+	ids = append(ids, put("kept again"))
+	want(ids, "k 0", "k 1", "k -null", "k 2*")
 }
 
 func TestWrongListingsOfVersions(t *testing.T) {
