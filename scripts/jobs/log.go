@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"golang.org/x/sync/errgroup"
 
 	"ittybit-media/handlers/media"
@@ -72,51 +70,18 @@ func (j *jobs) printLog(ctx context.Context, key string) error {
 // logLines reads a function's lines about a key, the latest ones, and says how
 // many there are before these.
 func (j *jobs) logLines(ctx context.Context, function, key string) (lines []logLine, omitted int, err error) {
-	group := j.stack.Outputs.LogGroups[function]
-	pages := cloudwatchlogs.NewFilterLogEventsPaginator(j.stack.Logs(), &cloudwatchlogs.FilterLogEventsInput{
-		LogGroupName:  &group,
-		FilterPattern: aws.String(pattern(key)),
-		StartTime:     aws.Int64(operator.Now(ctx).Add(-j.since).UnixMilli()),
+	err = j.stack.EachLogLine(ctx, function, "key", key, operator.Now(ctx).Add(-j.since), func(at time.Time, text []byte) {
+		var about struct{ Bucket string }
+		if json.Unmarshal(text, &about) != nil || about.Bucket != j.stack.Outputs.Bucket {
+			return
+		}
+		lines = append(lines, logLine{key, function, at, text})
+		if len(lines) > mostLines {
+			lines = lines[1:]
+			omitted++
+		}
 	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return lines, omitted, fmt.Errorf("reading the log %s: %w", group, err)
-		}
-		for _, event := range page.Events {
-			text := aws.ToString(event.Message)
-			var about struct{ Bucket, Key string }
-			if json.Unmarshal([]byte(text), &about) != nil || about.Key != key || about.Bucket != j.stack.Outputs.Bucket {
-				continue // the pattern cannot say everything
-			}
-			lines = append(lines, logLine{key, function, time.UnixMilli(aws.ToInt64(event.Timestamp)).UTC(), json.RawMessage(strings.TrimSpace(text))})
-			if len(lines) > mostLines {
-				lines = lines[1:]
-				omitted++
-			}
-		}
-	}
-	return lines, omitted, nil
-}
-
-// maxPatternKey is how much of a key goes into a pattern, in bytes: patterns have
-// 1,024 characters at most (Amazon CloudWatch Logs API Reference,
-// "FilterLogEvents").
-const maxPatternKey = 900
-
-// pattern finds the lines about a key, and maybe some about others. Quotes and
-// backslashes cannot be said in it for certain, nor asterisks, which stand for
-// any text ("Filter pattern syntax", Amazon CloudWatch Logs User Guide): it ends
-// before the first of them.
-func pattern(key string) string {
-	text, more := key, ""
-	if i := strings.IndexFunc(key, func(r rune) bool { return r < ' ' || strings.ContainsRune("\"\\*\x7f", r) }); i >= 0 {
-		text, more = key[:i], "*"
-	}
-	if len(text) > maxPatternKey {
-		text, more = strings.ToValidUTF8(text[:maxPatternKey], ""), "*"
-	}
-	return fmt.Sprintf(`{ $.key = "%s%s" }`, text, more)
+	return lines, omitted, err
 }
 
 // text is the line for people.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -15,13 +14,8 @@ import (
 	"ittybit-media/scripts/operator"
 )
 
-// cleaning is how long cleaning up may take, after Ctrl-C as well.
-const cleaning = time.Minute
-
 // cleanUp deletes what the run made. What it cannot delete it names.
 func (s *smoke) cleanUp(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, cleaning)
-	defer cancel()
 	rows, err := s.rows(ctx)
 	if err == nil {
 		err = s.deleteObjects(ctx, rows)
@@ -29,13 +23,11 @@ func (s *smoke) cleanUp(ctx context.Context) error {
 	if err == nil {
 		err = s.deleteRows(ctx, rows)
 	}
-	if err == nil && len(s.missing(rows)) > 0 {
-		fmt.Fprintf(s.call.Err, "Dispatch may still get %s, from EventBridge or the retry queue: its jobs will fail then, for there is nothing any more\n", operator.Printable(s.key))
-	}
 	if err != nil {
-		// Said here: after Ctrl-C, nobody is told of errors.
-		fmt.Fprintf(s.call.Err, "Not everything could be deleted: look for keys with %s in the bucket %s and in the table %s\n%v\n", s.marker, s.out.Bucket, s.out.Table, operator.Explain(err))
-		return errors.New("not everything could be deleted")
+		return fmt.Errorf("not everything could be deleted; look for keys with %s in the bucket %s and in the table %s: %w", s.marker, s.out.Bucket, s.out.Table, err)
+	}
+	if len(s.missing(rows)) > 0 {
+		s.call.Note("Dispatch may still get %s, from EventBridge or the retry queue: its jobs will fail then, for there is nothing any more", operator.Printable(s.key))
 	}
 	return nil
 }
@@ -123,7 +115,7 @@ func (s *smoke) deleteRows(ctx context.Context, rows []results.Row) error {
 		}
 	}
 	if stay > 0 {
-		fmt.Fprintf(s.call.Err, "%d rows of %s stay: their jobs are not over. Without their upload they will fail\n", stay, operator.Printable(s.key))
+		s.call.Note("%s of %s not over: the rows stay, and the jobs will fail without their upload", operator.Count(stay, "job"), operator.Printable(s.key))
 	}
 	return nil
 }

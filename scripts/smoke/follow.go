@@ -27,7 +27,7 @@ type way struct {
 func (w *way) problemf(format string, args ...any) {
 	for i, arg := range args {
 		if text, ok := arg.(string); ok {
-			args[i] = operator.Printable(text)
+			args[i] = oneLine(text)
 		}
 	}
 	w.problems = append(w.problems, fmt.Errorf(format, args...))
@@ -68,11 +68,11 @@ func (s *smoke) follow(ctx context.Context) way {
 			}
 			if len(w.rows) == 0 && trouble == "" && readable && time.Since(uploaded) > s.pace.again {
 				uploaded = time.Now()
-				s.note(partUpload, "no event yet. After a change of the bucket's notifications that takes some five minutes; until then, uploads are not noticed: uploading again")
 				if on, err := s.eventBridgeOn(limited); err == nil && !on {
 					w.problemf("%s", s.eventBridgeOff())
 					return w
 				}
+				s.note(partUpload, "no event yet. After a change of the bucket's notifications that takes some five minutes; until then, uploads are not noticed: uploading again")
 				if _, err := s.upload(limited); err != nil && limited.Err() == nil {
 					w.problemf("%w", err)
 					return w
@@ -206,7 +206,7 @@ func (s *smoke) refusals(w way) string {
 	if w.refused == 0 {
 		return "Webhook has refused no callback meanwhile"
 	}
-	return fmt.Sprintf("Webhook has refused %d callbacks meanwhile, the last one because: %s", w.refused, w.refusal.Error)
+	return fmt.Sprintf("Webhook has refused %s meanwhile, the last one because: %s", operator.Count(w.refused, "callback"), w.refusal.Error)
 }
 
 // diagnose says where the upload is stuck.
@@ -272,7 +272,7 @@ func (s *smoke) eventBridgeOn(ctx context.Context) (bool, error) {
 }
 
 func (s *smoke) eventBridgeOff() string {
-	return fmt.Sprintf("EventBridge is off for the bucket %s: go run ./scripts/preflight %s -enable-eventbridge turns it on and keeps the rest; where the stack manages the notifications, pulumi up --refresh does", s.out.Bucket, s.target())
+	return fmt.Sprintf("EventBridge is off for the bucket %s: %s turns it on and keeps the rest; where the stack manages the notifications, pulumi up --refresh does", s.out.Bucket, s.call.Command("preflight", "-enable-eventbridge"))
 }
 
 // deep tells how many messages are in the retry queue; nothing if that cannot
@@ -282,5 +282,5 @@ func (s *smoke) deep(ctx context.Context) string {
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf(" (the retry queue has %d messages)", n)
+	return fmt.Sprintf(" (the retry queue has %s)", operator.Count(n, "message"))
 }

@@ -3,12 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 )
 
 // line is what smoke reads of a line that a function logged.
@@ -36,28 +31,16 @@ const skew = 5 * time.Minute
 // has that value. A log that cannot be read is noted, and false is returned: it
 // explains, and decides nothing.
 func (s *smoke) eachLine(ctx context.Context, function, field, value string, give func(line)) (readable bool) {
-	group := s.out.LogGroups[function]
-	pages := cloudwatchlogs.NewFilterLogEventsPaginator(s.logs, &cloudwatchlogs.FilterLogEventsInput{
-		LogGroupName:  &group,
-		StartTime:     aws.Int64(s.began.Add(-skew).UnixMilli()),
-		FilterPattern: aws.String(fmt.Sprintf(`{ $.%s = "%s" }`, field, literal.Replace(value))),
+	err := s.stack.EachLogLine(ctx, function, field, value, s.began.Add(-skew), func(at time.Time, text []byte) {
+		l := line{at: at}
+		if json.Unmarshal(text, &l) == nil {
+			give(l)
+		}
 	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			if ctx.Err() == nil {
-				s.note("log of "+function, "the log of %s cannot be read, so that less can be told: %v", function, err)
-			}
-			return false
-		}
-		for _, e := range page.Events {
-			l := line{at: time.UnixMilli(aws.ToInt64(e.Timestamp))}
-			if json.Unmarshal([]byte(aws.ToString(e.Message)), &l) == nil {
-				give(l)
-			}
-		}
+	if err != nil && ctx.Err() == nil {
+		s.note("log of "+function, "the log of %s cannot be read, so that less can be told: %v", function, err)
 	}
-	return true
+	return err == nil
 }
 
 // aboutUpload are the lines of a function about the upload.
@@ -65,7 +48,3 @@ func (s *smoke) aboutUpload(ctx context.Context, function string) (lines []line,
 	readable = s.eachLine(ctx, function, "key", s.key, func(l line) { lines = append(lines, l) })
 	return lines, readable
 }
-
-// literal keeps a value from ending the text that it stands in, in a filter
-// pattern ("Filter pattern syntax", Amazon CloudWatch Logs User Guide).
-var literal = strings.NewReplacer(`\`, `\\`, `"`, `\"`)

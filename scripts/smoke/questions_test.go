@@ -103,7 +103,7 @@ func TestAnswers(t *testing.T) {
 			},
 			args: []string{"-timeout", "1s"},
 			code: operator.ExitFailed,
-			says: "it waits for another try (the retry queue has 1 messages)",
+			says: "it waits for another try (the retry queue has 1 message)",
 			want: map[string]answer{
 				"callback":   {unknown, "none of the upload's jobs ended"},
 				"query":      {unknown, "no callback came"},

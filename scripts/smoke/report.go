@@ -152,9 +152,9 @@ func (s *smoke) printPeople(r report) {
 		fmt.Fprintln(out)
 	}
 	for _, f := range r.findings {
-		fmt.Fprintf(out, "%-14s  %s\n%16s%s\n", f.Answer, f.Question, "", operator.Printable(f.Found))
+		fmt.Fprintf(out, "%-14s  %s\n%16s%s\n", f.Answer, f.Question, "", oneLine(f.Found))
 		if f.Means != "" {
-			fmt.Fprintf(out, "%16s→ %s\n", "", operator.Printable(f.Means))
+			fmt.Fprintf(out, "%16s→ %s\n", "", oneLine(f.Means))
 		}
 	}
 }
@@ -163,5 +163,5 @@ func shown(l leg) string {
 	if l == nil {
 		return "-"
 	}
-	return fmt.Sprintf("%.1f s", *l)
+	return operator.Roughly(time.Duration(*l * float64(time.Second)))
 }

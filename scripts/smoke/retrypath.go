@@ -3,11 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
 // retryPath is how far the probe came. The times are zero where it was not seen.
@@ -19,28 +15,10 @@ type retryPath struct {
 	problem error     // nil: the way is open
 }
 
-// depthOf are the counts of a queue's messages, wherever they are.
-var depthOf = []types.QueueAttributeName{
-	types.QueueAttributeNameApproximateNumberOfMessages,
-	types.QueueAttributeNameApproximateNumberOfMessagesDelayed,
-	types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
-}
-
 // depth is about how many messages are in the retry queue.
-func (s *smoke) depth(ctx context.Context) (int, error) {
-	answer, err := s.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &s.out.RetryQueueURL, AttributeNames: depthOf})
-	if err != nil {
-		return 0, fmt.Errorf("counting the retry queue's messages: %w", err)
-	}
-	sum := 0
-	for _, name := range depthOf {
-		n, err := strconv.Atoi(answer.Attributes[string(name)])
-		if err != nil {
-			return 0, fmt.Errorf("counting the retry queue's messages: %w", err)
-		}
-		sum += n
-	}
-	return sum, nil
+func (s *smoke) depth(ctx context.Context) (int64, error) {
+	d, err := s.stack.QueueDepth(ctx, s.out.RetryQueueURL)
+	return d.All(), err
 }
 
 // probe sends a probe and waits until it comes back from the retry queue.

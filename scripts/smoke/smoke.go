@@ -12,10 +12,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
 
 	"ittybit-media/handlers/ittybit"
@@ -36,8 +34,6 @@ type smoke struct {
 
 	s3      *s3.Client
 	db      *dynamodb.Client
-	sqs     *sqs.Client
-	logs    *cloudwatchlogs.Client
 	table   *results.Table
 	ittybit *ittybit.Client // nil: it cannot be asked from here
 
@@ -64,7 +60,7 @@ func run(ctx context.Context, c *operator.Call, o options, p pace) error {
 	}
 	s := &smoke{
 		options: o, pace: p, call: c, stack: target, out: target.Outputs, began: time.Now(),
-		s3: target.S3(), db: target.DynamoDB(), sqs: target.SQS(), logs: target.Logs(), table: target.Table(),
+		s3: target.S3(), db: target.DynamoDB(), table: target.Table(),
 		sample: filepath.Join(target.Root, "testdata", "sample.mov"),
 		marker: "smoke-" + strings.ToLower(rand.Text()[:16]),
 		doing:  map[string]string{}, noted: map[string]bool{},
@@ -89,7 +85,9 @@ func run(ctx context.Context, c *operator.Call, o options, p pace) error {
 		c.Say("Kept: s3://%s/%s, its outputs and its rows", s.out.Bucket, s.key)
 		return err
 	}
-	return errors.Join(err, s.cleanUp(context.WithoutCancel(ctx)))
+	finish, cancel := operator.Finish(ctx)
+	defer cancel()
+	return errors.Join(err, s.cleanUp(finish))
 }
 
 // place finds a key for the sample that a route takes, under the name of its own
@@ -130,14 +128,6 @@ func (s *smoke) fits(prefix string, suffixes []string) bool {
 	return false
 }
 
-// target is what the command line says of the stack.
-func (s *smoke) target() string {
-	if s.stack.Local {
-		return "-local"
-	}
-	return "-stack " + s.call.Stack
-}
-
 // under is the key of something of this run's under a prefix.
 func (s *smoke) under(prefix, name string) string { return prefix + s.marker + "/" + name }
 
@@ -150,7 +140,7 @@ func (s *smoke) plan() error {
 	if s.call.JSON {
 		return s.call.PrintJSON(p)
 	}
-	s.call.Say("Would upload %s (%d bytes) as s3://%s/%s and follow its %d jobs for up to %v", filepath.Base(s.sample), s.size, s.out.Bucket, s.key, len(s.route.Jobs), s.timeout)
+	s.call.Say("Would upload %s (%d bytes) as s3://%s/%s and follow its %s for up to %v", filepath.Base(s.sample), s.size, s.out.Bucket, s.key, operator.Count(len(s.route.Jobs), "job"), s.timeout)
 	if !s.skipRetryPath {
 		s.call.Say("Would send a probe through the retry queue")
 	}
@@ -262,5 +252,9 @@ func (s *smoke) note(about, format string, args ...any) {
 	}
 	s.noted[about] = true
 	s.progress.End()
-	fmt.Fprintln(s.call.Err, operator.Printable(media.Redact(fmt.Sprintf(format, args...))))
+	s.call.Note("%s", oneLine(media.Redact(fmt.Sprintf(format, args...))))
 }
+
+// oneLine is a text from outside, such as several errors in lines, fit to be
+// shown among others.
+func oneLine(text string) string { return operator.Printable(strings.ReplaceAll(text, "\n", "; ")) }

@@ -236,14 +236,14 @@ func TestWithoutEvents(t *testing.T) {
 	if err := r.Objects.SetEventBridge(r.Bucket, false); err != nil {
 		t.Fatal(err)
 	}
-	const cure = "EventBridge is off for the bucket my-media-bucket: go run ./scripts/preflight -local -enable-eventbridge"
+	const cure, how = "EventBridge is off for the bucket my-media-bucket: go run ./scripts/preflight -local=", " -enable-eventbridge turns it on"
 	args := []string{"-no-questions", "-skip-retry-path"}
-	want(t, r.Do(script(hurried), append(args, "-timeout", "200ms")...), operator.ExitFailed, "after 200ms no event has reached dispatch (the retry queue has 0 messages)", cure,
+	want(t, r.Do(script(hurried), append(args, "-timeout", "200ms")...), operator.ExitFailed, "after 200ms no event has reached dispatch (the retry queue has 0 messages)", cure, how,
 		"Dispatch may still get smoke-")
 	// It does not wait for what cannot come.
 	early := hurried
 	early.again = 20 * time.Millisecond
-	want(t, r.Do(script(early), args...), operator.ExitFailed, cure)
+	want(t, r.Do(script(early), args...), operator.ExitFailed, cure, how)
 	wantClean(t, r)
 }
 
@@ -303,8 +303,8 @@ func TestIttybitIsDown(t *testing.T) {
 	want(t, got, operator.ExitFailed,
 		"Ittybit does not answer as it should",
 		"dispatch could not do it yet, the retry queue brings it back:",
-		"after 3s it waits for another try (the retry queue has 1 messages): ",
-		"check the bill of the Ittybit account")
+		"after 3s it waits for another try (the retry queue has 1 message): ",
+		"check the bill of the Ittybit account): no credits; job")
 	for question, f := range findings(t, got) {
 		if f[0] != unknown {
 			t.Errorf("%s %v", question, f)
@@ -354,7 +354,7 @@ func TestCallbacksAreLost(t *testing.T) {
 		o.Deliveries = func(localittybit.Job) []localittybit.Delivery { return nil }
 	}, nil)
 	got := r.Do(script(hurried), "-json", "-skip-retry-path", "-timeout", "3s")
-	want(t, got, operator.ExitFailed, "job video: Ittybit says that it has succeeded, but it has not called back in 3s. Is webhook_url not honoured? Webhook has refused no callback meanwhile", "3 rows of ", " stay: their jobs are not over")
+	want(t, got, operator.ExitFailed, "job video: Ittybit says that it has succeeded, but it has not called back in 3s. Is webhook_url not honoured? Webhook has refused no callback meanwhile", "3 jobs of smoke-", "the rows stay")
 	if f := findings(t, got)["Is webhook_url honoured on /jobs?"]; f[0] != no || !strings.Contains(f[1], "overdueAfter") {
 		t.Errorf("webhook_url: %v", f)
 	}
@@ -476,7 +476,7 @@ func TestWhatIsNotAllowed(t *testing.T) {
 		t.Errorf("it cleans up after nothing:\n%s", got.Stderr)
 	}
 	refuse(func(q *http.Request) bool { return q.Method == http.MethodDelete })
-	want(t, r.Do(script(hurried), args...), operator.ExitFailed, "Not everything could be deleted: look for keys with smoke-", "these credentials may not do it")
+	want(t, r.Do(script(hurried), args...), operator.ExitFailed, "not everything could be deleted; look for keys with smoke-", "these credentials may not do it")
 	refuse(func(q *http.Request) bool { return q.URL.Query().Has("notification") })
 	if err := r.Objects.SetEventBridge(r.Bucket, false); err != nil {
 		t.Fatal(err)
@@ -505,7 +505,7 @@ func TestWhatIsNotAllowed(t *testing.T) {
 		}
 		return nil
 	})
-	want(t, r.Do(script(hurried), args...), operator.ExitFailed, "no access to the table", "Not everything could be deleted")
+	want(t, r.Do(script(hurried), args...), operator.ExitFailed, "no access to the table", "not everything could be deleted")
 }
 
 func TestTheKeyIsMissingOrWrong(t *testing.T) {
@@ -542,7 +542,7 @@ func TestInterrupted(t *testing.T) {
 	r.Until("two of three are over", func() bool { return slices.Equal(states(r), []string{"queued", "succeeded", "succeeded"}) })
 	r.Until("the probe is under way", func() bool { return r.RetryQueue.Depth().Delayed == 1 })
 	cancel()
-	want(t, <-done, operator.ExitFailed, "smoke: interrupted\n", "1 rows of smoke-")
+	want(t, <-done, operator.ExitFailed, "smoke: interrupted\n", "1 job of smoke-")
 	if left := states(r); !slices.Equal(left, []string{"queued"}) || len(objects(t, r)) > 0 {
 		t.Errorf("rows %v and objects %v left", left, objects(t, r))
 	}
