@@ -54,7 +54,6 @@ type Page struct {
 
 	pipeline *localpipeline.Pipeline
 	outputs  string // URL of the server of outputs
-	hosts    []string
 	stop     context.CancelFunc
 	ctx      context.Context // ends with Close
 	servers  []func()
