@@ -37,17 +37,19 @@ func wire(getenv func(string) string) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	results.Connect(aws)
 	log := telemetry.NewLogger(cfg.LogLevel)
+	table := results.New(dynamodb.NewFromConfig(aws), cfg.Table, results.Options{TTL: cfg.ResultTTL})
+
+	// What runs beside the init from here on takes its time from it: the work
+	// is done by now.
 	client, _, err := account.Open(aws, cfg.APIURL, cfg.APIKey, log)
 	if err != nil {
 		return nil, err
 	}
-	client.Connect()
 	callbackKeys := secrets.NewValue(fmt.Sprintf("the callback keys (%s)", cfg.CallbackKeys), secrets.FromSecretsManager(aws, cfg.CallbackKeys), secrets.CallbackKeys, secrets.WithLogger(log))
 	callbackKeys.Prefetch()
-
-	table := results.New(dynamodb.NewFromConfig(aws), cfg.Table, results.Options{TTL: cfg.ResultTTL})
+	results.Connect(aws)
+	client.Connect()
 	return &handler{
 		routes:     cfg.Routes,
 		outputs:    cfg.OutputPrefix,

@@ -36,9 +36,12 @@ func wire(getenv func(string) string) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	results.Connect(aws)
 	log := telemetry.NewLogger(cfg.LogLevel)
+	table := results.New(dynamodb.NewFromConfig(aws), cfg.Table, results.Options{TTL: cfg.ResultTTL})
 
+	// What runs beside the init from here on takes its time from it: the work
+	// is done by now.
+	results.Connect(aws)
 	auth := authenticator{tokens: cfg.Auth != env.AuthSignature, signatures: cfg.Auth != env.AuthToken}
 	if auth.tokens {
 		keys := secrets.NewValue(fmt.Sprintf("the callback keys (%s)", cfg.CallbackKeys), secrets.FromSecretsManager(aws, cfg.CallbackKeys), secrets.CallbackKeys, secrets.WithLogger(log))
@@ -52,11 +55,8 @@ func wire(getenv func(string) string) (*handler, error) {
 	}
 	metrics := telemetry.NewMetrics(os.Stdout, cfg.Namespace)
 	return &handler{
-		auth: auth,
-		results: settle.Settler{
-			Table:   results.New(dynamodb.NewFromConfig(aws), cfg.Table, results.Options{TTL: cfg.ResultTTL}),
-			Metrics: metrics,
-		},
+		auth:    auth,
+		results: settle.Settler{Table: table, Metrics: metrics},
 		log:     log,
 		metrics: metrics,
 	}, nil
