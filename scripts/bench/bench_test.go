@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -227,6 +228,20 @@ func TestWhatAnUploadCosts(t *testing.T) {
 	}
 	if len(priced) != len(want) || math.Abs(sum(priced)-total) > 1e-9 {
 		t.Errorf("%v", priced)
+	}
+}
+
+func TestInitsAreToldApart(t *testing.T) {
+	t.Parallel()
+	const log = `init internal/bytealg @0.1 ms, 0.25 ms clock, 0 bytes, 0 allocs
+{"level":"INFO","message":"init x @1 ms, 9 ms clock"}
+init github.com/x/y/z @0.5 ms, 1 ms clock, 100 bytes, 2 allocs
+init github.com/x/y @0.5 ms, 0.5 ms clock, 100 bytes, 2 allocs
+init internal/bytealg @0.1 ms, 0.5 ms clock, 0 bytes, 0 allocs
+`
+	want := []map[string]float64{{"internal": 0.25, "github.com/x/y": 1.5}, {"internal": 0.5}}
+	if got := initRuns(log); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

@@ -14,8 +14,9 @@ import (
 
 // cpuGroup is a control group whose processes together get a share of a core.
 type cpuGroup struct {
-	dir string
-	fd  *os.File // of dir, where a process can be started in it (version 2); nil: a thread has to join (version 1)
+	dir  string
+	fd   *os.File // of dir, where a process can be started in it (version 2)
+	home string   // where threads come from that have to join for a moment (version 1)
 }
 
 // newCPUGroup makes one. It fails where this process may not.
@@ -44,7 +45,8 @@ func newCPUGroup(share float64) (*cpuGroup, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &cpuGroup{dir: filepath.Join(mount, "cpu", path, name)}
+	home := filepath.Join(mount, "cpu", path)
+	g := &cpuGroup{dir: filepath.Join(home, name), home: home}
 	err = errors.Join(
 		os.Mkdir(g.dir, 0o755),
 		set(g.dir, "cpu.cfs_period_us", each),
@@ -76,17 +78,23 @@ func set(dir, file, value string) error {
 	return os.WriteFile(filepath.Join(dir, file), []byte(value), 0o600)
 }
 
-// start starts a process in the group, from a thread that does nothing else.
-func (g *cpuGroup) start(cmd *exec.Cmd) error {
+// start starts a process in the group, from a thread that nobody else uses
+// meanwhile.
+func (g *cpuGroup) start(cmd *exec.Cmd) (err error) {
 	if g.fd != nil {
 		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(g.fd.Fd())
-	} else if err := set(g.dir, "tasks", strconv.Itoa(syscall.Gettid())); err != nil {
+		return cmd.Start()
+	}
+	thread := strconv.Itoa(syscall.Gettid())
+	if err := set(g.dir, "tasks", thread); err != nil {
 		return err
 	}
+	// Later it is any thread of this process, which must not be slowed down.
+	defer func() { err = errors.Join(err, set(g.home, "tasks", thread)) }()
 	return cmd.Start()
 }
 
-// remove takes the group away. Its processes and threads must be gone.
+// remove takes the group away. Its processes must be gone.
 func (g *cpuGroup) remove() {
 	if g.fd != nil {
 		_ = g.fd.Close()
