@@ -344,7 +344,7 @@ func TestInterruptedWhileItWaits(t *testing.T) {
 func TestItStopsWhenTheRetryQueueGrows(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
-	keys := numbered(200)
+	keys := numbered(160)
 	w.before(keys...)
 	w.Ittybit.SetKeys("another")
 	w.AWS.Intercept(func(ctx context.Context, c awsjson.Call) error {
@@ -362,7 +362,7 @@ func TestItStopsWhenTheRetryQueueGrows(t *testing.T) {
 	}
 	w.AWS.Intercept(nil)
 	w.RotateAPIKey()
-	w.Pass(time.Hour)
+	w.Pass(media.RetryVisibility)
 	w.well()
 	w.wantOnce(keys...)
 }
