@@ -123,7 +123,7 @@ func TestItAsksFirst(t *testing.T) {
 	if w.invocations() > 0 {
 		t.Error("and does it all the same")
 	}
-	if r := w.do(t.Context(), "-prefix", "b"); r.code != operator.ExitOK || !strings.Contains(r.stdout, "0 objects: 0 sent") {
+	if r := w.do(t.Context(), "-prefix", "b"); r.code != operator.ExitOK || !strings.Contains(r.stdout, "s3://my-media-bucket under b: there is nothing to send\n0 objects: 0 sent, for 0 jobs\n") {
 		t.Errorf("with nothing to do: %d\n%s%s", r.code, r.stdout, r.stderr)
 	}
 	if r := w.Answer("y", script, fast, "-checkpoint", w.checkpoint); r.Code != operator.ExitOK {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/operator"
 )
 
@@ -16,7 +17,7 @@ const (
 	// to be expected, and it mends them. When dispatch fails at everything, what is
 	// under way by then comes on top.
 	tolerance = 100
-	// waitPoll is how often the clock is looked at while it waits for the next day.
+	// waitPoll is how often the clock and the count are looked at while it waits.
 	waitPoll = time.Second
 )
 
@@ -32,7 +33,7 @@ type brakes struct {
 
 	day           time.Time // UTC
 	count         int64     // of the day's new jobs, when it was last read
-	before, since int64     // that count when the day's first object was sent, and the jobs asked for since
+	before, since int64     // that count at a time when it was known well, and the jobs asked for since
 
 	looked bool
 	least  int64 // messages that the retry queue has had
@@ -62,8 +63,14 @@ func (b *brakes) check(ctx context.Context) error {
 		if limit == 0 || b.used() < share(limit) {
 			return nil
 		}
+		if err := b.settle(ctx, today, share(limit)); err != nil {
+			return err
+		}
+		if b.used() < share(limit) {
+			return nil
+		}
 		if !b.wait {
-			return fmt.Errorf("%d of the day's %d new jobs (dailyJobLimit) are made or asked for, and the others are for live uploads: go on after midnight UTC, in %s; -wait does that by itself",
+			return fmt.Errorf("%d of the day's %d new jobs (dailyJobLimit) are made, and the others are for live uploads: go on after midnight UTC, in %s; -wait does that by itself",
 				b.used(), limit, operator.Roughly(today.AddDate(0, 0, 1).Sub(operator.Now(ctx))))
 		}
 		if err := b.sleep(ctx, today.AddDate(0, 0, 1)); err != nil {
@@ -97,19 +104,44 @@ func (b *brakes) look(ctx context.Context, today time.Time) (err error) {
 	return nil
 }
 
+// settle waits until the day's count has what was asked for, as far as that makes
+// it so many. What it lacks after the time that dispatch has for an upload, it will
+// never have: Ittybit had the jobs already, or dispatch failed.
+func (b *brakes) settle(ctx context.Context, today time.Time, enough int64) error {
+	for until := operator.Now(ctx).Add(media.DispatchTimeout); ; {
+		if err := b.look(ctx, today); err != nil {
+			return err
+		}
+		if b.count >= enough || !operator.Now(ctx).Before(until) {
+			b.before, b.since = b.count, 0
+			return nil
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
 // sleep waits until the clock shows the time.
 func (b *brakes) sleep(ctx context.Context, until time.Time) error {
 	b.progress.End()
 	b.Note("The day's share of new jobs is used up: waiting until %s", operator.Time(until))
 	for operator.Now(ctx).Before(until) {
 		b.progress.Show(func() string { return fmt.Sprintf("going on in %s", operator.Roughly(until.Sub(operator.Now(ctx)))) })
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(waitPoll):
+		if err := pause(ctx); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(waitPoll):
+		return nil
+	}
 }
 
 func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }

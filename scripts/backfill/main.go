@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -90,8 +91,8 @@ func declare(flags *flag.FlagSet) func(context.Context, *operator.Call) error {
 	flags.StringVar(&c.Since, "since", "", "only objects made at `TIME` or later")
 	flags.StringVar(&c.Until, "until", "", "only objects made before `TIME`")
 	flags.BoolVar(&c.Versions, "versions", false, "in a bucket with versioning, all versions and not only the current ones")
-	flags.Int64Var(&c.limit, "limit", 0, "stop after `N` objects were sent; 0: never")
-	flags.Float64Var(&c.rate, "rate", 5, "objects a `second`, at most")
+	flags.Int64Var(&c.limit, "limit", 0, "stop after `N` objects were sent, for the next run to go on there; 0: never")
+	flags.Float64Var(&c.rate, "rate", 5, "send at most `N` objects a second")
 	flags.BoolVar(&c.wait, "wait", false, "at the day's limit of new jobs, wait for the next day")
 	flags.BoolVar(&c.restart, "restart", false, "begin anew, wherever an earlier run ended")
 	flags.StringVar(&c.file, "checkpoint", "", "keep how far it has come in `FILE` (default: one in .build/backfill for this stack and selection)")
@@ -115,8 +116,8 @@ func (c *command) check(ctx context.Context, call *operator.Call) (window, error
 		return window{}, operator.Usagef("there are no arguments beside flags: say -prefix %s", operator.Printable(call.Args[0]))
 	case c.limit < 0:
 		return window{}, operator.Usagef("-limit %d is under 0", c.limit)
-	case c.rate <= 0:
-		return window{}, operator.Usagef("-rate %v is not above 0", c.rate)
+	case !(c.rate > 0) || math.IsInf(c.rate, 1): // NaN is neither
+		return window{}, operator.Usagef("-rate %v is no rate above 0", c.rate)
 	}
 	return c.selection.window(operator.Now(ctx))
 }
@@ -186,7 +187,7 @@ func (b *backfill) run(ctx context.Context) error {
 		return b.end(ctx, nil)
 	}
 	if !b.DryRun {
-		if err := b.Confirm(fmt.Sprintf("Hand up to %s to dispatch?", operator.Count(p.Sent, "object"))); err != nil {
+		if err := b.Confirm(ctx, fmt.Sprintf("Hand up to %s to dispatch?", operator.Count(p.Sent, "object"))); err != nil {
 			return err
 		}
 	}

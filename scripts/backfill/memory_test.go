@@ -115,7 +115,7 @@ func (i *imagined) start(t *testing.T) string {
 // The heap is one for all tests, so this one does not run beside others.
 func TestMemoryDoesNotGrowWithTheObjects(t *testing.T) {
 	const bound = 1 << 20
-	large := sizeOf(t, 6000)
+	large := sizeOf(t, 4000)
 	peak := func(objects int) uint64 {
 		var most atomic.Uint64
 		i := &imagined{objects: objects, class: "STANDARD", moment: func() {

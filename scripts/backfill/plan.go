@@ -56,14 +56,15 @@ func (b *backfill) tell(ctx context.Context, p plan) error {
 	if b.list.prefixes[0] != "" {
 		what += " under " + operator.Printable(strings.Join(b.list.prefixes, ", "))
 	}
-	if p.partial {
+	switch {
+	case p.Sent == 0:
+		b.Say("%s: there is nothing to send", what)
+		return nil
+	case p.partial:
 		b.Say("%s: %s to send, as -limit says; the others are not counted", what, operator.Count(p.Sent, "object"))
-	} else {
+	default:
 		b.Say("%s: %s, of which %d to send, unless the table has their jobs", what, operator.Count(p.Objects, "object"), p.Sent)
 		b.sayReasons(p.Skipped)
-	}
-	if p.Sent == 0 {
-		return nil
 	}
 	if p.old > 0 {
 		b.Say("%s: Ittybit is given keys and not versions, and reads the newest bytes for each of them.", operator.Count(p.old, "older version"))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,10 +53,7 @@ func (b *backfill) send(ctx context.Context, p plan) error {
 		}
 		return nil
 	})
-	if saving := b.save(); err == nil || saving != nil {
-		err = errors.Join(err, saving)
-	}
-	return err
+	return errors.Join(err, b.save())
 }
 
 // each does something with one entry of the bucket after the other.
@@ -157,7 +155,12 @@ func (b *backfill) print(c candidate) error {
 	case b.JSON:
 		return b.PrintJSON(sent{c.upload.Key, b.id(c.upload), c.upload.VersionID, slices.Concat([]string{}, c.jobs), !b.DryRun})
 	case b.DryRun:
-		_, err := fmt.Fprintf(b.Out, "%s: %s\n", operator.Printable(c.upload.Key), operator.Printable(strings.Join(c.jobs, ", ")))
+		what := operator.Printable(c.upload.Key)
+		if b.Versions && c.upload.VersionID != "" {
+			what += " (" + operator.Printable(c.upload.VersionID) + ")"
+		}
+		jobs := cmp.Or(strings.Join(c.jobs, ", "), "no job, but its rows are not complete")
+		_, err := fmt.Fprintf(b.Out, "%s: %s\n", what, operator.Printable(jobs))
 		return err
 	}
 	return nil

@@ -232,7 +232,7 @@ func TestTheDaysLimit(t *testing.T) {
 		if i == 0 && !strings.Contains(r.stderr, "Limit: the stack makes 30 new jobs a day (dailyJobLimit), and has made 0 today.") || i == 0 && !strings.Contains(r.stderr, "That makes 3 days.") {
 			t.Errorf("it is not said before: %s", r.stderr)
 		}
-		if i < 2 && !strings.Contains(r.stderr, "backfill: 27 of the day's 30 new jobs (dailyJobLimit) are made or asked for, and the others are for live uploads: go on after midnight UTC, in 12 h") {
+		if i < 2 && !strings.Contains(r.stderr, "backfill: 27 of the day's 30 new jobs (dailyJobLimit) are made, and the others are for live uploads: go on after midnight UTC, in 12 h") {
 			t.Errorf("day %d: %s", i, r.stderr)
 		}
 		if i == 0 {
@@ -248,6 +248,46 @@ func TestTheDaysLimit(t *testing.T) {
 	w.wantOnce(append([]string{"live.mov"}, keys...)...)
 	if depth := w.RetryQueue.Depth(); depth.Visible+depth.InFlight+depth.Delayed > 0 {
 		t.Errorf("the retry queue has %+v", depth)
+	}
+}
+
+// After the rows are lost, dispatch finds their jobs at Ittybit: the day's limit is
+// of new ones.
+func TestJobsThatAreFoundAreNotOfTheDaysLimit(t *testing.T) {
+	t.Parallel()
+	w := start(t, configured(t, map[string]any{"dailyJobLimit": 30}))
+	keys := numbered(9)
+	w.before(keys...)
+	w.noon()
+	w.well()
+	w.Quiet()
+	for _, key := range keys {
+		for _, row := range w.Rows(key) {
+			if ok, err := w.Results.Delete(t.Context(), w.DynamoDB(), row); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+		}
+	}
+	w.before("new.mov")
+	w.Clock.Advance(24 * time.Hour)
+	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+		if c.Operation == "GetItem" && c.AccessKey == w.AccessKey { // it reads the day's count
+			w.Clock.Advance(media.DispatchTimeout / 2)
+		}
+		return nil
+	})
+	if r := w.well(); r.summary.Sent != 10 {
+		t.Errorf("%+v", r.summary)
+	}
+	w.AWS.Intercept(nil)
+	w.Quiet()
+	if n := len(w.Ittybit.Jobs()); n != 30 {
+		t.Errorf("%d jobs", n)
+	}
+	for _, key := range append(keys, "new.mov") {
+		if n := len(w.Rows(key)); n != 3 {
+			t.Errorf("%q: %d rows", key, n)
+		}
 	}
 }
 
@@ -304,7 +344,7 @@ func TestInterruptedWhileItWaits(t *testing.T) {
 func TestItStopsWhenTheRetryQueueGrows(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
-	keys := numbered(200)
+	keys := numbered(160)
 	w.before(keys...)
 	w.Ittybit.SetKeys("another")
 	w.AWS.Intercept(func(ctx context.Context, c awsjson.Call) error {
@@ -322,7 +362,7 @@ func TestItStopsWhenTheRetryQueueGrows(t *testing.T) {
 	}
 	w.AWS.Intercept(nil)
 	w.RotateAPIKey()
-	w.Pass(time.Hour)
+	w.Pass(media.RetryVisibility)
 	w.well()
 	w.wantOnce(keys...)
 }

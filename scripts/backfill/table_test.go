@@ -24,6 +24,9 @@ func TestOnlyWhatTheTableLacks(t *testing.T) {
 	if r := w.well("-dry-run"); !slices.Equal(r.keys(), []string{"a.mov", "b.mov"}) || len(r.lines[0].Jobs) != 0 || r.summary.Jobs != 3 {
 		t.Errorf("%+v", r.lines)
 	}
+	if r := w.do(t.Context(), "-dry-run"); !strings.Contains(r.stdout, "a.mov: no job, but its rows are not complete\nb.mov: video, thumbnail, audio\n") {
+		t.Error(r.stdout)
+	}
 	w.well()
 	w.Quiet()
 	for _, row := range w.Rows("a.mov") {

@@ -29,7 +29,7 @@ func (j *jobs) makeAgain(ctx context.Context) error {
 	if count.jobs == 0 {
 		return j.told(count)
 	}
-	if err := j.Confirm(j.question(ctx, count)); err != nil {
+	if err := j.Confirm(ctx, j.question(ctx, count)); err != nil {
 		return err
 	}
 	return j.send(ctx, count.jobs, func(error) {}) // no more than was agreed to

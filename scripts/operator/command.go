@@ -166,8 +166,9 @@ func Usagef(format string, args ...any) error {
 }
 
 // Confirm asks before something that costs or cannot be undone, unless -yes was
-// said. Without a terminal to ask at, it fails and says that -yes is needed.
-func (c *Call) Confirm(question string) error {
+// said. Without a terminal to ask at, it fails and says that -yes is needed. It
+// returns early with ctx's error when ctx ends.
+func (c *Call) Confirm(ctx context.Context, question string) error {
 	if c.yes {
 		return nil
 	}
@@ -175,11 +176,24 @@ func (c *Call) Confirm(question string) error {
 		return Usagef("%s: there is no terminal to answer at; -yes does it without asking, -dry-run only looks", question)
 	}
 	fmt.Fprintf(c.Err, "%s [y/N] ", question)
-	var answer string
-	if _, err := fmt.Fscanln(c.In, &answer); err != nil || strings.ToLower(answer) != "y" && strings.ToLower(answer) != "yes" {
+	answered := make(chan string, 1)
+	go func() { // nothing else ends a read of a terminal
+		var answer string
+		if _, err := fmt.Fscanln(c.In, &answer); err != nil {
+			answer = ""
+		}
+		answered <- strings.ToLower(answer)
+	}()
+	select {
+	case answer := <-answered:
+		if answer == "y" || answer == "yes" {
+			return nil
+		}
 		return errors.New("not confirmed; nothing was done")
+	case <-ctx.Done():
+		fmt.Fprintln(c.Err)
+		return ctx.Err()
 	}
-	return nil
 }
 
 // Asks reports whether [Call.Confirm] asks: whoever was told -yes need not count

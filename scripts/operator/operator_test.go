@@ -19,6 +19,7 @@ import (
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/localaccess"
 	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/pipelinetest"
 )
 
 // script is one that does what the test says.
@@ -53,10 +54,10 @@ func TestCommandLine(t *testing.T) {
 			code: operator.ExitUsage, stderr: "try: no: say which\n",
 		},
 		"no terminal to ask at": {
-			run:  func(_ context.Context, c *operator.Call) error { return c.Confirm("sure?") },
+			run:  func(ctx context.Context, c *operator.Call) error { return c.Confirm(ctx, "sure?") },
 			code: operator.ExitUsage, stderr: "-yes does it without asking",
 		},
-		"no need to ask": {args: []string{"-yes"}, run: func(_ context.Context, c *operator.Call) error { return c.Confirm("sure?") }},
+		"no need to ask": {args: []string{"-yes"}, run: func(ctx context.Context, c *operator.Call) error { return c.Confirm(ctx, "sure?") }},
 		"a secret": {
 			run:  func(context.Context, *operator.Call) error { return errors.New("GET /webhook?token=abc.def") },
 			code: operator.ExitFailed, stderr: "token=[redacted]",
@@ -221,6 +222,28 @@ func TestTexts(t *testing.T) {
 				t.Errorf("%s, want %s%s", got, want, quoted)
 			}
 		}
+	}
+}
+
+func TestWhatIsAnswered(t *testing.T) {
+	t.Parallel()
+	for answer, code := range map[string]int{"y\n": operator.ExitOK, "Yes\n": operator.ExitOK, "n\n": operator.ExitFailed, "\n": operator.ExitFailed, "yes, no\n": operator.ExitFailed} {
+		var out bytes.Buffer
+		s := script(func(ctx context.Context, c *operator.Call) error { return c.Confirm(ctx, "sure?") })
+		if got := s.Run(t.Context(), nil, pipelinetest.Terminal(t, answer), &out, &out); got != code || !strings.HasPrefix(out.String(), "sure? [y/N] ") {
+			t.Errorf("%q: %d, %q", answer, got, out.String())
+		}
+	}
+}
+
+func TestAQuestionCanBeInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(10*time.Millisecond, cancel) // before or after it asks
+	var out bytes.Buffer
+	code := script(func(ctx context.Context, c *operator.Call) error { return c.Confirm(ctx, "sure?") }).Run(ctx, nil, pipelinetest.Terminal(t, ""), &out, &out)
+	if code != operator.ExitFailed || out.String() != "sure? [y/N] \ntry: interrupted\n" {
+		t.Errorf("%d, %q", code, out.String())
 	}
 }
 

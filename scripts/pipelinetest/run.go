@@ -146,7 +146,7 @@ func (r *Run) DoContext(ctx context.Context, script operator.Script, args ...str
 // Answer runs a script before somebody who answers its question.
 func (r *Run) Answer(answer string, script operator.Script, args ...string) Result {
 	r.t.Helper()
-	return r.do(r.t.Context(), terminal(r.t, answer+"\n"), script, args)
+	return r.do(r.t.Context(), Terminal(r.t, answer+"\n"), script, args)
 }
 
 func (r *Run) do(ctx context.Context, in io.Reader, script operator.Script, args []string) Result {

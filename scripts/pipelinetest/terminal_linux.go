@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal is one at which somebody types the text (pty(7)).
-func terminal(t testing.TB, text string) *os.File {
+// Terminal is one at which somebody types the text (pty(7)).
+func Terminal(t testing.TB, text string) *os.File {
 	t.Helper()
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {

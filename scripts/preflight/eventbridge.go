@@ -57,7 +57,7 @@ func (s *subject) enableEventBridge(ctx context.Context) error {
 	if s.call.DryRun {
 		return s.tell(enabled{Bucket: bucket, Configuration: plain(&wanted)}, "Bucket %s would get this configuration: %s", bucket, plain(&wanted))
 	}
-	if err := s.call.Confirm(fmt.Sprintf("Turn EventBridge on for bucket %s and keep %s?", bucket, count(len(describe(had)), "other notification"))); err != nil {
+	if err := s.call.Confirm(ctx, fmt.Sprintf("Turn EventBridge on for bucket %s and keep %s?", bucket, count(len(describe(had)), "other notification"))); err != nil {
 		return err
 	}
 	if now, err := getNotifications(ctx, client, bucket); err != nil {

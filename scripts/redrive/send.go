@@ -42,7 +42,7 @@ func (r *redrive) sendBack(ctx context.Context) error {
 		if r.DryRun || g.readable == 0 {
 			return unreadable(g.all - g.readable)
 		}
-		if err := r.Confirm(fmt.Sprintf("Ittybit charges for the jobs that are made. Send %s back to dispatch?", operator.Count(g.readable, "upload"))); err != nil {
+		if err := r.Confirm(ctx, fmt.Sprintf("Ittybit charges for the jobs that are made. Send %s back to dispatch?", operator.Count(g.readable, "upload"))); err != nil {
 			return err
 		}
 		most = g.readable // no more than was agreed to
@@ -153,7 +153,7 @@ func (r *redrive) deleteUnreadable(ctx context.Context) error {
 		if err != nil || r.DryRun || seen.all == 0 {
 			return err
 		}
-		if err := r.Confirm(fmt.Sprintf("Delete %s for good?", operator.Count(seen.all, "dead letter"))); err != nil {
+		if err := r.Confirm(ctx, fmt.Sprintf("Delete %s for good?", operator.Count(seen.all, "dead letter"))); err != nil {
 			return err
 		}
 		g.most = seen.all // no more than was agreed to
