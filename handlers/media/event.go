@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"time"
 )
@@ -99,7 +98,7 @@ type probeDetail struct {
 }
 
 // probeID keeps to what log lines and their filters take as it is.
-var probeID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+var probeID = pattern(`^[A-Za-z0-9-]{1,64}$`)
 
 // DecodePayload reads every form in which an upload reaches dispatch: S3's
 // event as EventBridge delivers it, our own events, and batches of the retry
@@ -161,7 +160,7 @@ func (w wire) probe() (string, error) {
 	if err := json.Unmarshal(w.Detail, &d); err != nil {
 		return "", fmt.Errorf("the probe's detail is unreadable: %w", jsonError(err))
 	}
-	if !probeID.MatchString(d.Probe) {
+	if !probeID().MatchString(d.Probe) {
 		return "", errors.New("detail.probe is no id of 1 to 64 letters, digits and -")
 	}
 	return d.Probe, nil

@@ -102,8 +102,8 @@ func TestTheCommandLine(t *testing.T) {
 	for _, tt := range []struct {
 		args, parts, err string
 	}{
-		{"", "cold warm calls decode throughput size build preview cost", ""},
-		{"-check", "calls decode size", ""},
+		{"", "cold init warm calls decode throughput size build preview cost", ""},
+		{"-check", "init calls decode size", ""},
 		{"-part warm,cold", "cold warm", ""},
 		{"-part ,", "", "names no part"},
 		{"-part hot", "", `no part "hot"`},
@@ -239,7 +239,7 @@ init github.com/x/y/z @0.5 ms, 1 ms clock, 100 bytes, 2 allocs
 init github.com/x/y @0.5 ms, 0.5 ms clock, 100 bytes, 2 allocs
 init internal/bytealg @0.1 ms, 0.5 ms clock, 0 bytes, 0 allocs
 `
-	want := []map[string]float64{{"internal": 0.25, "github.com/x/y": 1.5}, {"internal": 0.5}}
+	want := []map[string]initialisation{{"internal": {ms: 0.25}, "github.com/x/y": {1.5, 4}}, {"internal": {ms: 0.5}}}
 	if got := initRuns(log); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

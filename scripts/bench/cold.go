@@ -89,10 +89,6 @@ func (b *bench) cold(ctx context.Context) error {
 		}
 	}
 
-	if err := b.initialise(ctx, w); err != nil {
-		return err
-	}
-
 	vars, err := w.far(connect)
 	if err != nil {
 		return err

@@ -27,13 +27,19 @@ func (w *world) far(connect time.Duration) (map[string]string, error) {
 	}
 	vars := map[string]string{"SSL_CERT_FILE": pemFile}
 	local := w.FunctionEnv("dispatch")
-	for _, name := range []string{"AWS_ENDPOINT_URL", env.IttybitAPIURL} {
+	// Each service has a host of its own, as in AWS: none shares another's
+	// connections.
+	for name, url := range map[string]string{
+		"AWS_ENDPOINT_URL_DYNAMODB":        local["AWS_ENDPOINT_URL"],
+		"AWS_ENDPOINT_URL_SECRETS_MANAGER": local["AWS_ENDPOINT_URL"],
+		env.IttybitAPIURL:                  local[env.IttybitAPIURL],
+	} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
 		}
 		w.stops = append(w.stops, func() { _ = l.Close() })
-		service := strings.TrimPrefix(local[name], "http://")
+		service := strings.TrimPrefix(url, "http://")
 		go func() {
 			for {
 				c, err := l.Accept()

@@ -11,11 +11,24 @@ import (
 	"strconv"
 )
 
+// maxInitAllocations is what this module's own packages may allocate before main
+// runs, in times: a regular expression that every start compiles is hundreds.
+const maxInitAllocations = 100
+
 // initialise reports which packages take the time of an init before main runs,
 // as the runtime tells it.
-func (b *bench) initialise(ctx context.Context, w *world) error {
+func (b *bench) initialise(ctx context.Context) error {
 	const least = 0.05 // ms, to be worth a line
-	for _, name := range contestants[:3] {
+	binaries, err := b.compile(ctx)
+	if err != nil {
+		return err
+	}
+	w, err := newWorld(ctx, binaries, 0, latency{})
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	for _, name := range contestants {
 		var log bytes.Buffer
 		f, err := w.function(ctx, name, setup{env: map[string]string{"GODEBUG": "inittrace=1"}, log: &log})
 		if err != nil {
@@ -29,23 +42,30 @@ func (b *bench) initialise(ctx context.Context, w *world) error {
 		}
 		f.Close() // then all has been said
 		times := map[string]*sample{}
-		var all sample
+		var all, allocations sample
 		for _, run := range initRuns(log.String()) {
 			total := 0.0
-			for pkg, ms := range run {
+			for pkg, i := range run {
 				if times[pkg] == nil {
 					times[pkg] = &sample{}
 				}
-				times[pkg].add(ms)
-				total += ms
+				times[pkg].add(i.ms)
+				total += i.ms
 			}
 			all.add(total)
+			allocations.add(run[own].allocations)
 		}
-		b.report(fmt.Sprintf("init %s: packages before main", name), "ms", all, nil)
+		if len(all) == 0 {
+			return fmt.Errorf("%s did not tell of its init", name)
+		}
+		b.report(name+": all packages", "ms", all, nil)
 		for _, pkg := range slices.SortedFunc(maps.Keys(times), func(x, y string) int { return cmp.Compare(times[y].median(), times[x].median()) }) {
 			if times[pkg].median() >= least {
-				b.report(fmt.Sprintf("init %s: packages before main, %s", name, pkg), "ms", *times[pkg], nil)
+				b.report(name+": "+pkg, "ms", *times[pkg], nil)
 			}
+		}
+		if name != empty {
+			b.report(name+": "+own+", allocations", "allocs", allocations, atMost(maxInitAllocations))
 		}
 	}
 	return nil
@@ -53,21 +73,26 @@ func (b *bench) initialise(ctx context.Context, w *world) error {
 
 // initialised is a line of GODEBUG=inittrace=1 ("Environment Variables", package
 // runtime).
-var initialised = regexp.MustCompile(`(?m)^init (\S+) @[\d.]+ ms, ([\d.]+) ms clock`)
+var initialised = regexp.MustCompile(`(?m)^init (\S+) @[\d.]+ ms, ([\d.]+) ms clock, \d+ bytes, (\d+) allocs`)
 
-// initRuns are the milliseconds by package of processes that ran one after the
-// other: each begins with the same package.
-func initRuns(log string) (runs []map[string]float64) {
+// initialisation is what packages took.
+type initialisation struct{ ms, allocations float64 }
+
+// initRuns are the initialisations by package of processes that ran one after
+// the other: each begins with the same package.
+func initRuns(log string) (runs []map[string]initialisation) {
 	first := ""
 	for _, m := range initialised.FindAllStringSubmatch(log, -1) {
 		if first == "" {
 			first = m[1]
 		}
 		if m[1] == first {
-			runs = append(runs, map[string]float64{})
+			runs = append(runs, map[string]initialisation{})
 		}
 		ms, _ := strconv.ParseFloat(m[2], 64) // digits
-		runs[len(runs)-1][family(m[1]+".init")] += ms
+		allocations, _ := strconv.ParseFloat(m[3], 64)
+		run, pkg := runs[len(runs)-1], family(m[1]+".init")
+		run[pkg] = initialisation{run[pkg].ms + ms, run[pkg].allocations + allocations}
 	}
 	return runs
 }

@@ -35,8 +35,8 @@ const usage = `Measure the project, each figure beside what it is compared with.
 Every part alternates what it compares, so that what else the machine does falls
 on all of it, and reports medians with the spread between the tenth and the
 ninetieth percentile. The exit code is 1 when a limit is missed, 2 when the
-command line is wrong. -check measures only what is the same on every machine:
-calls, sizes and allocations.
+command line is wrong. -check takes the parts whose limits mean the same on every
+machine: calls, sizes and allocations.
 
 Parts:
 `
@@ -44,12 +44,13 @@ Parts:
 // part is something that can be measured on its own.
 type part struct {
 	name, what string
-	check      bool // gives the same on every machine
+	check      bool // its limits mean the same on every machine
 	measure    func(*bench, context.Context) error
 }
 
 var parts = []part{
 	{"cold", "from the start of a process to its first answer, beside an empty handler, by CPU share; memory", false, (*bench).cold},
+	{"init", "which packages take the time before main", true, (*bench).initialise},
 	{"warm", "dispatch and webhook at work, by jobs and latency", false, (*bench).warm},
 	{"calls", "requests to AWS and Ittybit for each invocation", true, (*bench).calls},
 	{"decode", "time and allocations of what every event goes through", true, (*bench).decode},
@@ -103,7 +104,7 @@ func parse(args []string, stderr io.Writer) (command, error) {
 	flags.StringVar(&names, "part", "", "measure only these parts; `names` separated by commas")
 	flags.IntVar(&c.runs, "runs", 0, "how `often` to measure; 0: as each part needs")
 	flags.BoolVar(&c.json, "json", false, "print nothing to standard output but the figures, one JSON object a line")
-	flags.BoolVar(&check, "check", false, "measure only what is the same on every machine")
+	flags.BoolVar(&check, "check", false, "measure only what has limits that mean the same on every machine")
 	flags.IntVar(&c.uploads, "uploads", 0, "take this many uploads through the local run, once, and print what it took")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {

@@ -101,6 +101,9 @@ func open(path string) (c contents, err error) {
 	return c, nil
 }
 
+// own is the family of this module's packages.
+const own = "ittybit-media"
+
 // family is the package of a symbol, or what it and its relatives have in common.
 func family(symbol string) string {
 	path := symbol
@@ -113,8 +116,8 @@ func family(symbol string) string {
 	}
 	first, _, _ := strings.Cut(path, "/")
 	switch {
-	case first == "ittybit-media":
-		return "ittybit-media"
+	case first == own:
+		return own
 	case !strings.Contains(first, "."): // the standard library
 		return first
 	}
