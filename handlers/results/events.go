@@ -21,7 +21,7 @@ import (
 // quotes.
 
 // EventSource is the source of the events, as rules select by it.
-const EventSource = "ittybit-media"
+const EventSource = media.Source
 
 // EventVersion is the version of the events' detail. Members may be added to it
 // without another one.

@@ -17,7 +17,7 @@ func TestFollow(t *testing.T) {
 	w := start(t, nil)
 	w.upload("a.mov")
 	text := w.Want(operator.ExitOK, script, "-follow", "a.mov")
-	wantIn(t, text, "a.mov: audio succeeded http", "a.mov: thumbnail succeeded", "a.mov: video succeeded")
+	pipelinetest.WantIn(t, text, "a.mov: audio succeeded http", "a.mov: thumbnail succeeded", "a.mov: video succeeded")
 
 	// One that changes while it is watched.
 	w.ends(localittybit.Processing, "video")
@@ -29,7 +29,7 @@ func TestFollow(t *testing.T) {
 		}
 		return nil
 	})
-	rows := decode[results.Row](t, w.Want(operator.ExitFailed, script, "-follow", "-json", "b.mov"))
+	rows := pipelinetest.Lines[results.Row](t, w.Want(operator.ExitFailed, script, "-follow", "-json", "b.mov"))
 	if len(rows) != 4 || rows[2].Job != "video" || rows[2].State != "queued" || rows[3].State != "failed" {
 		t.Errorf("%+v", rows)
 	}
@@ -75,5 +75,5 @@ func TestWhatCannotBeFollowed(t *testing.T) {
 	// An object that is gone has its rows.
 	w.remove("a.mov")
 	got := w.fails(operator.ExitOK, []string{"these are the jobs of the latest upload"}, "-follow", "a.mov")
-	wantIn(t, got.Stdout, "a.mov: video succeeded")
+	pipelinetest.WantIn(t, got.Stdout, "a.mov: video succeeded")
 }

@@ -1,13 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"net/http"
 	"slices"
-	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -25,9 +21,7 @@ import (
 type world struct {
 	*pipelinetest.Run
 	t       *testing.T
-	outcome atomic.Pointer[func(localittybit.Job) localittybit.Outcome]
-	fault   atomic.Pointer[func(localittybit.Request) localittybit.Fault]
-	mute    atomic.Bool // no callbacks
+	ittybit pipelinetest.Behaviour
 }
 
 func start(t *testing.T, change func(*localpipeline.Options)) *world {
@@ -37,57 +31,34 @@ func start(t *testing.T, change func(*localpipeline.Options)) *world {
 		if change != nil {
 			change(o)
 		}
-		instant := o.Ittybit
-		o.Ittybit = func(o *localittybit.Options) {
-			instant(o)
-			o.Outcome = func(j localittybit.Job) localittybit.Outcome {
-				if f := w.outcome.Load(); f != nil {
-					return (*f)(j)
-				}
-				return localittybit.Outcome{}
-			}
-			o.Fault = func(r localittybit.Request) localittybit.Fault {
-				if f := w.fault.Load(); f != nil {
-					return (*f)(r)
-				}
-				return localittybit.Fault{}
-			}
-			o.Deliveries = func(localittybit.Job) []localittybit.Delivery {
-				if w.mute.Load() {
-					return nil
-				}
-				return []localittybit.Delivery{{}}
-			}
-		}
+		pipelinetest.WithIttybit(o, w.ittybit.Options)
 	})
 	return w
 }
 
 // ends says how the jobs of these names end; all others succeed.
 func (w *world) ends(status localittybit.Status, names ...string) {
-	f := func(j localittybit.Job) localittybit.Outcome {
+	w.ittybit.Outcome(func(j localittybit.Job) localittybit.Outcome {
 		if slices.Contains(names, j.Metadata["job"]) {
 			return localittybit.Outcome{Status: status, Message: "codec: no such stream"}
 		}
 		return localittybit.Outcome{}
-	}
-	w.outcome.Store(&f)
+	})
 }
 
 // refuses has Ittybit answer every request of an operation with a status.
 func (w *world) refuses(op localittybit.Op, status int) {
-	f := func(r localittybit.Request) localittybit.Fault {
+	w.ittybit.Fault(func(r localittybit.Request) localittybit.Fault {
 		if r.Op == op {
 			return localittybit.Fault{Status: status, Kind: "invalid_input", Message: "cannot be read", RetryAfter: "3600"}
 		}
 		return localittybit.Fault{}
-	}
-	w.fault.Store(&f)
+	})
 }
 
 func (w *world) heal() {
-	w.fault.Store(nil)
-	w.outcome.Store(nil)
+	w.ittybit.Fault(nil)
+	w.ittybit.Outcome(nil)
 }
 
 // upload uploads films and waits until nothing more happens.
@@ -149,40 +120,7 @@ func (w *world) deny(service, operation string) {
 // standard error.
 func (w *world) fails(code int, says []string, args ...string) pipelinetest.Result {
 	w.t.Helper()
-	got := w.Do(script, args...)
-	if got.Code != code {
-		w.t.Errorf("jobs %q: exit code %d, want %d\n%s%s", args, got.Code, code, got.Stdout, got.Stderr)
-	}
-	wantIn(w.t, got.Stderr, says...)
-	return got
-}
-
-// wantIn checks that a text has all the parts, whatever the white space.
-func wantIn(t *testing.T, text string, parts ...string) {
-	t.Helper()
-	plain := strings.Join(strings.Fields(text), " ")
-	for _, part := range parts {
-		if !strings.Contains(plain, part) {
-			t.Errorf("it does not say %q:\n%s", part, text)
-		}
-	}
-}
-
-// decode reads lines of JSON.
-func decode[T any](t *testing.T, text string) []T {
-	t.Helper()
-	var all []T
-	for d := json.NewDecoder(bytes.NewBufferString(text)); d.More(); {
-		var one T
-		if err := d.Decode(&one); err != nil {
-			t.Fatalf("%v in\n%s", err, text)
-		}
-		all = append(all, one)
-	}
-	if n := strings.Count(text, "\n"); n != len(all) {
-		t.Errorf("%d objects on %d lines", len(all), n)
-	}
-	return all
+	return w.Says(code, says, script, args...)
 }
 
 // reject makes the row of an upload that was rejected.

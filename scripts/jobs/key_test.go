@@ -10,6 +10,7 @@ import (
 	"ittybit-media/scripts/localaws/awsjson"
 	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/pipelinetest"
 )
 
 func TestWhatHappenedToAKey(t *testing.T) {
@@ -23,7 +24,7 @@ func TestWhatHappenedToAKey(t *testing.T) {
 	w.Quiet()
 
 	text := w.Want(operator.ExitOK, script, key)
-	wantIn(t, text, "upload "+first.Upload+" of ", ", etag "+first.ETag, "video 0 succeeded +", "audio 0 failed +", "codec: no such stream", first.JobID(), first.OutputURL)
+	pipelinetest.WantIn(t, text, "upload "+first.Upload+" of ", ", etag "+first.ETag, "video 0 succeeded +", "audio 0 failed +", "codec: no such stream", first.JobID(), first.OutputURL)
 	if strings.ContainsRune(text, '\x1b') {
 		t.Errorf("the key steers the terminal: %q", text)
 	}
@@ -34,7 +35,7 @@ func TestWhatHappenedToAKey(t *testing.T) {
 		t.Errorf("%q is not the key", url)
 	}
 
-	rows := decode[results.Row](t, w.Want(operator.ExitOK, script, "-json", key))
+	rows := pipelinetest.Lines[results.Row](t, w.Want(operator.ExitOK, script, "-json", key))
 	if len(rows) != 6 {
 		t.Errorf("%d rows", len(rows))
 	}
@@ -51,7 +52,7 @@ func TestWhatHappenedToAKey(t *testing.T) {
 		"-id " + first.JobID():     1,
 		"-newer 1h -job thumbnail": 2,
 	} {
-		if got := decode[results.Row](t, w.Want(operator.ExitOK, script, append(append([]string{"-json"}, strings.Fields(args)...), key)...)); len(got) != want {
+		if got := pipelinetest.Lines[results.Row](t, w.Want(operator.ExitOK, script, append(append([]string{"-json"}, strings.Fields(args)...), key)...)); len(got) != want {
 			t.Errorf("%s: %d rows, want %d", args, len(got), want)
 		}
 	}
@@ -59,8 +60,8 @@ func TestWhatHappenedToAKey(t *testing.T) {
 
 	w.upload("uploads/été \"2\".mov") // as far as a log's pattern can say, the same
 	text = w.Want(operator.ExitOK, script, "-logs", key)
-	wantIn(t, text, "dispatch job dispatched", "webhook result stored", "logged in the last 24 h", "state=failed")
-	lines := decode[logLine](t, strings.Join(strings.SplitAfter(w.Want(operator.ExitOK, script, "-json", "-logs", key), "\n")[6:], ""))
+	pipelinetest.WantIn(t, text, "dispatch job dispatched", "webhook result stored", "logged in the last 24 h", "state=failed")
+	lines := pipelinetest.Lines[logLine](t, strings.Join(strings.SplitAfter(w.Want(operator.ExitOK, script, "-json", "-logs", key), "\n")[6:], ""))
 	for _, line := range lines {
 		if strings.Contains(string(line.Line), `\"2\"`) {
 			t.Errorf("a line about another key: %s", line.Line)
@@ -113,10 +114,10 @@ func TestAKeyWithoutRows(t *testing.T) {
 		},
 	} {
 		got := w.fails(operator.ExitFailed, []string{fmt.Sprintf("%s has no row", key)}, key)
-		wantIn(t, got.Stdout, says...)
+		pipelinetest.WantIn(t, got.Stdout, says...)
 	}
 	got := w.fails(operator.ExitFailed, nil, "-json", "empty.mov", "gone.mov")
-	all := decode[map[string]any](t, got.Stdout)
+	all := pipelinetest.Lines[map[string]any](t, got.Stdout)
 	if all[0]["pk"] != "empty.mov" || all[0]["skipped"] != "0 bytes" || all[0]["object"] == nil || all[0]["missing"] != false {
 		t.Errorf("%v", all[0])
 	}
@@ -127,10 +128,10 @@ func TestAKeyWithoutRows(t *testing.T) {
 	// What is denied does not hide the rest.
 	w.deny(awsjson.ServiceLogs, "FilterLogEvents")
 	got = w.fails(operator.ExitFailed, []string{"reading the log", "have this action allowed"}, "waits.mov")
-	wantIn(t, got.Stdout, "retry queue 1")
+	pipelinetest.WantIn(t, got.Stdout, "retry queue 1")
 	w.deny(awsjson.ServiceSQS, "GetQueueAttributes")
 	got = w.fails(operator.ExitFailed, []string{"have this action allowed"}, "waits.mov")
-	wantIn(t, got.Stdout, "retry queue unknown", "upload not dispatched")
+	pipelinetest.WantIn(t, got.Stdout, "retry queue unknown", "upload not dispatched")
 	w.deny(awsjson.ServiceDynamoDB, "Query")
 	w.fails(operator.ExitFailed, []string{"allow the role dynamodb:Query"}, "waits.mov")
 }

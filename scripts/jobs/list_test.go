@@ -14,13 +14,14 @@ import (
 	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/pipelinetest"
 )
 
 // found are "KEY JOB STATE" of the rows that -json lists.
 func (w *world) found(args ...string) []string {
 	w.t.Helper()
 	var all []string
-	for _, r := range decode[results.Row](w.t, w.Want(operator.ExitOK, script, append([]string{"-json"}, args...)...)) {
+	for _, r := range pipelinetest.Lines[results.Row](w.t, w.Want(operator.ExitOK, script, append([]string{"-json"}, args...)...)) {
 		all = append(all, strings.Join([]string{r.Key, r.Job, r.State}, " "))
 	}
 	slices.Sort(all)
@@ -66,9 +67,9 @@ func TestLists(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	got := w.fails(operator.ExitOK, []string{"reads the whole table"}, "-state", "failed")
-	wantIn(t, got.Stdout, "KEY JOB ATTEMPT STATE BEGAN JOB ID RESULT", "b/b.mov audio 0 failed")
-	wantIn(t, w.Want(operator.ExitOK, script, "-state", "rejected"), "no row fits")
-	wantIn(t, w.Want(operator.ExitOK, script, "-state", "open"), "sweep asks for it in 30 min")
+	pipelinetest.WantIn(t, got.Stdout, "KEY JOB ATTEMPT STATE BEGAN JOB ID RESULT", "b/b.mov audio 0 failed")
+	pipelinetest.WantIn(t, w.Want(operator.ExitOK, script, "-state", "rejected"), "no row fits")
+	pipelinetest.WantIn(t, w.Want(operator.ExitOK, script, "-state", "open"), "sweep asks for it in 30 min")
 
 	w.deny(awsjson.ServiceDynamoDB, "Scan")
 	w.fails(operator.ExitFailed, []string{"reading the whole table", "allow the role dynamodb:Scan"}, "-state", "failed")
@@ -96,10 +97,10 @@ func TestTheOverview(t *testing.T) {
 	}
 	w.ends(localittybit.Failed, "audio")
 	w.upload("a.mov")
-	w.mute.Store(true)
+	w.ittybit.Mute.Store(true)
 	w.upload("b.mov")
 	text := w.Want(operator.ExitOK, script)
-	wantIn(t, text, "open jobs 3, of which 0 overdue; the oldest began ", " of b.mov", "new jobs today (UTC) 6 of 7", "retry queue 0", "dead letters 0")
+	pipelinetest.WantIn(t, text, "open jobs 3, of which 0 overdue; the oldest began ", " of b.mov", "new jobs today (UTC) 6 of 7", "retry queue 0", "dead letters 0")
 	if strings.Contains(text, "go run") {
 		t.Errorf("it has advice, though all is well:\n%s", text)
 	}
@@ -110,13 +111,13 @@ func TestTheOverview(t *testing.T) {
 	}
 	w.Pass(31 * time.Minute)
 	text = w.Want(operator.ExitOK, script)
-	wantIn(t, text, "open jobs 6, of which 6 overdue; the oldest began 31 min ago: ", "scripts/jobs -local=", "-settle", "new jobs today (UTC) 9 of 7", "retry queue 1: ", "dead letters 1: 1 visible, 0 in flight, 0 delayed",
+	pipelinetest.WantIn(t, text, "open jobs 6, of which 6 overdue; the oldest began 31 min ago: ", "scripts/jobs -local=", "-settle", "new jobs today (UTC) 9 of 7", "retry queue 1: ", "dead letters 1: 1 visible, 0 in flight, 0 delayed",
 		"scripts/redrive -local=", "limit of new jobs is reached", "Uploads in the retry queue are tried every 15 min, for 3 days.", lambda.LogGroup("dispatch"))
 	if n := w.AWS.Calls()["DynamoDB.Scan"]; n != 0 {
 		t.Errorf("%d scans", n)
 	}
 
-	all := decode[overview](t, w.Want(operator.ExitOK, script, "-json", "-count"))
+	all := pipelinetest.Lines[overview](t, w.Want(operator.ExitOK, script, "-json", "-count"))
 	o := all[0]
 	if len(all) != 1 || o.Region != localpipeline.Region || *o.JobsToday != 9 || o.DailyLimit != 7 || o.RetryQueue.All() != 1 || o.DeadLetters.Visible != 1 || o.States["failed"] != 1 {
 		t.Errorf("%+v", all)
@@ -129,10 +130,10 @@ func TestTheOverview(t *testing.T) {
 
 	w.deny(awsjson.ServiceSQS, "GetQueueAttributes")
 	got := w.fails(operator.ExitFailed, []string{"counting the messages of", "have this action allowed"})
-	wantIn(t, got.Stdout, "new jobs today (UTC) 9 of 7", "retry queue unknown", "dead letters unknown")
+	pipelinetest.WantIn(t, got.Stdout, "new jobs today (UTC) 9 of 7", "retry queue unknown", "dead letters unknown")
 	w.deny(awsjson.ServiceDynamoDB, "Query")
 	got = w.fails(operator.ExitFailed, []string{"allow the role dynamodb:Query"})
-	wantIn(t, got.Stdout, "open jobs unknown", "dead letters 1")
+	pipelinetest.WantIn(t, got.Stdout, "open jobs unknown", "dead letters 1")
 }
 
 // Lists do not keep their rows.

@@ -33,13 +33,13 @@ func TestFailedJobsAreMadeAgain(t *testing.T) {
 	// Nothing is done without an answer, or dry.
 	w.fails(operator.ExitUsage, []string{"Ittybit charges for each job again. Make 1 job of 1 upload again?", "-yes does it without asking"}, "-retry", "a.mov")
 	got := w.fails(operator.ExitOK, []string{"1 job of 1 upload would be handed to dispatch"}, "-retry", "-dry-run", "a.mov")
-	wantIn(t, got.Stdout, "a.mov: attempt 1 of audio")
+	pipelinetest.WantIn(t, got.Stdout, "a.mov: attempt 1 of audio")
 	if n := w.AWS.Calls()["Lambda.Invoke"]; n != 0 {
 		t.Fatalf("%d invocations", n)
 	}
 
 	got = w.fails(operator.ExitOK, []string{"1 job of 1 upload handed to dispatch"}, "-retry", "-yes", "a.mov")
-	wantIn(t, got.Stdout, "a.mov: attempt 1 of audio")
+	pipelinetest.WantIn(t, got.Stdout, "a.mov: attempt 1 of audio")
 	w.Quiet()
 	w.wantStates("a.mov", "audio", "failed", "succeeded")
 	w.wantStates("a.mov", "video", "succeeded")
@@ -52,7 +52,7 @@ func TestFailedJobsAreMadeAgain(t *testing.T) {
 	w.fails(operator.ExitFailed, []string{"1 job left alone: an attempt succeeded", "there is nothing to make again"}, "-retry", "-yes", "a.mov")
 
 	// A list of all that failed or was cancelled.
-	asks := decode[asked](t, w.Want(operator.ExitOK, script, "-retry", "-yes", "-json", "-newer", "1h"))
+	asks := pipelinetest.Lines[asked](t, w.Want(operator.ExitOK, script, "-retry", "-yes", "-json", "-newer", "1h"))
 	if len(asks) != 1 || asks[0].Key != "b.mov" || asks[0].Attempt != 1 || !slices.Equal(asks[0].Jobs, []string{"video"}) || !asks[0].Sent || asks[0].Upload != w.row("b.mov", "video", 0).Upload {
 		t.Errorf("%+v", asks)
 	}
@@ -69,7 +69,7 @@ func TestFailedJobsAreMadeAgain(t *testing.T) {
 	w.Want(operator.ExitFailed, script, "-retry", "-yes", "-follow", "c.mov")
 	w.heal()
 	text := w.Want(operator.ExitOK, script, "-retry", "-yes", "-follow", "c.mov")
-	wantIn(t, text, "c.mov: attempt 2 of audio", "c.mov: audio succeeded http")
+	pipelinetest.WantIn(t, text, "c.mov: attempt 2 of audio", "c.mov: audio succeeded http")
 	w.wantStates("c.mov", "audio", "failed", "failed", "succeeded")
 }
 
@@ -102,7 +102,7 @@ func TestTwoRetriesBeforeDispatchRuns(t *testing.T) {
 	w.refuses(localittybit.List, http.StatusServiceUnavailable) // dispatch cannot begin
 	for range 3 {
 		text := w.Want(operator.ExitOK, script, "-retry", "-yes", "a.mov")
-		wantIn(t, text, "a.mov: attempt 1 of audio, video")
+		pipelinetest.WantIn(t, text, "a.mov: attempt 1 of audio, video")
 		w.Quiet()
 	}
 	w.wantStates("a.mov", "audio", "failed")
@@ -144,7 +144,7 @@ func TestARetryIsStoppedAndStartedAgain(t *testing.T) {
 		if got.Code != operator.ExitFailed {
 			t.Errorf("exit code %d: %s", got.Code, got.Stderr)
 		}
-		wantIn(t, got.Stderr, "4 jobs of 4 uploads handed to dispatch", "interrupted", "What is left is made when the same command runs again.")
+		pipelinetest.WantIn(t, got.Stderr, "4 jobs of 4 uploads handed to dispatch", "interrupted", "What is left is made when the same command runs again.")
 		w.Quiet()
 	}
 	got := w.fails(operator.ExitOK, []string{"4 jobs of 4 uploads handed to dispatch"}, "-retry", "-yes", "-rate", "1000", "-state", "failed")
@@ -165,7 +165,7 @@ func TestOnlyAsManyAsAgreed(t *testing.T) {
 	w.upload("a.mov", "b.mov")
 	w.heal()
 	got := w.fails(operator.ExitOK, []string{"3 jobs of 2 uploads handed to dispatch"}, "-retry", "-yes", "-limit", "3", "-state", "failed")
-	wantIn(t, got.Stdout, "a.mov: attempt 1 of audio, video", "b.mov: attempt 1 of audio")
+	pipelinetest.WantIn(t, got.Stdout, "a.mov: attempt 1 of audio, video", "b.mov: attempt 1 of audio")
 	w.Quiet()
 	w.wantStates("b.mov", "video", "failed")
 	// The other way round: one job by its name.
@@ -200,9 +200,9 @@ func TestTheAnswerToAQuestion(t *testing.T) {
 	if got.Code != operator.ExitOK || !strings.Contains(got.Stderr, "2 jobs of 1 upload handed to dispatch") {
 		t.Errorf("%+v", got)
 	}
-	wantIn(t, got.Stdout, "0.mov: attempt 1 of audio, thumbnail")
+	pipelinetest.WantIn(t, got.Stdout, "0.mov: attempt 1 of audio, thumbnail")
 	got = w.Answer("yes", script, list...)
-	wantIn(t, got.Stderr, "Make 2 jobs of 2 uploads again? [y/N]", "2 jobs of 2 uploads handed to dispatch")
+	pipelinetest.WantIn(t, got.Stderr, "Make 2 jobs of 2 uploads again? [y/N]", "2 jobs of 2 uploads handed to dispatch")
 	w.Quiet()
 	w.wantStates("a.mov", "audio", "failed", "succeeded")
 	w.wantStates("b.mov", "audio", "failed", "succeeded")
@@ -249,7 +249,7 @@ func TestRejectedUploadsAreMadeAgain(t *testing.T) {
 	w.Quiet()
 	w.Pass(media.RetryDelay)
 	w.heal()
-	wantIn(t, w.Want(operator.ExitOK, script, "-retry", "-yes", "twice.mov"), "twice.mov: attempt 2 of audio, thumbnail, video")
+	pipelinetest.WantIn(t, w.Want(operator.ExitOK, script, "-retry", "-yes", "twice.mov"), "twice.mov: attempt 2 of audio, thumbnail, video")
 }
 
 func TestAnUploadThatItsRowsDoNotTell(t *testing.T) {
@@ -275,7 +275,7 @@ func TestAnUploadThatItsRowsDoNotTell(t *testing.T) {
 	w.Want(operator.ExitOK, script, "-retry", "-dry-run", "a.mov")
 	forget("thumbnail")
 	got := w.fails(operator.ExitFailed, []string{"its rows do not tell which version of the object it is", "1 upload cannot be asked for again"}, "-retry", "-yes", "a.mov")
-	wantIn(t, got.Stderr, w.row("a.mov", "audio", 0).Upload, "scripts/backfill -local=", "-prefix a.mov")
+	pipelinetest.WantIn(t, got.Stderr, w.row("a.mov", "audio", 0).Upload, "scripts/backfill -local=", "-prefix a.mov")
 	w.wantJobs("a.mov", 3)
 }
 

@@ -14,6 +14,7 @@ import (
 	"ittybit-media/scripts/localaws/awsjson"
 	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/pipelinetest"
 )
 
 // unscheduled keeps sweep from running by itself.
@@ -22,13 +23,13 @@ func unscheduled(o *localpipeline.Options) { o.Stack.SweepInterval = 24 * time.H
 func TestSettleAsksForWhatIsOverdue(t *testing.T) {
 	t.Parallel()
 	w := start(t, unscheduled)
-	wantIn(t, w.Want(operator.ExitOK, script, "-settle"), "no job is overdue")
-	w.mute.Store(true)
+	pipelinetest.WantIn(t, w.Want(operator.ExitOK, script, "-settle"), "no job is overdue")
+	w.ittybit.Mute.Store(true)
 	w.upload("a.mov", "b.mov")
 	w.Pass(30*time.Minute + time.Second)
 	w.wantStates("a.mov", "video", "queued")
-	wantIn(t, w.Want(operator.ExitOK, script, "-settle", "-dry-run"), "sweep would ask Ittybit for 6 jobs")
-	all := decode[settle.Summary](t, w.Want(operator.ExitOK, script, "-settle", "-json"))
+	pipelinetest.WantIn(t, w.Want(operator.ExitOK, script, "-settle", "-dry-run"), "sweep would ask Ittybit for 6 jobs")
+	all := pipelinetest.Lines[settle.Summary](t, w.Want(operator.ExitOK, script, "-settle", "-json"))
 	if len(all) != 1 || all[0].Jobs["settled"] != 6 || all[0].Behind {
 		t.Errorf("%+v", all)
 	}
@@ -38,7 +39,7 @@ func TestSettleAsksForWhatIsOverdue(t *testing.T) {
 func TestASettleThatFails(t *testing.T) {
 	t.Parallel()
 	w := start(t, unscheduled)
-	w.mute.Store(true)
+	w.ittybit.Mute.Store(true)
 	w.upload("a.mov")
 	w.Pass(30*time.Minute + time.Second)
 
@@ -96,7 +97,7 @@ func TestASettleThatIsBehind(t *testing.T) {
 		answer = tt.answer
 		var stdout, stderr strings.Builder
 		code := script.Run(t.Context(), append([]string{"-local=" + file, "-settle"}, tt.args...), nil, &stdout, &stderr)
-		if code != operator.ExitFailed || !strings.Contains(stderr.String(), tt.stderr) || tt.args != nil && decode[settle.Summary](t, stdout.String())[0].Jobs["settled"] != 1040 || tt.args == nil && strings.TrimSpace(stdout.String()) != tt.stdout {
+		if code != operator.ExitFailed || !strings.Contains(stderr.String(), tt.stderr) || tt.args != nil && pipelinetest.Lines[settle.Summary](t, stdout.String())[0].Jobs["settled"] != 1040 || tt.args == nil && strings.TrimSpace(stdout.String()) != tt.stdout {
 			t.Errorf("%d, %s%s", code, &stdout, &stderr)
 		}
 	}

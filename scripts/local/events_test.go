@@ -7,19 +7,15 @@ import (
 	"testing"
 	"time"
 
-	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/pipelinetest"
 )
 
 // Files that are followed show their events, the last one too.
 func TestResultEventsAreShown(t *testing.T) {
 	values, err := stack.ReadFile("Pulumi.dev.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	binaries, err := bundle.Compile(t.Context(), bundle.Options{Target: bundle.Host()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +27,7 @@ func TestResultEventsAreShown(t *testing.T) {
 		}
 		var o observer
 		p, err := localpipeline.Start(t.Context(), localpipeline.Options{
-			Stack: config, Name: "dev", Binaries: binaries, Observe: o.step,
+			Stack: config, Name: "dev", Binaries: pipelinetest.Binaries(t), Observe: o.step,
 			Ittybit: func(o *localittybit.Options) { o.Instant = true },
 		})
 		if err != nil {

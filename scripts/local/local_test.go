@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"ittybit-media/scripts/localaccess"
+	"ittybit-media/scripts/pipelinetest"
 )
 
 // TestMain is also the command itself, for the tests that need it as a process.
@@ -53,15 +54,7 @@ func local(t *testing.T, args ...string) result {
 // rows are the JSON lines; anything else in stdout is an error.
 func (r result) rows(t *testing.T) []map[string]any {
 	t.Helper()
-	var rows []map[string]any
-	for line := range strings.Lines(r.stdout) {
-		var row map[string]any
-		if err := json.Unmarshal([]byte(line), &row); err != nil {
-			t.Fatalf("%v in %q", err, line)
-		}
-		rows = append(rows, row)
-	}
-	return rows
+	return pipelinetest.Lines[map[string]any](t, r.stdout)
 }
 
 // withoutFFmpeg hides ffmpeg, not go: copies take no time to make.

@@ -2,32 +2,19 @@ package localchaos
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/infra/bundle"
 	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/pipelinetest"
 )
-
-var binaries map[string]string
-
-func TestMain(m *testing.M) {
-	var err error
-	if binaries, err = bundle.Compile(context.Background(), bundle.Options{Target: bundle.Host()}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
 
 // Few uploads with many faults each: two seeds together have every kind.
 func TestEveryFaultAndNothingIsLostOrDoubled(t *testing.T) {
@@ -38,7 +25,7 @@ func TestEveryFaultAndNothingIsLostOrDoubled(t *testing.T) {
 			t.Run(fmt.Sprint(i+1), func(t *testing.T) {
 				t.Parallel()
 				var err error
-				reports[i], err = Run(t.Context(), Options{Binaries: binaries, Uploads: 40, Seed: uint64(i + 1), Frequency: 4})
+				reports[i], err = Run(t.Context(), Options{Binaries: pipelinetest.Binaries(t), Uploads: 40, Seed: uint64(i + 1), Frequency: 4})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -63,7 +50,7 @@ func TestEveryFaultAndNothingIsLostOrDoubled(t *testing.T) {
 // A run in which no guard holds is found out.
 func TestBrokenGuardsAreFound(t *testing.T) {
 	t.Parallel()
-	r, err := Run(t.Context(), Options{Binaries: binaries, Uploads: 24, Seed: 3, Frequency: 4, tamper: func(s *simulation) {
+	r, err := Run(t.Context(), Options{Binaries: pipelinetest.Binaries(t), Uploads: 24, Seed: 3, Frequency: 4, tamper: func(s *simulation) {
 		deliver, behave := s.options.Deliveries, s.options.Ittybit
 		dropped := s.uploads[0].key
 		s.options.Deliveries = func(u media.Upload) []time.Duration {

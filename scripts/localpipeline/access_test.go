@@ -90,21 +90,19 @@ func TestTheScriptsReachEveryService(t *testing.T) {
 
 	// While Ittybit refuses the key, an event waits in the queue.
 	functions := lambda.NewFromConfig(cfg)
-	event := eventbridge.ObjectCreated(eventbridge.Object{Account: "0", Region: out.Region, Bucket: out.Bucket, Key: "a.mov", Size: 1, ETag: "e", Time: r.clock.Now()})
+	event := eventbridge.ObjectCreated(eventbridge.Object{Account: "0", Region: out.Region, Bucket: out.Bucket, Key: "a.mov", Size: 1, ETag: "e", Time: r.Clock.Now()})
 	r.Ittybit.SetKeys("another key")
 	dispatch := out.Functions["dispatch"]
 	if _, err := functions.Invoke(ctx, &lambda.InvokeInput{FunctionName: &dispatch, InvocationType: lambdatypes.InvocationTypeEvent, Payload: event}); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Quiet(ctx); err != nil {
-		t.Fatal(err)
-	}
+	r.Quiet()
 	queues := sqs.NewFromConfig(cfg)
 	depth, err := queues.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &out.RetryQueueURL, AttributeNames: []sqstypes.QueueAttributeName{"All"}})
 	if err != nil || depth.Attributes["ApproximateNumberOfMessagesDelayed"] != "1" || !strings.Contains(depth.Attributes["RedrivePolicy"], "dead-letters") {
 		t.Errorf("the retry queue has %v, %v", depth, err)
 	}
-	r.pass(80 * time.Hour)
+	r.Pass(80 * time.Hour)
 	dead, err := queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &out.DeadLetterQueueURL, MessageSystemAttributeNames: []sqstypes.MessageSystemAttributeName{"All"}})
 	if err != nil || len(dead.Messages) != 1 || !strings.Contains(*dead.Messages[0].Body, `"requestPayload"`) ||
 		dead.Messages[0].Attributes["DeadLetterQueueSourceArn"] != depth.Attributes["QueueArn"] {
@@ -120,7 +118,7 @@ func TestTheScriptsReachEveryService(t *testing.T) {
 	if _, err := queues.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &out.DeadLetterQueueURL, ReceiptHandle: dead.Messages[0].ReceiptHandle}); err != nil {
 		t.Fatal(err)
 	}
-	r.pass(time.Minute)
+	r.Pass(time.Minute)
 	rows, err := dynamodb.NewFromConfig(cfg).Scan(ctx, &dynamodb.ScanInput{TableName: &out.Table})
 	if err != nil || rows.Count < 3 || len(r.DeadLetter.Messages()) != 0 {
 		t.Errorf("%d rows, %v, and %d dead letters", rows.Count, err, len(r.DeadLetter.Messages()))

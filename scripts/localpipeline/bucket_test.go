@@ -20,7 +20,7 @@ func TestEventsFlowWhileEventBridgeIsOn(t *testing.T) {
 		// Also where the stack would leave the bucket's notifications alone.
 		o.Stack.BucketName, o.Stack.ManageNotifications = "an-existing-bucket", false
 	})
-	r.put("on.mov", "x")
+	r.Put("on.mov", "x")
 	set := func(c types.NotificationConfiguration) {
 		t.Helper()
 		if _, err := r.S3().PutBucketNotificationConfiguration(t.Context(), &s3.PutBucketNotificationConfigurationInput{Bucket: &r.Bucket, NotificationConfiguration: &c}); err != nil {
@@ -28,15 +28,15 @@ func TestEventsFlowWhileEventBridgeIsOn(t *testing.T) {
 		}
 	}
 	set(types.NotificationConfiguration{})
-	r.put("off.mov", "x")
-	if why, ok := r.has(localpipeline.Unmatched, "off.mov"); !ok || why != "EventBridge is off for the bucket" {
+	r.Put("off.mov", "x")
+	if why, ok := r.Has(localpipeline.Unmatched, "off.mov"); !ok || why != "EventBridge is off for the bucket" {
 		t.Errorf("not matched: %q, %t", why, ok)
 	}
 	set(types.NotificationConfiguration{EventBridgeConfiguration: &types.EventBridgeConfiguration{}})
-	r.put("on-again.mov", "x")
-	r.pass(time.Hour)
+	r.Put("on-again.mov", "x")
+	r.Pass(time.Hour)
 	r.wantDone("on.mov", "on-again.mov")
-	if rows := r.rows("off.mov"); len(rows) > 0 {
+	if rows := r.Rows("off.mov"); len(rows) > 0 {
 		t.Errorf("rows %+v", rows)
 	}
 }
@@ -45,10 +45,10 @@ func TestEventsFlowWhileEventBridgeIsOn(t *testing.T) {
 func TestAVersionedBucket(t *testing.T) {
 	t.Parallel()
 	r := startWith(t, func(o *localpipeline.Options) { o.Versioned = true })
-	r.pass(48 * time.Hour)
-	r.put("a.mov", "x")
-	r.put("a.mov", "x")
-	r.pass(time.Minute)
+	r.Pass(48 * time.Hour)
+	r.Put("a.mov", "x")
+	r.Put("a.mov", "x")
+	r.Pass(time.Minute)
 	out, err := r.S3().ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: &r.Bucket})
 	if err != nil || len(out.Versions) != 2 {
 		t.Fatalf("versions %+v, %v", out, err)
@@ -56,12 +56,12 @@ func TestAVersionedBucket(t *testing.T) {
 	var listed []string
 	for _, v := range out.Versions {
 		listed = append(listed, *v.VersionId)
-		if age := r.clock.Now().Sub(*v.LastModified); age < 0 || age > time.Hour {
-			t.Errorf("%s was made at %v, now it is %v", *v.VersionId, v.LastModified, r.clock.Now())
+		if age := r.Clock.Now().Sub(*v.LastModified); age < 0 || age > time.Hour {
+			t.Errorf("%s was made at %v, now it is %v", *v.VersionId, v.LastModified, r.Clock.Now())
 		}
 	}
 	jobs := map[string]int{}
-	for _, row := range r.rows("a.mov") {
+	for _, row := range r.Rows("a.mov") {
 		jobs[row.VersionID]++
 	}
 	if len(jobs) != 2 || jobs[listed[0]] != 3 || jobs[listed[1]] != 3 {
@@ -79,7 +79,7 @@ func TestAnotherBucket(t *testing.T) {
 	if _, err := r.S3().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("another-bucket"), Key: aws.String("a.mov")}); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := r.has(localpipeline.Unmatched, "a.mov"); !ok {
+	if _, ok := r.Has(localpipeline.Unmatched, "a.mov"); !ok {
 		t.Error("the rule matches it")
 	}
 	out, err := r.S3().ListBuckets(t.Context(), &s3.ListBucketsInput{})

@@ -14,6 +14,7 @@ import (
 	"ittybit-media/scripts/eventschema"
 	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/pipelinetest"
 )
 
 // inbox is what a rule on the bus would get.
@@ -69,22 +70,9 @@ func startWithEvents(t *testing.T, ittybit func(*localittybit.Options)) (*run, *
 		o.Stack.Routes[0].MaxBytes = 1000
 		o.Stack.GiveUpAfter = 2 * time.Hour
 		o.OnEvent = i.event
-		instant := o.Ittybit
-		o.Ittybit = func(o *localittybit.Options) {
-			instant(o)
-			if ittybit != nil {
-				ittybit(o)
-			}
-		}
+		pipelinetest.WithIttybit(o, ittybit)
 	})
 	return r, &i
-}
-
-func (r *run) quiet() {
-	r.t.Helper()
-	if err := r.Quiet(r.t.Context()); err != nil {
-		r.t.Fatal(err)
-	}
 }
 
 // Each result has its event, whatever its key and its error are made of.
@@ -101,19 +89,19 @@ func TestEveryResultHasItsEvent(t *testing.T) {
 	})
 	keys := []string{`a "b"\c.mov`, "100%.mov", "%22.mov", "été/<$.x>.mov", "tab\t.mov", strings.Repeat("k", 1020) + ".mov"}
 	for _, key := range keys {
-		r.put(key, "x")
+		r.Put(key, "x")
 	}
-	r.put("huge.mov", strings.Repeat("x", 1001))
-	r.until("all of it is over", func() bool {
-		return len(r.rows("huge.mov")) == 1 && !slices.ContainsFunc(keys, func(key string) bool {
-			rows := r.rows(key)
-			return len(rows) < len(jobNames) || slices.ContainsFunc(rows, func(row results.Row) bool { return row.Open != "" || row.DispatchedAt == 0 })
+	r.Put("huge.mov", strings.Repeat("x", 1001))
+	r.Until("all of it is over", func() bool {
+		return len(r.Rows("huge.mov")) == 1 && !slices.ContainsFunc(keys, func(key string) bool {
+			rows := r.Rows(key)
+			return len(rows) < len(pipelinetest.Jobs) || slices.ContainsFunc(rows, func(row results.Row) bool { return row.Open != "" || row.DispatchedAt == 0 })
 		})
 	})
-	r.quiet()
+	r.Quiet()
 	for _, key := range append(keys, "huge.mov") {
 		events := inbox.of(t, key)
-		rows := r.rows(key)
+		rows := r.Rows(key)
 		if len(events) != len(rows) {
 			t.Errorf("%q: %d events of %d rows", key, len(events), len(rows))
 		}
@@ -136,11 +124,11 @@ func TestEveryResultHasItsEvent(t *testing.T) {
 				t.Errorf("%q: error %q", key, events[i]["error"])
 			}
 		}
-		if text, ok := r.has(localpipeline.Event, key); !ok || !strings.Contains(text, `"state":"`) {
+		if text, ok := r.Has(localpipeline.Event, key); !ok || !strings.Contains(text, `"state":"`) {
 			t.Errorf("%q: the step says %q", key, text)
 		}
 	}
-	if text, lost := r.has(localpipeline.LostEvent, ""); lost {
+	if text, lost := r.Has(localpipeline.LostEvent, ""); lost {
 		t.Errorf("a lost event: %s", text)
 	}
 }
@@ -149,21 +137,21 @@ func TestEveryResultHasItsEvent(t *testing.T) {
 // that it failed is none.
 func TestWhatIttybitSaysAfterItWasGivenUp(t *testing.T) {
 	t.Parallel()
-	var w world
-	w.mute.Store(true)
+	var w pipelinetest.Behaviour
+	w.Mute.Store(true)
 	r, inbox := startWithEvents(t, func(o *localittybit.Options) {
-		w.options(o)
+		w.Options(o)
 		o.Outcome = func(localittybit.Job) localittybit.Outcome {
 			return localittybit.Outcome{Status: localittybit.Processing}
 		}
 	})
-	r.put("a.mov", "x")
-	r.pass(4 * time.Hour)
+	r.Put("a.mov", "x")
+	r.Pass(4 * time.Hour)
 	given := inbox.of(t, "a.mov")
-	if len(given) != len(jobNames) {
+	if len(given) != len(pipelinetest.Jobs) {
 		t.Fatalf("%d events of jobs that were given up: %v", len(given), given)
 	}
-	w.mute.Store(false)
+	w.Mute.Store(false)
 	jobs := r.Ittybit.Jobs()
 	for i, j := range jobs {
 		status := localittybit.Succeeded
@@ -174,10 +162,10 @@ func TestWhatIttybitSaysAfterItWasGivenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r.until("Ittybit's word is in the table", func() bool {
-		return !slices.ContainsFunc(r.rows("a.mov"), func(row results.Row) bool { return row.Rank == nil || *row.Rank < 3 })
+	r.Until("Ittybit's word is in the table", func() bool {
+		return !slices.ContainsFunc(r.Rows("a.mov"), func(row results.Row) bool { return row.Rank == nil || *row.Rank < 3 })
 	})
-	r.quiet()
+	r.Quiet()
 	late := inbox.of(t, "a.mov")[len(given):]
 	if len(late) != len(jobs)-1 {
 		t.Errorf("%d events: %v", len(late), late)
@@ -193,13 +181,13 @@ func TestAStackWithoutEventsSendsNone(t *testing.T) {
 	t.Parallel()
 	var inbox inbox
 	r := startWith(t, func(o *localpipeline.Options) { o.OnEvent = inbox.event })
-	r.put("a.mov", "x")
-	r.until("three results", func() bool { return r.succeeded("a.mov") })
-	r.quiet()
+	r.Put("a.mov", "x")
+	r.Until("three results", func() bool { return r.Succeeded("a.mov") })
+	r.Quiet()
 	if events := inbox.of(t, "a.mov"); len(events) != 0 || r.Events != nil {
 		t.Errorf("events %v", events)
 	}
-	if _, shown := r.has(localpipeline.Event, "a.mov"); shown {
+	if _, shown := r.Has(localpipeline.Event, "a.mov"); shown {
 		t.Error("an event is shown")
 	}
 }

@@ -6,200 +6,38 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
-	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localaws/clock"
 	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/pipelinetest"
 )
-
-var binaries map[string]string
-
-func TestMain(m *testing.M) {
-	var err error
-	if binaries, err = bundle.Compile(context.Background(), bundle.Options{Target: bundle.Host()}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
-
-const threeJobs = `[{"prefix":"","suffixes":[".mov",".mp4"],"jobs":[
-	{"name":"video","kind":"video","options":{"width":1920,"format":"mp4"}},
-	{"name":"thumbnail","kind":"image","options":{"width":640,"format":"webp","start":2}},
-	{"name":"audio","kind":"audio","options":{"format":"mp3"}}]}]`
-
-var jobNames = []string{"audio", "thumbnail", "video"}
 
 // run is a pipeline under test.
 type run struct {
-	*localpipeline.Pipeline
-	t     testing.TB
-	clock *clock.Clock
-	table *results.Table
-
-	mu      sync.Mutex
-	steps   []localpipeline.Step
-	changed chan struct{} // closed at the next step
+	*pipelinetest.Run
+	t testing.TB
 }
 
 func start(t testing.TB, ittybit func(*localittybit.Options)) *run {
 	t.Helper()
-	return startWith(t, func(o *localpipeline.Options) {
-		instant := o.Ittybit
-		o.Ittybit = func(o *localittybit.Options) {
-			instant(o)
-			if ittybit != nil {
-				ittybit(o)
-			}
-		}
-	})
+	return startWith(t, func(o *localpipeline.Options) { pipelinetest.WithIttybit(o, ittybit) })
 }
 
 // startWith starts a pipeline whose options were changed.
 func startWith(t testing.TB, change func(*localpipeline.Options)) *run {
 	t.Helper()
-	var routes any
-	if err := json.Unmarshal([]byte(threeJobs), &routes); err != nil {
-		t.Fatal(err)
-	}
-	config, _, err := stack.Parse(map[string]any{"routes": routes, "connectionId": "conn_abc123"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &run{t: t, clock: clock.New(), changed: make(chan struct{})}
-	o := localpipeline.Options{
-		Stack:    config,
-		Binaries: binaries,
-		Clock:    r.clock,
-		Observe:  r.observe,
-		Ittybit:  func(o *localittybit.Options) { o.Instant = true },
-	}
-	change(&o)
-	if r.Pipeline, err = localpipeline.Start(t.Context(), o); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.Close)
-	r.table = results.New(r.DynamoDB(), r.Table, results.Options{})
-	return r
-}
-
-func (r *run) observe(s localpipeline.Step) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.steps = append(r.steps, s)
-	close(r.changed)
-	r.changed = make(chan struct{})
-}
-
-// until waits until the condition holds; it can change with every step.
-func (r *run) until(what string, holds func() bool) {
-	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
-	defer cancel()
-	for {
-		r.mu.Lock()
-		changed := r.changed
-		r.mu.Unlock()
-		if holds() {
-			return
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			for _, s := range r.steps[max(0, len(r.steps)-30):] {
-				r.t.Logf("%s %s %q %s", s.Source, s.Kind, s.Upload.Key, s.Text)
-			}
-			r.t.Fatalf("it never came to: %s", what)
-		}
-	}
-}
-
-// has reports whether there was a step of that kind for a key, and its text.
-func (r *run) has(kind localpipeline.Kind, key string) (string, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, s := range r.steps {
-		if s.Kind == kind && s.Upload.Key == key {
-			return s.Text, true
-		}
-	}
-	return "", false
-}
-
-func (r *run) put(key, body string) {
-	r.t.Helper()
-	if _, err := r.S3().PutObject(r.t.Context(), &s3.PutObjectInput{Bucket: aws.String(r.Bucket), Key: aws.String(key), Body: strings.NewReader(body)}); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
-func (r *run) rows(key string) []results.Row {
-	r.t.Helper()
-	var rows []results.Row
-	for row, err := range r.table.Key(r.t.Context(), key) {
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
-
-// succeeded reports whether each job of the upload has its one row, and that
-// row is final.
-func (r *run) succeeded(key string) bool {
-	var names []string
-	for _, row := range r.rows(key) {
-		if row.State == "succeeded" && row.Open == "" && row.OutputURL != "" {
-			names = append(names, row.Job)
-		}
-	}
-	slices.Sort(names)
-	return slices.Equal(names, jobNames)
-}
-
-// wantOnce checks that there is one job at Ittybit for each of the upload's
-// jobs, and one row.
-func (r *run) wantOnce(key string) {
-	r.t.Helper()
-	made := map[string]string{}
-	for _, j := range r.Ittybit.Jobs() {
-		if j.Input == "s3://"+r.Bucket+"/"+key {
-			if other, ok := made[j.ID]; ok {
-				r.t.Errorf("%q: job %s for %s is there twice", key, j.ID, other)
-			}
-			made[j.ID] = j.Metadata["job"]
-		}
-	}
-	if got := slices.Sorted(maps.Values(made)); !slices.Equal(got, jobNames) {
-		r.t.Errorf("%q: jobs at Ittybit %v", key, got)
-	}
-	rows := map[string]string{}
-	for _, row := range r.rows(key) {
-		rows[row.JobID()] = row.Job
-	}
-	if !maps.Equal(rows, made) {
-		r.t.Errorf("%q: rows %v, at Ittybit %v", key, rows, made)
-	}
+	return &run{pipelinetest.Start(t, change), t}
 }
 
 func TestOddKeysGoTheWholeWayUnchanged(t *testing.T) {
@@ -210,12 +48,15 @@ func TestOddKeysGoTheWholeWayUnchanged(t *testing.T) {
 		strings.Repeat("k", 1020) + ".mov", "up/../over.mov", "a//b.mov", "x.MOV", "x.Mp4", "{brace}.mov",
 	}
 	for _, key := range keys {
-		r.put(key, "x")
+		r.Put(key, "x")
 	}
 	for _, key := range keys {
-		r.until(fmt.Sprintf("three results of %q", key), func() bool { return r.succeeded(key) })
-		r.wantOnce(key)
-		for _, row := range r.rows(key) {
+		r.Until(fmt.Sprintf("three results of %q", key), func() bool { return r.Succeeded(key) })
+	}
+	r.Quiet() // a callback may be faster than what dispatch notes of the upload
+	for _, key := range keys {
+		r.WantOnce(key)
+		for _, row := range r.Rows(key) {
 			if row.Input != "s3://"+r.Bucket+"/"+key || row.Bucket != r.Bucket {
 				t.Errorf("%q: row %+v", key, row)
 			}
@@ -238,9 +79,9 @@ func TestWhatIsNotPickedUpSaysWhy(t *testing.T) {
 		{"empty.mov", "", localpipeline.Skipped, "0 bytes"},
 		{"ittybit-output/done.mp4", "x", localpipeline.Skipped, "output folder"},
 	} {
-		r.put(tt.key, tt.body)
-		r.until(tt.key+" is "+string(tt.kind), func() bool { _, ok := r.has(tt.kind, tt.key); return ok })
-		if text, _ := r.has(tt.kind, tt.key); !strings.Contains(text, tt.says) {
+		r.Put(tt.key, tt.body)
+		r.Until(tt.key+" is "+string(tt.kind), func() bool { _, ok := r.Has(tt.kind, tt.key); return ok })
+		if text, _ := r.Has(tt.kind, tt.key); !strings.Contains(text, tt.says) {
 			t.Errorf("%s: %q does not say %q", tt.key, text, tt.says)
 		}
 	}
@@ -256,12 +97,12 @@ func TestManyUploadsAtOnce(t *testing.T) {
 	key := func(i int) string { return fmt.Sprintf("%d.mov", i) }
 	const n = 40
 	for i := range n {
-		wg.Go(func() { r.put(key(i), "x") })
+		wg.Go(func() { r.Put(key(i), "x") })
 	}
 	wg.Wait()
 	for i := range n {
-		r.until("results of "+key(i), func() bool { return r.succeeded(key(i)) })
-		r.wantOnce(key(i))
+		r.Until("results of "+key(i), func() bool { return r.Succeeded(key(i)) })
+		r.WantOnce(key(i))
 	}
 	if d := r.RetryQueue.Depth(); d.Visible+d.InFlight+d.Delayed != 0 {
 		t.Errorf("the retry queue has %+v", d)
@@ -286,11 +127,11 @@ func TestDispatchIsKilledAfterItsFirstPost(t *testing.T) {
 			})
 		}
 	})
-	r.put("a.mov", "x")
-	r.until("the upload is in the retry queue", func() bool { _, ok := r.has(localpipeline.Waiting, "a.mov"); return ok })
-	r.clock.Advance(media.RetryDelay)
-	r.until("three results", func() bool { return r.succeeded("a.mov") })
-	r.wantOnce("a.mov")
+	r.Put("a.mov", "x")
+	r.Until("the upload is in the retry queue", func() bool { _, ok := r.Has(localpipeline.Waiting, "a.mov"); return ok })
+	r.Clock.Advance(media.RetryDelay)
+	r.Until("three results", func() bool { return r.Succeeded("a.mov") })
+	r.WantOnce("a.mov")
 }
 
 func TestAnOutageMendsItself(t *testing.T) {
@@ -308,22 +149,20 @@ func TestAnOutageMendsItself(t *testing.T) {
 			return localittybit.Fault{}
 		}
 	})
-	r.put("a.mov", "x")
-	r.until("the retry queue has it", func() bool { _, ok := r.has(localpipeline.Waiting, "a.mov"); return ok })
-	r.clock.Advance(media.RetryDelay)
+	r.Put("a.mov", "x")
+	r.Until("the retry queue has it", func() bool { _, ok := r.Has(localpipeline.Waiting, "a.mov"); return ok })
+	r.Clock.Advance(media.RetryDelay)
 	// A batch of which a message failed is no step to wait for.
-	if err := r.Quiet(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	r.Quiet()
 	if n, d := r.Dispatch.Stats().Invocations, r.RetryQueue.Depth(); n != 2 || d.InFlight != 1 {
 		t.Errorf("it did not fail again: %d invocations, %+v", n, d)
 	}
 	mu.Lock()
 	down = false
 	mu.Unlock()
-	r.clock.Advance(media.RetryVisibility)
-	r.until("three results", func() bool { return r.succeeded("a.mov") })
-	r.wantOnce("a.mov")
+	r.Clock.Advance(media.RetryVisibility)
+	r.Until("three results", func() bool { return r.Succeeded("a.mov") })
+	r.WantOnce("a.mov")
 }
 
 func TestAfterThreeDaysItIsADeadLetter(t *testing.T) {
@@ -333,9 +172,9 @@ func TestAfterThreeDaysItIsADeadLetter(t *testing.T) {
 			return localittybit.Fault{Status: 402, Kind: "payment_required", Message: "the bill"}
 		}
 	})
-	began := r.clock.Now()
-	r.put("a.mov", "x")
-	r.until("the retry queue has it", func() bool { _, ok := r.has(localpipeline.Waiting, "a.mov"); return ok })
+	began := r.Clock.Now()
+	r.Put("a.mov", "x")
+	r.Until("the retry queue has it", func() bool { _, ok := r.Has(localpipeline.Waiting, "a.mov"); return ok })
 	for len(r.DeadLetter.Messages()) == 0 {
 		if err := r.RetryQueue.Idle(t.Context()); err != nil {
 			t.Fatal(err)
@@ -343,19 +182,19 @@ func TestAfterThreeDaysItIsADeadLetter(t *testing.T) {
 		if len(r.DeadLetter.Messages()) > 0 {
 			break
 		}
-		next, ok := r.clock.Next()
+		next, ok := r.Clock.Next()
 		if !ok {
 			t.Fatal("nothing is left to wait for, and no dead letter")
 		}
-		r.clock.Advance(next.Sub(r.clock.Now()))
+		r.Clock.Advance(next.Sub(r.Clock.Now()))
 	}
-	if after := r.clock.Now().Sub(began); after < 71*time.Hour || after > 73*time.Hour {
+	if after := r.Clock.Now().Sub(began); after < 71*time.Hour || after > 73*time.Hour {
 		t.Errorf("given up after %v", after)
 	}
 	if r.Dispatch.Stats().Invocations != 1+media.RetryReceives {
 		t.Errorf("%d invocations", r.Dispatch.Stats().Invocations)
 	}
-	if n := len(r.rows("a.mov")) + len(r.Ittybit.Jobs()); n != 0 {
+	if n := len(r.Rows("a.mov")) + len(r.Ittybit.Jobs()); n != 0 {
 		t.Errorf("%d rows and jobs", n)
 	}
 }
@@ -375,14 +214,14 @@ func TestCallbacksDoubledAndOutOfOrder(t *testing.T) {
 			}
 		}
 	})
-	r.put("a.mov", "x")
-	r.until("three results", func() bool { return r.succeeded("a.mov") })
-	before, err := json.Marshal(r.rows("a.mov"))
+	r.Put("a.mov", "x")
+	r.Until("three results", func() bool { return r.Succeeded("a.mov") })
+	before, err := json.Marshal(r.Rows("a.mov"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
-		r.clock.Advance(24 * time.Hour)
+		r.Clock.Advance(24 * time.Hour)
 	}
 	if err := r.Ittybit.Wait(t.Context()); err != nil {
 		t.Fatal(err)
@@ -390,7 +229,7 @@ func TestCallbacksDoubledAndOutOfOrder(t *testing.T) {
 	if n := r.Ittybit.Callbacks().Delivered; n != 8 {
 		t.Errorf("%d callbacks delivered, want 3 late ones, 3 for the video and 2", n)
 	}
-	after, err := json.Marshal(r.rows("a.mov"))
+	after, err := json.Marshal(r.Rows("a.mov"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -416,9 +255,9 @@ func TestWebhookMayBeDown(t *testing.T) {
 			return []localittybit.Delivery{{}}
 		}
 	})
-	r.put("a.mov", "x")
-	r.until("a callback failed", func() bool {
-		for _, text := range r.logged("webhook") {
+	r.Put("a.mov", "x")
+	r.Until("a callback failed", func() bool {
+		for _, text := range r.Logged("webhook") {
 			if strings.Contains(text, "not stored") {
 				return true
 			}
@@ -426,29 +265,17 @@ func TestWebhookMayBeDown(t *testing.T) {
 		return false
 	})
 	r.AWS.Intercept(nil)
-	r.until("what dispatch could not note is in the retry queue, or noted", func() bool {
-		_, failed := r.has(localpipeline.Waiting, "a.mov")
-		_, dispatched := r.has(localpipeline.Dispatched, "a.mov")
+	r.Until("what dispatch could not note is in the retry queue, or noted", func() bool {
+		_, failed := r.Has(localpipeline.Waiting, "a.mov")
+		_, dispatched := r.Has(localpipeline.Dispatched, "a.mov")
 		return failed || dispatched
 	})
-	r.clock.Advance(media.RetryDelay)
-	r.until("three results", func() bool {
-		r.clock.Advance(time.Second) // Ittybit sends again with growing pauses
-		return r.succeeded("a.mov")
+	r.Clock.Advance(media.RetryDelay)
+	r.Until("three results", func() bool {
+		r.Clock.Advance(time.Second) // Ittybit sends again with growing pauses
+		return r.Succeeded("a.mov")
 	})
-	r.wantOnce("a.mov")
-}
-
-func (r *run) logged(source string) []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var texts []string
-	for _, s := range r.steps {
-		if s.Kind == localpipeline.Logged && s.Source == source {
-			texts = append(texts, s.Text)
-		}
-	}
-	return texts
+	r.WantOnce("a.mov")
 }
 
 // The guide's callback, posted through the HTTP API, gives the guide's row.
@@ -471,7 +298,7 @@ func TestTheGuidesCallbackGivesTheGuidesRow(t *testing.T) {
 	if status, body := post(t, r.WebhookURL+"?token="+token, payload); status != http.StatusOK {
 		t.Fatal(status, body)
 	}
-	rows := r.rows("uploads/video.mov")
+	rows := r.Rows("uploads/video.mov")
 	if len(rows) != 1 {
 		t.Fatalf("rows %+v", rows)
 	}
@@ -498,10 +325,10 @@ func TestForgedCallbacksChangeNothing(t *testing.T) {
 	r := start(t, func(o *localittybit.Options) {
 		o.Deliveries = func(localittybit.Job) []localittybit.Delivery { return nil }
 	})
-	r.put("a.mov", "x")
-	r.put("b.mov", "x")
-	r.until("both are dispatched", func() bool { return len(r.rows("a.mov")) == 3 && len(r.rows("b.mov")) == 3 })
-	before, err := json.Marshal([][]results.Row{r.rows("a.mov"), r.rows("b.mov")})
+	r.Put("a.mov", "x")
+	r.Put("b.mov", "x")
+	r.Until("both are dispatched", func() bool { return len(r.Rows("a.mov")) == 3 && len(r.Rows("b.mov")) == 3 })
+	before, err := json.Marshal([][]results.Row{r.Rows("a.mov"), r.Rows("b.mov")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -535,7 +362,7 @@ func TestForgedCallbacksChangeNothing(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d", name, status, body, tt.want)
 		}
 	}
-	after, err := json.Marshal([][]results.Row{r.rows("a.mov"), r.rows("b.mov")})
+	after, err := json.Marshal([][]results.Row{r.Rows("a.mov"), r.Rows("b.mov")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -573,6 +400,7 @@ func TestWhatKeepsItFromStartingIsOneLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	binaries := pipelinetest.Binaries(t)
 	broken := filepath.Join(t.TempDir(), "broken")
 	if err := os.WriteFile(broken, []byte("#!/bin/sh\necho it is broken >&2\nexit 3\n"), 0o700); err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,37 +15,19 @@ import (
 	"ittybit-media/scripts/localaws/lambda"
 	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/pipelinetest"
 )
-
-// pass lets time pass on the clock, and visits whatever happens on the way.
-func (r *run) pass(d time.Duration) {
-	r.t.Helper()
-	for end := r.clock.Now().Add(d); ; {
-		if err := r.Quiet(r.t.Context()); err != nil {
-			r.t.Fatal(err)
-		}
-		now := r.clock.Now()
-		if !now.Before(end) {
-			return
-		}
-		next, ok := r.clock.Next()
-		if !ok || next.After(end) {
-			next = end
-		}
-		r.clock.Advance(next.Sub(now))
-	}
-}
 
 // wantDone checks that each of the uploads' jobs was made once and succeeded,
 // and that each row has all that dispatch knows of its upload.
 func (r *run) wantDone(keys ...string) {
 	r.t.Helper()
 	for _, key := range keys {
-		if !r.succeeded(key) {
-			r.t.Errorf("%q did not succeed: %+v", key, r.rows(key))
+		if !r.Succeeded(key) {
+			r.t.Errorf("%q did not succeed: %+v", key, r.Rows(key))
 		}
-		r.wantOnce(key)
-		for _, row := range r.rows(key) {
+		r.WantOnce(key)
+		for _, row := range r.Rows(key) {
 			if row.Input == "" || row.ETag == "" || row.UploadedAt == 0 || row.DispatchedAt == 0 {
 				r.t.Errorf("%q: the row of %s does not tell of its upload: %+v", key, row.Job, row)
 			}
@@ -63,50 +44,25 @@ func (r *run) waiting() int {
 // functions' own pauses between tries.
 var down = localittybit.Fault{Status: http.StatusServiceUnavailable, RetryAfter: "3600"}
 
-// world is what a test changes of Ittybit as it goes.
-type world struct {
-	fault atomic.Pointer[func(localittybit.Request) localittybit.Fault]
-	mute  atomic.Bool // no callbacks
-}
-
-func (w *world) set(fault func(localittybit.Request) localittybit.Fault) { w.fault.Store(&fault) }
-
-func (w *world) options(o *localittybit.Options) {
-	o.Fault = func(r localittybit.Request) localittybit.Fault {
-		if f := w.fault.Load(); f != nil {
-			return (*f)(r)
-		}
-		return localittybit.Fault{}
-	}
-	o.Deliveries = func(localittybit.Job) []localittybit.Delivery {
-		if w.mute.Load() {
-			return nil
-		}
-		return []localittybit.Delivery{{}}
-	}
-}
-
-func healthy(localittybit.Request) localittybit.Fault { return localittybit.Fault{} }
-
 func TestIttybitIsDownForTwoDays(t *testing.T) {
 	t.Parallel()
-	var w world
-	w.mute.Store(true)
-	r := start(t, w.options)
-	r.put("before.mov", "x")
-	r.pass(10 * time.Minute)
-	w.set(func(localittybit.Request) localittybit.Fault { return down })
-	r.put("a.mov", "x")
-	r.pass(24 * time.Hour)
-	r.put("b.mov", "x")
-	r.pass(24 * time.Hour)
+	var w pipelinetest.Behaviour
+	w.Mute.Store(true)
+	r := start(t, w.Options)
+	r.Put("before.mov", "x")
+	r.Pass(10 * time.Minute)
+	w.Fault(func(localittybit.Request) localittybit.Fault { return down })
+	r.Put("a.mov", "x")
+	r.Pass(24 * time.Hour)
+	r.Put("b.mov", "x")
+	r.Pass(24 * time.Hour)
 	if r.waiting() != 2 {
 		t.Errorf("%d uploads wait", r.waiting())
 	}
-	w.set(healthy)
-	w.mute.Store(false)
+	w.Fault(nil)
+	w.Mute.Store(false)
 	// A job without a callback is asked for every six hours by then.
-	r.pass(6*time.Hour + 30*time.Minute)
+	r.Pass(6*time.Hour + 30*time.Minute)
 	r.wantDone("before.mov", "a.mov", "b.mov")
 	if n := r.waiting() + len(r.DeadLetter.Messages()); n != 0 {
 		t.Errorf("%d messages are left", n)
@@ -115,19 +71,19 @@ func TestIttybitIsDownForTwoDays(t *testing.T) {
 
 func TestIttybitIsDownForLongerThanTheQueueTries(t *testing.T) {
 	t.Parallel()
-	var w world
-	r := start(t, w.options)
-	r.put("before.mov", "x")
-	r.pass(10 * time.Minute)
-	w.set(func(localittybit.Request) localittybit.Fault { return down })
+	var w pipelinetest.Behaviour
+	r := start(t, w.Options)
+	r.Put("before.mov", "x")
+	r.Pass(10 * time.Minute)
+	w.Fault(func(localittybit.Request) localittybit.Fault { return down })
 	keys := []string{"a.mov", "b.mov", "c.mov"}
 	for _, key := range keys {
-		r.put(key, "x")
+		r.Put(key, "x")
 	}
-	r.pass(80 * time.Hour)
-	w.set(healthy)
-	r.put("after.mov", "x")
-	r.pass(time.Hour)
+	r.Pass(80 * time.Hour)
+	w.Fault(nil)
+	r.Put("after.mov", "x")
+	r.Pass(time.Hour)
 	var dead []string
 	for _, m := range r.DeadLetter.Messages() {
 		for _, key := range keys {
@@ -140,7 +96,7 @@ func TestIttybitIsDownForLongerThanTheQueueTries(t *testing.T) {
 		t.Errorf("dead letters of %q, %d waiting", dead, r.waiting())
 	}
 	for _, key := range keys {
-		if rows := r.rows(key); len(rows) != 0 {
+		if rows := r.Rows(key); len(rows) != 0 {
 			t.Errorf("%q has rows %+v", key, rows)
 		}
 	}
@@ -151,64 +107,60 @@ func TestIttybitIsDownForLongerThanTheQueueTries(t *testing.T) {
 // Neither says anything of ours.
 func TestAWrongKeyEndsNoRow(t *testing.T) {
 	t.Parallel()
-	var w world
-	w.mute.Store(true)
-	r := start(t, w.options)
-	r.put("before.mov", "x")
-	r.pass(10 * time.Minute)
+	var w pipelinetest.Behaviour
+	w.Mute.Store(true)
+	r := start(t, w.Options)
+	r.Put("before.mov", "x")
+	r.Pass(10 * time.Minute)
 	r.Ittybit.SetKeys("another key")
-	r.put("meanwhile.mov", "x")
-	r.pass(24 * time.Hour)
+	r.Put("meanwhile.mov", "x")
+	r.Pass(24 * time.Hour)
 	if r.Sweep.Stats().Failures == 0 {
 		t.Error("sweep never failed, though its key is refused")
 	}
 	r.RotateAPIKey()
-	w.set(func(q localittybit.Request) localittybit.Fault {
+	w.Fault(func(q localittybit.Request) localittybit.Fault {
 		if q.Op == localittybit.Get {
 			return localittybit.Fault{Status: http.StatusNotFound, Kind: "job_not_found"}
 		}
 		return down
 	})
-	r.pass(24 * time.Hour)
-	for _, row := range r.rows("before.mov") {
+	r.Pass(24 * time.Hour)
+	for _, row := range r.Rows("before.mov") {
 		if row.Open == "" {
 			t.Errorf("a row ended: %+v", row)
 		}
 	}
-	if rows := r.rows("meanwhile.mov"); len(rows) != 0 {
+	if rows := r.Rows("meanwhile.mov"); len(rows) != 0 {
 		t.Errorf("rows %+v", rows)
 	}
-	w.set(healthy)
-	w.mute.Store(false)
-	r.pass(6*time.Hour + 30*time.Minute)
+	w.Fault(nil)
+	w.Mute.Store(false)
+	r.Pass(6*time.Hour + 30*time.Minute)
 	r.wantDone("before.mov", "meanwhile.mov")
 }
 
 func TestEveryCallbackIsLost(t *testing.T) {
 	t.Parallel()
-	var w world
-	w.mute.Store(true)
+	var w pipelinetest.Behaviour
+	w.Mute.Store(true)
 	var o localpipeline.Options
 	r := startWith(t, func(options *localpipeline.Options) {
-		instant := options.Ittybit
-		options.Ittybit = func(o *localittybit.Options) {
-			instant(o)
-			w.options(o)
-		}
+		pipelinetest.WithIttybit(options, w.Options)
 		o = *options
 	})
 	var keys []string
 	for i := range 6 {
 		keys = append(keys, fmt.Sprintf("%d.mov", i))
-		r.put(keys[i], "x")
+		r.Put(keys[i], "x")
 	}
-	r.pass(o.Stack.OverdueAfter - time.Minute)
+	r.Pass(o.Stack.OverdueAfter - time.Minute)
 	for _, key := range keys {
-		if r.succeeded(key) {
+		if r.Succeeded(key) {
 			t.Errorf("%q was asked for before it was overdue", key)
 		}
 	}
-	r.pass(time.Minute + o.Stack.SweepInterval)
+	r.Pass(time.Minute + o.Stack.SweepInterval)
 	r.wantDone(keys...)
 }
 
@@ -216,22 +168,22 @@ func TestADayHasItsLimit(t *testing.T) {
 	t.Parallel()
 	const limit = 6
 	r := startWith(t, func(o *localpipeline.Options) { o.Stack.DailyJobLimit = limit })
-	if untilMidnight := 24*time.Hour - r.clock.Now().UTC().Sub(r.clock.Now().UTC().Truncate(24*time.Hour)); untilMidnight < 2*time.Hour {
-		r.pass(untilMidnight + time.Minute)
+	if untilMidnight := 24*time.Hour - r.Clock.Now().UTC().Sub(r.Clock.Now().UTC().Truncate(24*time.Hour)); untilMidnight < 2*time.Hour {
+		r.Pass(untilMidnight + time.Minute)
 	}
 	keys := []string{"a.mov", "b.mov", "c.mov", "d.mov"}
 	for _, key := range keys {
-		r.put(key, "x")
-		r.pass(time.Minute)
+		r.Put(key, "x")
+		r.Pass(time.Minute)
 	}
-	r.pass(time.Hour)
+	r.Pass(time.Hour)
 	if n := len(r.Ittybit.Jobs()); n != limit {
 		t.Errorf("%d jobs on a day that has %d", n, limit)
 	}
 	if r.waiting() != 2 {
 		t.Errorf("%d uploads wait, want 2", r.waiting())
 	}
-	r.pass(24*time.Hour + 15*time.Minute)
+	r.Pass(24*time.Hour + 15*time.Minute)
 	r.wantDone(keys...)
 	if r.waiting() != 0 {
 		t.Errorf("%d uploads wait", r.waiting())
@@ -286,17 +238,13 @@ func TestDispatchIsKilledInEveryGap(t *testing.T) {
 
 func killInEveryGap(t *testing.T, mute bool) {
 	var g reaper
-	var w world
-	w.mute.Store(mute)
+	var w pipelinetest.Behaviour
+	w.Mute.Store(mute)
 	r := startWith(t, func(o *localpipeline.Options) {
 		o.Stack.DailyJobLimit = 10000 // counting is a side effect, too
-		instant := o.Ittybit
-		o.Ittybit = func(o *localittybit.Options) {
-			instant(o)
-			w.options(o)
-		}
+		pipelinetest.WithIttybit(o, w.Options)
 	})
-	w.set(func(q localittybit.Request) localittybit.Fault {
+	w.Fault(func(q localittybit.Request) localittybit.Fault {
 		if q.Op == localittybit.Get { // sweep's
 			return localittybit.Fault{}
 		}
@@ -317,10 +265,8 @@ func killInEveryGap(t *testing.T, mute bool) {
 		r.Dispatch.Kill() // a new process has read nothing yet
 		g.set(at)
 		keys = append(keys, fmt.Sprintf("%d-%t.mov", at.call, at.after))
-		r.put(keys[len(keys)-1], "x")
-		if err := r.Quiet(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		r.Put(keys[len(keys)-1], "x")
+		r.Quiet()
 	}
 	put(gap{})
 	const all = 1 + 1 + 3 + 3 + 1 // rows and count read, jobs, rows and count written
@@ -335,12 +281,12 @@ func killInEveryGap(t *testing.T, mute bool) {
 		t.Fatalf("dispatch was killed %d times and %d uploads wait, of %d", failures, r.waiting(), len(keys)-1)
 	}
 	g.set(gap{})
-	r.pass(media.RetryDelay)
+	r.Pass(media.RetryDelay)
 	if r.waiting() != 0 {
 		t.Errorf("%d uploads wait", r.waiting())
 	}
 	if mute {
-		r.pass(time.Hour)
+		r.Pass(time.Hour)
 	}
 	r.wantDone(keys...)
 }
@@ -355,14 +301,14 @@ func TestEventsComeWhenTheyAreSaidTo(t *testing.T) {
 			return []time.Duration{0, 0, time.Minute}
 		}
 	})
-	r.put("late.mov", "x")
-	r.put("doubled.mov", "x")
-	r.pass(5 * time.Minute)
+	r.Put("late.mov", "x")
+	r.Put("doubled.mov", "x")
+	r.Pass(5 * time.Minute)
 	r.wantDone("doubled.mov")
-	if rows := r.rows("late.mov"); len(rows) != 0 || r.Pending() != 1 {
+	if rows := r.Rows("late.mov"); len(rows) != 0 || r.Pending() != 1 {
 		t.Errorf("%d rows before the event came, %d pending", len(rows), r.Pending())
 	}
-	r.pass(time.Hour)
+	r.Pass(time.Hour)
 	r.wantDone("late.mov")
 	if r.Pending() != 0 {
 		t.Errorf("%d pending in the end", r.Pending())

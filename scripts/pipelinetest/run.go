@@ -169,6 +169,46 @@ func (r *Run) Want(code int, script operator.Script, args ...string) string {
 	return got.Stdout
 }
 
+// Says runs a script, which must end with that exit code and say all that to
+// standard error.
+func (r *Run) Says(code int, says []string, script operator.Script, args ...string) Result {
+	r.t.Helper()
+	got := r.Do(script, args...)
+	if got.Code != code {
+		r.t.Errorf("%s %q: exit code %d, want %d\n%s%s", script.Name, args, got.Code, code, got.Stdout, got.Stderr)
+	}
+	WantIn(r.t, got.Stderr, says...)
+	return got
+}
+
+// WantIn checks that a text has all the parts, whatever the white space.
+func WantIn(t testing.TB, text string, parts ...string) {
+	t.Helper()
+	plain := strings.Join(strings.Fields(text), " ")
+	for _, part := range parts {
+		if !strings.Contains(plain, part) {
+			t.Errorf("it does not say %q:\n%s", part, text)
+		}
+	}
+}
+
+// Lines reads what -json prints: one object a line, and nothing else.
+func Lines[T any](t testing.TB, text string) []T {
+	t.Helper()
+	var all []T
+	for d := json.NewDecoder(strings.NewReader(text)); d.More(); {
+		var one T
+		if err := d.Decode(&one); err != nil {
+			t.Fatalf("%v in\n%s", err, text)
+		}
+		all = append(all, one)
+	}
+	if n := strings.Count(text, "\n"); n != len(all) {
+		t.Errorf("%d objects on %d lines", len(all), n)
+	}
+	return all
+}
+
 // Until waits until the condition holds; it is asked after every step of the
 // pipeline.
 func (r *Run) Until(what string, holds func() bool) {
@@ -234,6 +274,19 @@ func (r *Run) Has(kind localpipeline.Kind, key string) (string, bool) {
 	return "", false
 }
 
+// Logged are the texts that a function has logged.
+func (r *Run) Logged(function string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var texts []string
+	for _, s := range r.steps {
+		if s.Kind == localpipeline.Logged && s.Source == function {
+			texts = append(texts, s.Text)
+		}
+	}
+	return texts
+}
+
 // Put uploads an object.
 func (r *Run) Put(key, body string) {
 	r.t.Helper()
@@ -276,6 +329,9 @@ func (r *Run) WantOnce(key string) {
 	made := map[string]string{}
 	for _, j := range r.Ittybit.Jobs() {
 		if j.Input == "s3://"+r.Bucket+"/"+key {
+			if other, ok := made[j.ID]; ok {
+				r.t.Errorf("%q: job %s for %s is there twice", key, j.ID, other)
+			}
 			made[j.ID] = j.Metadata["job"]
 		}
 	}

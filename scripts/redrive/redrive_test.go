@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,16 +35,14 @@ func start(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t}
 	w.Run = pipelinetest.Start(t, func(o *localpipeline.Options) {
-		instant := o.Ittybit
-		o.Ittybit = func(o *localittybit.Options) {
-			instant(o)
+		pipelinetest.WithIttybit(o, func(o *localittybit.Options) {
 			o.Fault = func(localittybit.Request) localittybit.Fault {
 				if w.down.Load() {
 					return localittybit.Fault{Status: http.StatusServiceUnavailable, RetryAfter: "3600"}
 				}
 				return localittybit.Fault{}
 			}
-		}
+		})
 	})
 	return w
 }
@@ -103,38 +100,7 @@ func (w *world) wantLeft(n int) {
 // standard error.
 func (w *world) runs(code int, says []string, args ...string) pipelinetest.Result {
 	w.t.Helper()
-	got := w.Do(script, args...)
-	if got.Code != code {
-		w.t.Errorf("redrive %q: exit code %d, want %d\n%s%s", args, got.Code, code, got.Stdout, got.Stderr)
-	}
-	wantIn(w.t, got.Stderr, says...)
-	return got
-}
-
-func wantIn(t *testing.T, text string, parts ...string) {
-	t.Helper()
-	plain := strings.Join(strings.Fields(text), " ")
-	for _, part := range parts {
-		if !strings.Contains(plain, part) {
-			t.Errorf("it does not say %q:\n%s", part, text)
-		}
-	}
-}
-
-func decode[T any](t *testing.T, text string) []T {
-	t.Helper()
-	var all []T
-	for d := json.NewDecoder(bytes.NewBufferString(text)); d.More(); {
-		var one T
-		if err := d.Decode(&one); err != nil {
-			t.Fatalf("%v in\n%s", err, text)
-		}
-		all = append(all, one)
-	}
-	if n := strings.Count(text, "\n"); n != len(all) {
-		t.Errorf("%d objects on %d lines", len(all), n)
-	}
-	return all
+	return w.Says(code, says, script, args...)
 }
 
 // intercept does something at the n-th call of an operation by the operator.
@@ -154,7 +120,7 @@ var denied = &awsjson.Fault{Type: "AccessDeniedException", Message: "not you", S
 func TestDeadLettersOfALongOutage(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	wantIn(t, w.Want(operator.ExitOK, script), "There are no such dead letters.")
+	pipelinetest.WantIn(t, w.Want(operator.ExitOK, script), "There are no such dead letters.")
 	w.down.Store(true)
 	keys := []string{"uploads/a.mov", "b.mov", "c.mov"}
 	for _, key := range keys {
@@ -165,17 +131,17 @@ func TestDeadLettersOfALongOutage(t *testing.T) {
 	w.wantLeft(len(keys))
 
 	text := w.Want(operator.ExitOK, script)
-	wantIn(t, text, "3 dead letters", "3 3 days ago 3 days ago 11 days ", "HTTP 503", "scripts/redrive -local=", "-send")
+	pipelinetest.WantIn(t, text, "3 dead letters", "3 3 days ago 3 days ago 11 days ", "HTTP 503", "scripts/redrive -local=", "-send")
 	if strings.Contains(text, "-delete-unreadable") {
 		t.Error(text)
 	}
 	w.wantLeft(len(keys))
-	all := decode[group](t, w.Want(operator.ExitOK, script, "-json"))
+	all := pipelinetest.Lines[group](t, w.Want(operator.ExitOK, script, "-json"))
 	if len(all) != 1 || all[0].Count != 3 || !all[0].Readable || all[0].Bucket != w.Bucket || !slices.Contains(keys, all[0].Key) ||
 		all[0].Oldest.Sub(uploaded).Abs() > time.Minute || all[0].Deleted.Sub(all[0].Oldest) != media.RetryRetention || all[0].Newest.Before(all[0].Oldest) {
 		t.Errorf("%+v", all)
 	}
-	if got := decode[group](t, w.Want(operator.ExitOK, script, "-json", "-older", "79h", "-newer", "81h", "-reason", "http", "-key", "uploads/")); len(got) != 1 || got[0].Count != 1 || got[0].Key != "uploads/a.mov" {
+	if got := pipelinetest.Lines[group](t, w.Want(operator.ExitOK, script, "-json", "-older", "79h", "-newer", "81h", "-reason", "http", "-key", "uploads/")); len(got) != 1 || got[0].Count != 1 || got[0].Key != "uploads/a.mov" {
 		t.Errorf("%+v", got)
 	}
 
@@ -192,7 +158,7 @@ func TestDeadLettersOfALongOutage(t *testing.T) {
 	w.wantLeft(2)
 	w.Quiet()
 	w.down.Store(false)
-	sends := decode[sent](t, w.Want(operator.ExitOK, script, "-send", "-yes", "-json"))
+	sends := pipelinetest.Lines[sent](t, w.Want(operator.ExitOK, script, "-send", "-yes", "-json"))
 	if len(sends) != 2 || sends[0].Bucket != w.Bucket || !slices.Contains(keys, sends[0].Key) || sends[0].Attempt != 0 || sends[0].Jobs != nil {
 		t.Errorf("%+v", sends)
 	}
@@ -257,7 +223,7 @@ func TestReasons(t *testing.T) {
 	}
 	w.bury(string(probe), nil)
 	got := map[string]int{}
-	for _, g := range decode[group](t, w.Want(operator.ExitOK, script, "-json")) {
+	for _, g := range pipelinetest.Lines[group](t, w.Want(operator.ExitOK, script, "-json")) {
 		got[g.Reason] = g.Count
 		if g.Readable != (g.Key == "raw.mov") {
 			t.Errorf("%+v", g)
@@ -279,7 +245,7 @@ func TestReasons(t *testing.T) {
 	if len(got) != 3 || got["unreadable: "+errProbe.Error()] != 1 {
 		t.Errorf("%v", got)
 	}
-	wantIn(t, w.Want(operator.ExitOK, script), "unreadable: the message is not an event", `unreadable: source "elsewhere" with detail-type "x" is neither`, "-delete-unreadable")
+	pipelinetest.WantIn(t, w.Want(operator.ExitOK, script), "unreadable: the message is not an event", `unreadable: source "elsewhere" with detail-type "x" is neither`, "-delete-unreadable")
 	w.wantLeft(19)
 }
 
@@ -304,13 +270,13 @@ func TestUnreadableDeadLetters(t *testing.T) {
 	w.runs(operator.ExitUsage, []string{"Delete 2 dead letters for good?"}, "-delete-unreadable")
 	w.Want(operator.ExitOK, script, "-delete-unreadable", "-dry-run")
 	w.wantLeft(3)
-	wantIn(t, w.Want(operator.ExitOK, script, "-delete-unreadable", "-yes", "-limit", "1"), "1 dead letter deleted")
+	pipelinetest.WantIn(t, w.Want(operator.ExitOK, script, "-delete-unreadable", "-yes", "-limit", "1"), "1 dead letter deleted")
 	got = w.Answer("y", script, "-delete-unreadable")
-	wantIn(t, got.Stdout, "1 dead letter deleted")
-	wantIn(t, got.Stderr, "Delete 1 dead letter for good? [y/N]")
+	pipelinetest.WantIn(t, got.Stdout, "1 dead letter deleted")
+	pipelinetest.WantIn(t, got.Stderr, "Delete 1 dead letter for good? [y/N]")
 	w.wantLeft(1)
 	got = w.Answer("y", script, "-send")
-	wantIn(t, got.Stderr, "Send 1 upload back to dispatch? [y/N]", "1 upload handed to dispatch")
+	pipelinetest.WantIn(t, got.Stderr, "Send 1 upload back to dispatch? [y/N]", "1 upload handed to dispatch")
 	w.wantLeft(0)
 }
 
@@ -435,7 +401,7 @@ func TestWhatComesTwiceCountsOnce(t *testing.T) {
 		}
 		return nil
 	})
-	wantIn(t, w.Want(operator.ExitOK, script), "25 dead letters")
+	pipelinetest.WantIn(t, w.Want(operator.ExitOK, script), "25 dead letters")
 	w.wantLeft(25)
 }
 
@@ -515,7 +481,7 @@ func TestNoMoreThanAgreed(t *testing.T) {
 		return nil
 	})
 	got := w.Answer("y", script, "-send")
-	wantIn(t, got.Stderr, "Send 1 upload back to dispatch? [y/N]", "1 upload handed to dispatch")
+	pipelinetest.WantIn(t, got.Stderr, "Send 1 upload back to dispatch? [y/N]", "1 upload handed to dispatch")
 	w.AWS.Intercept(nil)
 	if d := w.DeadLetter.Depth(); d.Visible == 0 {
 		t.Errorf("%+v", d)
@@ -546,7 +512,7 @@ func TestALookThatIsCutShort(t *testing.T) {
 	if got.Code != operator.ExitFailed || !strings.Contains(got.Stderr, "interrupted") {
 		t.Errorf("%+v", got)
 	}
-	wantIn(t, got.Stdout, "30 dead letters")
+	pipelinetest.WantIn(t, got.Stdout, "30 dead letters")
 	w.wantLeft(45)
 	w.intercept("ReceiveMessage", 4, func() error { return denied })
 	w.runs(operator.ExitFailed, []string{"receiving from the dead letters", "have this action allowed"})
@@ -558,7 +524,7 @@ func TestALookThatIsCutShort(t *testing.T) {
 	ctx, stop = context.WithCancel(t.Context())
 	w.intercept("ChangeMessageVisibilityBatch", 1, func() error { stop(); return denied })
 	got = w.DoContext(ctx, script)
-	wantIn(t, got.Stderr, "45 dead letters cannot be shown again, but will be within 10 min", "not you")
+	pipelinetest.WantIn(t, got.Stderr, "45 dead letters cannot be shown again, but will be within 10 min", "not you")
 	if got.Code != operator.ExitFailed {
 		t.Errorf("%+v", got)
 	}

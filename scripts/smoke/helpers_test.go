@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -25,13 +24,7 @@ func start(t *testing.T, ittybit func(*localittybit.Options), change func(*local
 		if change != nil {
 			change(o)
 		}
-		instant := o.Ittybit
-		o.Ittybit = func(o *localittybit.Options) {
-			instant(o)
-			if ittybit != nil {
-				ittybit(o)
-			}
-		}
+		pipelinetest.WithIttybit(o, ittybit)
 	})
 }
 
@@ -61,15 +54,7 @@ func want(t *testing.T, got pipelinetest.Result, code int, says ...string) {
 // lines are the lines of -json, which are all that is on standard output.
 func lines(t *testing.T, got pipelinetest.Result) []map[string]any {
 	t.Helper()
-	var all []map[string]any
-	for text := range strings.Lines(got.Stdout) {
-		var line map[string]any
-		if err := json.Unmarshal([]byte(text), &line); err != nil {
-			t.Fatalf("%q: %v", text, err)
-		}
-		all = append(all, line)
-	}
-	return all
+	return pipelinetest.Lines[map[string]any](t, got.Stdout)
 }
 
 // findings are the answers and what they mean, by the question's beginning.

@@ -3,8 +3,6 @@ package eventbridge
 import (
 	"crypto/rand"
 	"time"
-
-	smithyrand "github.com/aws/smithy-go/rand"
 )
 
 // Object is what S3's event tells of a created object.
@@ -20,20 +18,7 @@ type Object struct {
 	SourceIP        string // of the uploader; empty: 127.0.0.1
 }
 
-// The members stand in the order of the real event, which aws-lambda-go has no
-// type for.
-type objectCreated struct {
-	Version    string   `json:"version"`
-	ID         string   `json:"id"`
-	DetailType string   `json:"detail-type"`
-	Source     string   `json:"source"`
-	Account    string   `json:"account"`
-	Time       string   `json:"time"`
-	Region     string   `json:"region"`
-	Resources  []string `json:"resources"`
-	Detail     detail   `json:"detail"`
-}
-
+// detail is that of the real event, which aws-lambda-go has no type for.
 type detail struct {
 	Version         string       `json:"version"`
 	Bucket          bucketDetail `json:"bucket"`
@@ -59,17 +44,13 @@ type objectDetail struct {
 // ObjectCreated returns the event that S3 sends to EventBridge for a created
 // object. Each call makes an event of its own id.
 func ObjectCreated(o Object) []byte {
-	id, _ := smithyrand.NewUUID(rand.Reader).GetUUID() // crypto/rand never fails
 	if o.SourceIP == "" {
 		o.SourceIP = "127.0.0.1"
 	}
-	return encode(objectCreated{
-		Version:    "0",
-		ID:         id,
+	return envelope{
 		DetailType: "Object Created",
 		Source:     "aws.s3",
 		Account:    o.Account,
-		Time:       o.Time.UTC().Format(time.RFC3339),
 		Region:     o.Region,
 		Resources:  []string{"arn:aws:s3:::" + o.Bucket},
 		Detail: detail{
@@ -82,5 +63,5 @@ func ObjectCreated(o Object) []byte {
 			SourceIPAddress: o.SourceIP,
 			Reason:          o.Reason,
 		},
-	})
+	}.event(o.Time)
 }
