@@ -17,8 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
-// appID names this product in the user agent, so that CloudTrail shows whose calls they are.
-const appID = "ittybit-media"
+// AppID names this product in the user agent, so that CloudTrail shows whose calls they are.
+const AppID = "ittybit-media"
 
 // FromEnv makes the configuration that dynamodb.NewFromConfig and the like take, from the variables that Lambda sets
 // (AWS Lambda Developer Guide, "Defined runtime environment variables"): AWS_REGION or AWS_DEFAULT_REGION,
@@ -54,7 +54,7 @@ func FromEnv(getenv func(string) string) (aws.Config, error) {
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, getenv("AWS_SESSION_TOKEN")),
 		HTTPClient:  newHTTPClient(),
 		Retryer:     newRetryer,
-		AppID:       appID,
+		AppID:       AppID,
 		// Each client asks this list for the endpoint of its own service when it is made.
 		ConfigSources: []any{urls},
 	}

@@ -10,6 +10,7 @@ const (
 	RetryDelay       = time.Minute
 	RetryVisibility  = 15 * time.Minute
 	RetryReceives    = 288
+	RetryTime        = RetryReceives * RetryVisibility
 	RetryRetention   = 14 * 24 * time.Hour // counted from the first send, on both queues
 	RetryBatch       = 10                  // messages for one invocation of dispatch
 	RetryConcurrency = 5                   // invocations of dispatch at once

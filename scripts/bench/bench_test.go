@@ -15,6 +15,7 @@ import (
 	"ittybit-media/infra/bundle"
 	"ittybit-media/scripts/pipelinetest"
 	"ittybit-media/scripts/prices"
+	"ittybit-media/scripts/process"
 )
 
 func TestMediansAndSpreads(t *testing.T) {
@@ -119,10 +120,10 @@ func TestTheCommandLine(t *testing.T) {
 		}
 	}
 	var help bytes.Buffer
-	if code := run(t.Context(), []string{"-h"}, io.Discard, &help); code != exitOK || !strings.Contains(help.String(), "throughput") || !strings.Contains(help.String(), "-json") {
+	if code := run(t.Context(), []string{"-h"}, io.Discard, &help); code != process.OK || !strings.Contains(help.String(), "throughput") || !strings.Contains(help.String(), "-json") {
 		t.Errorf("exit code %d\n%s", code, help.String())
 	}
-	if code := run(t.Context(), []string{"-part", "hot"}, io.Discard, io.Discard); code != exitUsage {
+	if code := run(t.Context(), []string{"-part", "hot"}, io.Discard, io.Discard); code != process.Usage {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -131,7 +132,7 @@ func TestTheCommandLine(t *testing.T) {
 // everywhere: as a whole command, with JSON that can be read.
 func TestTheCommand(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"-part", "decode", "-runs", "2", "-json"}, &stdout, &stderr); code != exitOK {
+	if code := run(t.Context(), []string{"-part", "decode", "-runs", "2", "-json"}, &stdout, &stderr); code != process.OK {
 		t.Fatalf("exit code %d\n%s%s", code, stdout.String(), stderr.String())
 	}
 	n := 0

@@ -12,19 +12,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 
 	"ittybit-media/infra/bundle"
-)
-
-// Exit codes.
-const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
+	"ittybit-media/scripts/process"
 )
 
 const usage = `Measure the project, each figure beside what it is compared with.
@@ -62,29 +54,26 @@ var parts = []part{
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	process.Main(func(ctx context.Context) int { return run(ctx, os.Args[1:], os.Stdout, os.Stderr) })
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	c, err := parse(args, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		return exitOK
+		return process.OK
 	case err != nil:
 		fmt.Fprintf(stderr, "bench: %v\nbench -h says how it is used\n", err)
-		return exitUsage
+		return process.Usage
 	}
 	if err := c.run(ctx, stdout, stderr); err != nil {
 		if ctx.Err() != nil {
 			err = errors.New("interrupted")
 		}
 		fmt.Fprintf(stderr, "bench: %v\n", err)
-		return exitFailed
+		return process.Failed
 	}
-	return exitOK
+	return process.OK
 }
 
 // command is what the command line says.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -21,14 +22,15 @@ var states = []string{
 
 // filter says which rows are wanted; its zero value takes all.
 type filter struct {
-	state        string
-	older, newer time.Duration // since the job began; 0: whenever
-	error        string
-	job          string
-	prefix       string
-	id           string
-	upload       string
-	limit        int // 0: none
+	operator.Ages // since the job began
+
+	state  string
+	error  string
+	job    string
+	prefix string
+	id     string
+	upload string
+	limit  int // 0: none
 }
 
 func (f filter) check() error {
@@ -39,14 +41,8 @@ func (f filter) check() error {
 			hint = "; did you mean " + near + "?"
 		}
 		return operator.Usagef("-state %s is none of %s%s", operator.Printable(f.state), strings.Join(states, ", "), hint)
-	case f.older < 0 || f.newer < 0:
-		return operator.Usagef("-older and -newer are above 0")
-	case f.newer > 0 && f.older >= f.newer:
-		return operator.Usagef("nothing is older than %v and newer than %v", f.older, f.newer)
-	case f.limit < 0:
-		return operator.Usagef("-limit %d is under 0", f.limit)
 	}
-	return nil
+	return cmp.Or(f.Ages.Check(), operator.CheckLimit(f.limit))
 }
 
 // given reports whether the filter leaves anything out.
@@ -62,10 +58,9 @@ func (f filter) indexed() bool {
 
 // takes reports whether a row is wanted.
 func (f filter) takes(r results.Row, now time.Time) bool {
-	age := now.Sub(r.Since())
 	switch {
 	case f.state == open && r.Open == "", f.state != open && f.state != "" && r.State != f.state:
-	case f.older > 0 && age < f.older, f.newer > 0 && age > f.newer:
+	case !f.Hold(now.Sub(r.Since())):
 	case !strings.Contains(strings.ToLower(r.Error), strings.ToLower(f.error)):
 	case f.job != "" && r.Job != f.job:
 	case !strings.HasPrefix(r.Key, f.prefix):

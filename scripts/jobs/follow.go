@@ -51,7 +51,7 @@ func (j *jobs) followKeys(ctx context.Context) error {
 }
 
 // lastTry is how long after an upload the retry queue may still make its jobs.
-const lastTry = media.RetryDelay + media.RetryReceives*media.RetryVisibility
+const lastTry = media.RetryDelay + media.RetryTime
 
 // expect says which jobs of a key there will be.
 func (j *jobs) expect(ctx context.Context, key string) (*followed, error) {

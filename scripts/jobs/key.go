@@ -9,7 +9,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/smithy-go"
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
@@ -106,10 +105,10 @@ var errNoObject = errors.New("there is no such object in the bucket")
 func (j *jobs) object(ctx context.Context, key string) (object, error) {
 	bucket := j.stack.Outputs.Bucket
 	head, err := j.stack.S3().HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
-	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() == "NotFound" {
+	switch {
+	case operator.Code(err) == "NotFound":
 		return object{}, errNoObject
-	}
-	if err != nil {
+	case err != nil:
 		return object{}, fmt.Errorf("asking S3 for %s: %w", operator.Printable(key), err)
 	}
 	u := media.Upload{

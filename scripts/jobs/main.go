@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -71,8 +72,8 @@ type command struct {
 func declare(flags *flag.FlagSet) func(context.Context, *operator.Call) error {
 	var c command
 	flags.StringVar(&c.state, "state", "", "only rows of this `STATE`: "+strings.Join(states, ", "))
-	flags.DurationVar(&c.older, "older", 0, "only jobs that began longer ago than `TIME`, such as 1h")
-	flags.DurationVar(&c.newer, "newer", 0, "only jobs that began within `TIME`")
+	flags.DurationVar(&c.Older, "older", 0, "only jobs that began longer ago than `TIME`, such as 1h")
+	flags.DurationVar(&c.Newer, "newer", 0, "only jobs that began within `TIME`")
 	flags.StringVar(&c.error, "error", "", "only rows whose error has this `TEXT`, whatever the case")
 	flags.StringVar(&c.job, "job", "", "only jobs of this `NAME`")
 	flags.StringVar(&c.prefix, "prefix", "", "only keys that begin with `PREFIX`")
@@ -154,8 +155,6 @@ func (c *command) check(given map[string]bool, keys bool) error {
 		return operator.Usagef("-%s takes no keys", form)
 	case c.follow && !keys:
 		return operator.Usagef("-follow needs the keys whose jobs to follow")
-	case c.rate <= 0:
-		return operator.Usagef("-rate %v is not above 0", c.rate)
 	case c.since <= 0:
 		return operator.Usagef("-since %v is not above 0", c.since)
 	case c.retry && !keys && !c.filter.given():
@@ -163,7 +162,7 @@ func (c *command) check(given map[string]bool, keys bool) error {
 	case c.retry && c.state != "" && !again(c.state):
 		return operator.Usagef("-retry is for jobs that failed, were cancelled or rejected; a job that succeeded runs again where -id names it")
 	}
-	return c.filter.check()
+	return cmp.Or(operator.CheckRate(c.rate), c.filter.check())
 }
 
 // jobs is one call of the script.

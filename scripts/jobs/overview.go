@@ -157,7 +157,7 @@ func (j *jobs) hints(o overview) []string {
 	}
 	if o.RetryQueue != nil && o.RetryQueue.All() > 0 {
 		hints = append(hints, fmt.Sprintf("Uploads in the retry queue are tried every %s, for %s. Why they fail is in dispatch's log, %s.",
-			operator.Roughly(media.RetryVisibility), operator.Roughly(media.RetryReceives*media.RetryVisibility), j.stack.Outputs.LogGroups["dispatch"]))
+			operator.Roughly(media.RetryVisibility), operator.Roughly(media.RetryTime), j.stack.Outputs.LogGroups["dispatch"]))
 	}
 	if o.JobsToday != nil && o.DailyLimit > 0 && *o.JobsToday >= o.DailyLimit {
 		hints = append(hints, "The day's limit of new jobs is reached (dailyJobLimit): until 00:00 UTC, uploads wait in the retry queue.")

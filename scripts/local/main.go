@@ -11,10 +11,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"ittybit-media/handlers/media"
@@ -25,14 +23,8 @@ import (
 	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpage"
 	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/process"
 	"ittybit-media/scripts/version"
-)
-
-// Exit codes.
-const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
 )
 
 const usage = `Run the pipeline on this machine.
@@ -78,29 +70,26 @@ type command struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	process.Main(func(ctx context.Context) int { return run(ctx, os.Args[1:], os.Stdout, os.Stderr) })
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cmd, err := parse(args, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		return exitOK
+		return process.OK
 	case err != nil:
 		fmt.Fprintf(stderr, "local: %v\nlocal -h says how it is used\n", err)
-		return exitUsage
+		return process.Usage
 	}
 	if err := cmd.run(ctx, stdout, stderr); err != nil {
 		fmt.Fprintf(stderr, "local: %v\n", err)
 		if _, ok := errors.AsType[usageError](err); ok {
-			return exitUsage
+			return process.Usage
 		}
-		return exitFailed
+		return process.Failed
 	}
-	return exitOK
+	return process.OK
 }
 
 // usageError is what the user can put right in the command line or in a file.

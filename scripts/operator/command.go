@@ -12,18 +12,17 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
+	"ittybit-media/scripts/process"
 	"ittybit-media/scripts/version"
 )
 
 // The exit codes of every script.
 const (
-	ExitOK     = 0
-	ExitFailed = 1
-	ExitUsage  = 2
+	ExitOK     = process.OK
+	ExitFailed = process.Failed
+	ExitUsage  = process.Usage
 )
 
 // Script is one of the scripts.
@@ -60,10 +59,7 @@ type Target struct {
 
 // Main runs a script as a process does, until it ends or is interrupted.
 func Main(s Script) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	code := s.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	process.Main(func(ctx context.Context) int { return s.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr) })
 }
 
 // Run runs a script and returns its exit code. When ctx ends, the script ends

@@ -59,16 +59,25 @@ func Explain(err error) error {
 // Advice says what to do about an error of AWS's that people can mend; "" for
 // any other.
 func Advice(err error) string {
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		if hint, ok := hints[api.ErrorCode()]; ok {
-			return hint
-		}
+	if hint, ok := hints[Code(err)]; ok {
+		return hint
 	}
 	if NoCredentials(err) {
 		return none
 	}
 	return ""
 }
+
+// Code is the code of AWS's refusal; "" when the error is none.
+func Code(err error) string {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+// Denied tells that these credentials may not make the request.
+func Denied(err error) bool { return hints[Code(err)] == denied }
 
 // NoCredentials tells whether a request failed before it was sent, for want of
 // credentials.

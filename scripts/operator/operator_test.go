@@ -210,6 +210,9 @@ func TestTexts(t *testing.T) {
 			t.Error(got)
 		}
 	}
+	if got := operator.OneLine("  one\n\x1btwo?token=abc\n"); got != "  one; \uFFFDtwo?token=[redacted]" {
+		t.Errorf("%q", got)
+	}
 	for want, target := range map[string]operator.Target{
 		"go run ./scripts/jobs -stack prod -retry ":     {Stack: "prod"},
 		"go run ./scripts/jobs -local -retry ":          {Stack: "dev", Local: "true"},

@@ -22,16 +22,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"golang.org/x/time/rate"
 
+	"ittybit-media/handlers/awsclient"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/localaccess"
 )
-
-// appID names this product in the user agent, so that CloudTrail shows whose
-// calls they are.
-const appID = "ittybit-media"
 
 // maxAttempts is more than the SDK's three: long work should not end because a
 // service throttles for some seconds.
@@ -114,7 +111,7 @@ func (t Target) local(root string) (*Stack, error) {
 			BaseEndpoint:     aws.String(access.AWSURL),
 			HTTPClient:       http.NewBuildableClient(), // one for all, or each has connections of its own
 			RetryMaxAttempts: maxAttempts,
-			AppID:            appID,
+			AppID:            awsclient.AppID,
 		},
 	}, nil
 }
@@ -122,7 +119,7 @@ func (t Target) local(root string) (*Stack, error) {
 // LoadAWS finds the credentials as every AWS tool does: in the environment, the
 // shared files, AWS_PROFILE, SSO, a role.
 func LoadAWS(ctx context.Context, region string) (aws.Config, error) {
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithAppID(appID), config.WithRetryMaxAttempts(maxAttempts))
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithAppID(awsclient.AppID), config.WithRetryMaxAttempts(maxAttempts))
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("the AWS configuration (environment, ~/.aws, AWS_PROFILE) cannot be used: %w", err)
 	}

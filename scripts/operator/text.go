@@ -3,6 +3,9 @@ package operator
 import (
 	"fmt"
 	"strings"
+	"unicode"
+
+	"ittybit-media/handlers/media"
 )
 
 // Printable keeps a key or a message from steering the terminal.
@@ -13,6 +16,12 @@ func Printable(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// OneLine is a text from outside, such as several errors in lines, fit to be
+// shown among others.
+func OneLine(text string) string {
+	return Printable(media.Redact(strings.ReplaceAll(strings.TrimRightFunc(text, unicode.IsSpace), "\n", "; ")))
 }
 
 // OutputURL is where an output is, without its query: who has a signed URL can
@@ -49,6 +58,12 @@ func (t Target) Command(script string, args ...string) string {
 		words = append(words, quote(arg))
 	}
 	return strings.Join(words, " ")
+}
+
+// FillKey is the command line that puts Ittybit's API key into the secret that
+// the stack has made for it.
+func (t Target) FillKey() string {
+	return fmt.Sprintf(`eval "$(pulumi stack output apiKeyCommand --stack %s)"`, t.Stack)
 }
 
 // quote is a word for a shell, and fit to be shown.

@@ -79,9 +79,9 @@ func (s *subject) inRegion(context.Context) []finding {
 	switch {
 	case err != nil:
 		return skipped("it needs credentials that AWS takes")
-	case code(who.nowhere) != "":
+	case operator.Code(who.nowhere) != "":
 		return bad("enable the region for the account (AWS console, Account, AWS Regions), or set another aws:region; session credentials of the global STS endpoint work in no such region: take those of a regional one",
-			"in %s AWS refuses these credentials, which are good elsewhere: %s", s.region, code(who.nowhere))
+			"in %s AWS refuses these credentials, which are good elsewhere: %s", s.region, operator.Code(who.nowhere))
 	case who.nowhere != nil:
 		return bad("correct aws:region in "+s.file, "AWS cannot be reached in %s, but elsewhere: %v", s.region, who.nowhere)
 	}
@@ -112,7 +112,7 @@ func (s *subject) concurrency(ctx context.Context) []finding {
 	}
 	out, err := place.Lambda().GetAccountSettings(ctx, &lambda.GetAccountSettingsInput{})
 	switch {
-	case denied(err):
+	case operator.Denied(err):
 		return doubtful("have lambda:GetAccountSettings allowed, or look at the quota in the AWS console (Service Quotas, AWS Lambda)", "these credentials may not see the account's quota")
 	case err != nil:
 		return s.trouble(err)

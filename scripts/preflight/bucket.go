@@ -13,6 +13,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"ittybit-media/scripts/operator"
 )
 
 // bucketKeys are the keys of the stack file that the bucket's checks go by.
@@ -104,16 +106,16 @@ func (s *subject) notifications(ctx context.Context) []finding {
 	has, err := getNotifications(ctx, place.S3(), s.config.BucketName)
 	const allow = "have s3:GetBucketNotification allowed"
 	switch {
-	case denied(err) && s.config.ManageNotifications:
+	case operator.Denied(err) && s.config.ManageNotifications:
 		return bad(allow+": up needs it too", "these credentials may not see what up would delete")
-	case denied(err):
+	case operator.Denied(err):
 		return doubtful(allow+", or look in the AWS console (bucket, Properties, Amazon EventBridge)", "these credentials may not see whether EventBridge is on")
 	case err != nil:
 		return s.trouble(err)
 	case s.config.ManageNotifications:
 		return s.wouldDelete(has)
 	case has.EventBridgeConfiguration == nil:
-		return bad(s.command("-enable-eventbridge"), "EventBridge is off for bucket %s, and up leaves it so: no upload would be noticed", s.config.BucketName)
+		return bad(s.call.Command("preflight", "-enable-eventbridge"), "EventBridge is off for bucket %s, and up leaves it so: no upload would be noticed", s.config.BucketName)
 	}
 	return good("EventBridge is on, beside %s; up leaves all as it is", count(len(describe(has)), "other notification"))
 }
@@ -183,12 +185,8 @@ func join(events []types.Event) string {
 
 // count is a number of things, in words.
 func count(n int, thing string) string {
-	switch n {
-	case 0:
+	if n == 0 {
 		return "no " + thing + "s"
-	case 1:
-		return "1 " + thing
-	default:
-		return fmt.Sprintf("%d %ss", n, thing)
 	}
+	return operator.Count(n, thing)
 }

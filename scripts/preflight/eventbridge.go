@@ -42,7 +42,7 @@ func (s *subject) enableEventBridge(ctx context.Context) error {
 	bucket := s.config.BucketName
 	had, err := getNotifications(ctx, client, bucket)
 	switch {
-	case code(err) == "NoSuchBucket":
+	case operator.Code(err) == "NoSuchBucket":
 		return fmt.Errorf("there is no bucket %s: correct bucketName in %s, or make the bucket", bucket, s.file)
 	case err != nil:
 		return fmt.Errorf("bucket %s: its notifications cannot be read: %w", bucket, err)

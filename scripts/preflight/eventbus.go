@@ -6,6 +6,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+
+	"ittybit-media/scripts/operator"
 )
 
 // busKeys are the keys of the stack file that say where result events go.
@@ -35,9 +37,9 @@ func (s *subject) eventBus(ctx context.Context) []finding {
 	}
 	_, err := eventbridge.NewFromConfig(place.AWS()).DescribeEventBus(ctx, &eventbridge.DescribeEventBusInput{Name: &bus})
 	switch {
-	case code(err) == "ResourceNotFoundException":
+	case operator.Code(err) == "ResourceNotFoundException":
 		return bad(fmt.Sprintf("correct resultEventBus in %s, leave it out for the default bus, or make it: aws events create-event-bus --region %s --name NAME", s.file, s.region), "there is no event bus %s in %s", bus, s.region)
-	case denied(err):
+	case operator.Denied(err):
 		return doubtful("have events:DescribeEventBus allowed, or see in the AWS console (Amazon EventBridge, Event buses) that it is there", "these credentials may not see the event bus %s", bus)
 	case err != nil:
 		return s.trouble(err)

@@ -80,7 +80,7 @@ func TestALocalRun(t *testing.T) {
 		t.Errorf("exit code %d: %s", r.code, r.stderr)
 	}
 	w.foreign()
-	if r := w.local(); r.code != operator.ExitFailed || !strings.Contains(r.stdout, "EventBridge is off") || !strings.Contains(r.stdout, "go run ./scripts/preflight -local -enable-eventbridge") {
+	if r := w.local(); r.code != operator.ExitFailed || !strings.Contains(r.stdout, "EventBridge is off") || !strings.Contains(r.stdout, "go run ./scripts/preflight -local=") || !strings.Contains(r.stdout, "local.json -enable-eventbridge") {
 		t.Errorf("exit code %d: %s%s", r.code, r.stdout, r.stderr)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"ittybit-media/scripts/operator"
 )
 
 // patience is how long one check may take: fetching a Go toolchain is the
@@ -74,7 +76,7 @@ func (s *subject) report(ctx context.Context, checks []check) (toFix int, err er
 			return 0, ctx.Err()
 		}
 		for _, f := range findings {
-			f.Check, f.Detail, f.How = c.name, clean(f.Detail), clean(f.How)
+			f.Check, f.Detail, f.How = c.name, operator.OneLine(f.Detail), operator.OneLine(f.How)
 			if f.Status == fix {
 				toFix++
 			}

@@ -40,7 +40,7 @@ func (s *subject) readKey(ctx context.Context) (key string, found []finding) {
 	if wait := s.waits(keySecret, keyParameter, kmsKey); wait != nil {
 		return "", wait
 	}
-	fillMade := fmt.Sprintf(`eval "$(pulumi stack output apiKeyCommand --stack %s)"`, s.call.Stack)
+	fillMade := s.call.FillKey()
 	made := ""
 	if s.config.APIKeySecret == "" && s.config.APIKeyParameter == "" {
 		if there, err := s.deployed(); err == nil {
@@ -110,9 +110,9 @@ func (s *subject) webhookSecret(ctx context.Context) []finding {
 func (s *subject) readSecret(ctx context.Context, place *operator.Stack, key, id string) (text string, doubts, problem []finding) {
 	about, err := place.Secrets().DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})
 	switch {
-	case code(err) == "ResourceNotFoundException":
+	case operator.Code(err) == "ResourceNotFoundException":
 		return "", nil, bad(fmt.Sprintf("correct %s in %s, or make the secret: aws secretsmanager create-secret --region %s --name NAME --secret-string file://FILE", key, s.file, s.region), "%s names no secret that is in %s", key, s.region)
-	case denied(err):
+	case operator.Denied(err):
 		doubts = doubtful("have secretsmanager:DescribeSecret allowed, or see that "+kmsKey+" is the secret's", "with which KMS key the secret of %s is encrypted cannot be known with these credentials", key)
 	case err != nil:
 		return "", nil, s.failed(err, "the secret of "+key)
@@ -148,9 +148,9 @@ func (s *subject) readParameter(ctx context.Context, client *ssm.Client) (text s
 	const what = "the parameter of " + keyParameter
 	out, err := client.GetParameter(ctx, &ssm.GetParameterInput{Name: &s.config.APIKeyParameter, WithDecryption: aws.Bool(true)})
 	switch {
-	case code(err) == "ParameterNotFound":
+	case operator.Code(err) == "ParameterNotFound":
 		return "", nil, bad(fmt.Sprintf("correct %s in %s, or make the parameter: aws ssm put-parameter --type SecureString --region %s --name NAME --value file://FILE", keyParameter, s.file, s.region), "%s names no parameter that is in %s", keyParameter, s.region)
-	case denied(err):
+	case operator.Denied(err):
 		return "", nil, unseen("ssm:GetParameter", what)
 	case err != nil:
 		return "", nil, s.failed(err, what)
@@ -179,10 +179,10 @@ func unseen(action, what string) []finding {
 
 // failed is a refusal whose text may quote what the stack file names.
 func (s *subject) failed(err error, what string) []finding {
-	if code(err) == "" {
+	if operator.Code(err) == "" {
 		return s.trouble(err)
 	}
-	return bad(cmp.Or(operator.Advice(err), "try again, or look up what AWS says"), "%s cannot be read: %s", what, code(err))
+	return bad(cmp.Or(operator.Advice(err), "try again, or look up what AWS says"), "%s cannot be read: %s", what, operator.Code(err))
 }
 
 // encrypted compares the KMS key of a secret or a parameter, which may be given

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -119,14 +118,6 @@ func (s *subject) clients(keys ...string) (*operator.Stack, []finding) {
 	return place, nil
 }
 
-// command is how this script is called for the stack.
-func (s *subject) command(flags string) string {
-	if s.local() {
-		return "go run ./scripts/preflight -local " + flags
-	}
-	return fmt.Sprintf("go run ./scripts/preflight -stack %s %s", s.call.Stack, flags)
-}
-
 // trouble is a request to AWS that failed in a way that no check expects.
 func (s *subject) trouble(err error) []finding {
 	if operator.NoCredentials(err) {
@@ -155,14 +146,6 @@ func refusal(err error) string {
 	return text
 }
 
-// code is the code of AWS's refusal; "" when it is none.
-func code(err error) string {
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return api.ErrorCode()
-	}
-	return ""
-}
-
 // httpStatus is the status of the answer in an error of AWS's; 0 when there was
 // no answer.
 func httpStatus(err error) int {
@@ -170,16 +153,6 @@ func httpStatus(err error) int {
 		return answer.HTTPStatusCode()
 	}
 	return 0
-}
-
-// denied tells that these credentials may not make the request.
-func denied(err error) bool {
-	return strings.HasPrefix(code(err), "AccessDenied")
-}
-
-// clean makes one line of a text that people may see.
-func clean(text string) string {
-	return operator.Printable(media.Redact(strings.Join(strings.Split(strings.TrimSpace(text), "\n"), "; ")))
 }
 
 // stackFile reports every mistake in the file.

@@ -98,11 +98,10 @@ func alike(text string) string {
 
 // takes reports whether a dead letter is wanted.
 func (f filter) takes(l letter, now time.Time) bool {
-	age := now.Sub(l.sent)
 	switch {
 	case !strings.Contains(strings.ToLower(l.reason), strings.ToLower(f.reason)):
 	case !strings.HasPrefix(l.request.Upload.Key, f.prefix):
-	case f.older > 0 && age < f.older, f.newer > 0 && age > f.newer:
+	case !f.Hold(now.Sub(l.sent)):
 	default:
 		return true
 	}

@@ -3,9 +3,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -55,8 +55,8 @@ func declare(flags *flag.FlagSet) func(context.Context, *operator.Call) error {
 	var c command
 	flags.StringVar(&c.reason, "reason", "", "only those whose reason has this `TEXT`, whatever the case")
 	flags.StringVar(&c.prefix, "key", "", "only keys that begin with `PREFIX`")
-	flags.DurationVar(&c.older, "older", 0, "only those that failed first longer ago than `TIME`, such as 72h")
-	flags.DurationVar(&c.newer, "newer", 0, "only those that failed first within `TIME`")
+	flags.DurationVar(&c.Older, "older", 0, "only those that failed first longer ago than `TIME`, such as 72h")
+	flags.DurationVar(&c.Newer, "newer", 0, "only those that failed first within `TIME`")
 	flags.IntVar(&c.limit, "limit", 0, "at most `N` of them; 0: all")
 	flags.BoolVar(&c.send, "send", false, "send them back to dispatch")
 	flags.Float64Var(&c.rate, "rate", 5, "at most `N` uploads a second are handed to dispatch by -send")
@@ -67,12 +67,9 @@ func declare(flags *flag.FlagSet) func(context.Context, *operator.Call) error {
 			return operator.Usagef("%q is no flag: -key says which keys", operator.Printable(call.Args[0]))
 		case c.send && c.delete:
 			return operator.Usagef("-send and -delete-unreadable do not go together")
-		case c.rate <= 0:
-			return operator.Usagef("-rate %v is not above 0", c.rate)
-		case c.limit < 0 || c.older < 0 || c.newer < 0:
-			return operator.Usagef("-limit, -older and -newer are not under 0")
-		case c.newer > 0 && c.older >= c.newer:
-			return operator.Usagef("nothing is older than %v and newer than %v", c.older, c.newer)
+		}
+		if err := cmp.Or(operator.CheckRate(c.rate), operator.CheckLimit(c.limit), c.Ages.Check()); err != nil {
+			return err
 		}
 		stack, err := call.Connect(ctx)
 		if err != nil {
@@ -103,7 +100,8 @@ func (r *redrive) run(ctx context.Context) error {
 
 // filter says which dead letters are wanted; its zero value takes all.
 type filter struct {
-	reason       string
-	prefix       string
-	older, newer time.Duration // since the first failure; 0: whenever
+	operator.Ages // since the first failure
+
+	reason string
+	prefix string
 }

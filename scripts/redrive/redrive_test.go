@@ -191,11 +191,11 @@ func TestFilters(t *testing.T) {
 		{filter{reason: "HTTP 401"}, false},
 		{filter{prefix: "uploads/"}, true},
 		{filter{prefix: "a.mov"}, false},
-		{filter{older: 2 * time.Hour}, true},
-		{filter{older: 3 * time.Hour}, false},
-		{filter{newer: 2 * time.Hour}, true},
-		{filter{newer: time.Hour}, false},
-		{filter{reason: "http", prefix: "uploads/", older: time.Hour, newer: 3 * time.Hour}, true},
+		{filter{Ages: operator.Ages{Older: 2 * time.Hour}}, true},
+		{filter{Ages: operator.Ages{Older: 3 * time.Hour}}, false},
+		{filter{Ages: operator.Ages{Newer: 2 * time.Hour}}, true},
+		{filter{Ages: operator.Ages{Newer: time.Hour}}, false},
+		{filter{reason: "http", prefix: "uploads/", Ages: operator.Ages{Older: time.Hour, Newer: 3 * time.Hour}}, true},
 	} {
 		if got := tt.takes(l, now); got != tt.want {
 			t.Errorf("%+v: %v", tt.filter, got)
@@ -539,8 +539,10 @@ func TestTheCommandLine(t *testing.T) {
 	for args, says := range map[string]string{
 		"a.mov":                    "-key says which keys",
 		"-send -delete-unreadable": "do not go together",
-		"-send -rate 0":            "-rate 0 is not above 0",
-		"-limit -1":                "not under 0",
+		"-send -rate 0":            "-rate 0 is no rate above 0",
+		"-send -rate NaN":          "-rate NaN is no rate above 0",
+		"-limit -1":                "-limit -1 is under 0",
+		"-older -1h":               "-older and -newer are above 0",
 		"-older 2h -newer 1h":      "nothing is older than",
 	} {
 		var stdout, stderr strings.Builder

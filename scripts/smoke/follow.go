@@ -27,7 +27,7 @@ type way struct {
 func (w *way) problemf(format string, args ...any) {
 	for i, arg := range args {
 		if text, ok := arg.(string); ok {
-			args[i] = oneLine(text)
+			args[i] = operator.OneLine(text)
 		}
 	}
 	w.problems = append(w.problems, fmt.Errorf(format, args...))

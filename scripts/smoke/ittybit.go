@@ -34,7 +34,7 @@ func (s *smoke) openIttybit(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return err
 	case errors.Is(err, secrets.ErrMissing) && s.out.APIKeyCommand != "":
-		return fmt.Errorf("no job can be made without Ittybit's API key; put it in with\n\n  eval \"$(pulumi stack output apiKeyCommand --stack %s)\"\n\n%w", s.call.Stack, err)
+		return fmt.Errorf("no job can be made without Ittybit's API key; put it in with\n\n  %s\n\n%w", s.call.FillKey(), err)
 	case errors.Is(err, secrets.ErrMissing), answered && refusal.Status == http.StatusUnauthorized:
 		return fmt.Errorf("no job can be made: %w", err)
 	case answered:

@@ -152,9 +152,9 @@ func (s *smoke) printPeople(r report) {
 		fmt.Fprintln(out)
 	}
 	for _, f := range r.findings {
-		fmt.Fprintf(out, "%-14s  %s\n%16s%s\n", f.Answer, f.Question, "", oneLine(f.Found))
+		fmt.Fprintf(out, "%-14s  %s\n%16s%s\n", f.Answer, f.Question, "", operator.OneLine(f.Found))
 		if f.Means != "" {
-			fmt.Fprintf(out, "%16s→ %s\n", "", oneLine(f.Means))
+			fmt.Fprintf(out, "%16s→ %s\n", "", operator.OneLine(f.Means))
 		}
 	}
 }

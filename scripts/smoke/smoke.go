@@ -120,7 +120,7 @@ func (s *smoke) place() error {
 func (s *smoke) fits(prefix string, suffixes []string) bool {
 	for _, suffix := range suffixes {
 		key := s.under(prefix, s.marker+suffix)
-		if taken, ok := s.routes.Match(key); ok && (taken.MaxBytes == 0 || s.size <= taken.MaxBytes) && len(key) <= media.MaxKey {
+		if taken, ok := s.routes.Match(key); ok && !taken.TooLarge(s.size) && len(key) <= media.MaxKey {
 			s.prefix, s.key, s.route = prefix, key, taken
 			return true
 		}
@@ -252,9 +252,5 @@ func (s *smoke) note(about, format string, args ...any) {
 	}
 	s.noted[about] = true
 	s.progress.End()
-	s.call.Note("%s", oneLine(media.Redact(fmt.Sprintf(format, args...))))
+	s.call.Note("%s", operator.OneLine(fmt.Sprintf(format, args...)))
 }
-
-// oneLine is a text from outside, such as several errors in lines, fit to be
-// shown among others.
-func oneLine(text string) string { return operator.Printable(strings.ReplaceAll(text, "\n", "; ")) }
