@@ -97,7 +97,11 @@ func (b *bench) cold(ctx context.Context) error {
 		return err
 	}
 	for _, name := range contestants[1:3] {
-		b.report(fmt.Sprintf("init and first answer %s, TLS, %v a connection", name, connect), "ms", all[name].first, nil)
+		s := all[name]
+		b.report(fmt.Sprintf("init and first answer %s, TLS, %v a connection", name, connect), "ms", s.first, nil)
+		if len(s.busy) > 0 {
+			b.report(fmt.Sprintf("CPU until first answer %s, TLS", name), "ms", s.busy, nil)
+		}
 	}
 
 	for _, mb := range memorySizes {

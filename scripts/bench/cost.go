@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 
@@ -76,6 +79,7 @@ func (b *bench) cost(ctx context.Context) error {
 		return err
 	}
 	defer w.close()
+	sums := map[int]float64{} // by MB
 	for _, mb := range memorySizes {
 		group, err := newCPUGroup(min(float64(mb)/wholeCore, 1))
 		if err != nil {
@@ -100,7 +104,8 @@ func (b *bench) cost(ctx context.Context) error {
 		b.report(fmt.Sprintf("at %d MB: webhook", mb), "ms", three.webhookMS, nil)
 		priced := bill(p, three, mb, c.Architecture)
 		b.report(fmt.Sprintf("at %d MB: Lambda", mb), "$", sample{priced[1].dollars}, nil)
-		b.report(fmt.Sprintf("at %d MB: all of it", mb), "$", sample{sum(priced)}, nil)
+		sums[mb] = sum(priced)
+		b.report(fmt.Sprintf("at %d MB: all of it", mb), "$", sample{sums[mb]}, nil)
 		if mb == c.MemoryMB {
 			b.shares(p, used, c)
 		}
@@ -108,6 +113,8 @@ func (b *bench) cost(ctx context.Context) error {
 			break
 		}
 	}
+	cheapest := slices.MinFunc(slices.Collect(maps.Keys(sums)), func(x, y int) int { return cmp.Compare(sums[x], sums[y]) })
+	b.report(fmt.Sprintf("all of it at the default of %d MB / at %d MB, the cheapest", c.MemoryMB, cheapest), "×", sample{sums[c.MemoryMB] / sums[cheapest]}, nil)
 	for _, what := range p.Unknown {
 		b.note("not in it: %s", what)
 	}
