@@ -15,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/smithy-go/middleware"
 )
 
 // AppID names this product in the user agent, so that CloudTrail shows whose calls they are.
@@ -54,6 +55,7 @@ func FromEnv(getenv func(string) string) (aws.Config, error) {
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, getenv("AWS_SESSION_TOKEN")),
 		HTTPClient:  newHTTPClient(),
 		Retryer:     newRetryer,
+		APIOptions:  []func(*middleware.Stack) error{KeepConnections},
 		AppID:       AppID,
 		// Each client asks this list for the endpoint of its own service when it is made.
 		ConfigSources: []any{urls},

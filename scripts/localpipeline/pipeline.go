@@ -30,7 +30,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
 
+	"ittybit-media/handlers/awsclient"
 	"ittybit-media/handlers/env"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
@@ -248,6 +250,7 @@ func (p *Pipeline) S3() *awss3.Client {
 		BaseEndpoint: aws.String(p.S3URL),
 		Credentials:  credentials.NewStaticCredentialsProvider(p.AccessKey, p.SecretKey, ""),
 		UsePathStyle: true,
+		APIOptions:   []func(*middleware.Stack) error{awsclient.KeepConnections},
 	})
 }
 

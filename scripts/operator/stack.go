@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
 	"golang.org/x/time/rate"
 
 	"ittybit-media/handlers/awsclient"
@@ -111,15 +112,18 @@ func (t Target) local(root string) (*Stack, error) {
 			BaseEndpoint:     aws.String(access.AWSURL),
 			HTTPClient:       http.NewBuildableClient(), // one for all, or each has connections of its own
 			RetryMaxAttempts: maxAttempts,
+			APIOptions:       apiOptions,
 			AppID:            awsclient.AppID,
 		},
 	}, nil
 }
 
+var apiOptions = []func(*middleware.Stack) error{awsclient.KeepConnections}
+
 // LoadAWS finds the credentials as every AWS tool does: in the environment, the
 // shared files, AWS_PROFILE, SSO, a role.
 func LoadAWS(ctx context.Context, region string) (aws.Config, error) {
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithAppID(awsclient.AppID), config.WithRetryMaxAttempts(maxAttempts))
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithAppID(awsclient.AppID), config.WithRetryMaxAttempts(maxAttempts), config.WithAPIOptions(apiOptions))
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("the AWS configuration (environment, ~/.aws, AWS_PROFILE) cannot be used: %w", err)
 	}
