@@ -337,6 +337,62 @@ func TestResultEvents(t *testing.T) {
 	}
 }
 
+// Alarms and dashboard come and go with their resources alone.
+func TestMonitoring(t *testing.T) {
+	t.Parallel()
+	p := newEngine(t).clone(t)
+	p.init(t, "dev")
+	p.up(t, "dev")
+	parts := []string{"cloudwatch/dashboard:Dashboard", "cloudwatch/metricAlarm:MetricAlarm", "cloudwatch/queryDefinition:QueryDefinition", "sns/topic:Topic", "sns/topicSubscription:TopicSubscription"}
+	for _, step := range []struct{ on, email, op string }{{"true", "oncall@example.com", "create"}, {"false", "", "delete"}} {
+		p.set(t, "dev", "alarms", step.on, "dashboard", step.on, "alarmEmail", step.email)
+		want := p.preview(t, "dev")
+		var kinds []string
+		for part, ops := range want {
+			kind, _, _ := strings.Cut(strings.TrimPrefix(part, "aws:"), " ")
+			kinds = append(kinds, kind)
+			if !slices.Equal(ops, []string{step.op}) {
+				t.Errorf("monitoring %s: %v of %s", step.on, ops, part)
+			}
+		}
+		slices.Sort(kinds)
+		if got := slices.Compact(kinds); !slices.Equal(got, parts) {
+			t.Errorf("monitoring %s changes %v, want %v", step.on, got, parts)
+		}
+		if got := p.apply(t, "dev"); !reflect.DeepEqual(got, want) {
+			t.Errorf("monitoring %s: up: got %v, want %v", step.on, got, want)
+		}
+		p.unchanged(t, "dev")
+	}
+}
+
+// The stack files that people start from make a stack as they are.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	p := newEngine(t).clone(t)
+	files, err := filepath.Glob(filepath.Join(p.dir, "infra/stack/examples/Pulumi.*.yaml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%q: %v", files, err)
+	}
+	for _, file := range files {
+		base := filepath.Base(file)
+		name := strings.TrimSuffix(strings.TrimPrefix(base, "Pulumi."), ".yaml")
+		p.write(t, base, p.read(t, filepath.Join("infra/stack/examples", base)))
+		p.init(t, name)
+		planned := p.preview(t, name)
+		for part, ops := range planned {
+			if !slices.Equal(ops, []string{"create"}) {
+				t.Errorf("%s: %v of %s", name, ops, part)
+			}
+		}
+		for _, function := range []string{"dispatch", "webhook", "sweep"} {
+			if planned["aws:lambda/function:Function ittybit-"+name+"-"+function] == nil {
+				t.Errorf("%s: no %s in %v", name, function, planned)
+			}
+		}
+	}
+}
+
 // A stack file with ten mistakes gets ten answers in one run.
 func TestMistakes(t *testing.T) {
 	t.Parallel()
