@@ -30,7 +30,7 @@ import (
 const usage = `Run the pipeline on this machine.
 
   go run ./scripts/local [flags] FILE…   upload the files, follow them, print their rows
-  go run ./scripts/local [flags]         serve until Ctrl-C
+  go run ./scripts/local [flags]         serve the page and the S3 endpoint until Ctrl-C
   go run ./scripts/local -chaos [-uploads N] [-seed N] [-json]
                                          run N uploads through every kind of fault
 

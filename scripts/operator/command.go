@@ -121,7 +121,7 @@ func (s Script) parse(c *Call, args []string) (func(context.Context, *Call) erro
 	run := s.Flags(flags)
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(c.Err, "%s\nFlags:\n", strings.TrimRight(s.Usage, "\n"))
+		fmt.Fprintf(c.Err, "%s\n\nFlags:\n", strings.TrimRight(s.Usage, "\n"))
 		flags.SetOutput(c.Err)
 		flags.PrintDefaults()
 	}
