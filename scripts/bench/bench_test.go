@@ -154,9 +154,9 @@ func TestTheCommand(t *testing.T) {
 
 func TestCallsOfEveryInvocation(t *testing.T) {
 	t.Parallel()
-	b := &bench{stderr: t.Output(), present: "calls"}
+	b := &bench{stderr: t.Output(), present: "calls", binaries: pipelinetest.Binaries(t)}
 	for _, limit := range []int{0, 1000} {
-		if err := b.callsWith(t.Context(), pipelinetest.Binaries(t), limit); err != nil {
+		if err := b.callsWith(t.Context(), limit); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -183,7 +183,8 @@ func TestALocalRunOfTenUploads(t *testing.T) {
 
 func TestConnectionsThatCostSomething(t *testing.T) {
 	t.Parallel()
-	w, err := newWorld(t.Context(), pipelinetest.Binaries(t), 0, latency{})
+	b := &bench{binaries: pipelinetest.Binaries(t)}
+	w, err := b.world(t.Context(), 0, latency{})
 	if err != nil {
 		t.Fatal(err)
 	}

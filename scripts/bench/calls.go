@@ -35,20 +35,16 @@ func (w *world) since(before map[string]int) map[string]int {
 // calls counts what warm invocations request, on the usual path: the secrets are
 // cached, the first event of an upload, the first callback of a job.
 func (b *bench) calls(ctx context.Context) error {
-	binaries, err := b.compile(ctx)
-	if err != nil {
-		return err
-	}
 	for _, limit := range []int{0, 1_000_000} {
-		if err := b.callsWith(ctx, binaries, limit); err != nil {
+		if err := b.callsWith(ctx, limit); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *bench) callsWith(ctx context.Context, binaries map[string]string, limit int) error {
-	w, err := newWorld(ctx, binaries, limit, latency{})
+func (b *bench) callsWith(ctx context.Context, limit int) error {
+	w, err := b.world(ctx, limit, latency{})
 	if err != nil {
 		return err
 	}

@@ -47,11 +47,7 @@ var contestants = []string{empty, "webhook", "dispatch", "sweep"}
 // cold measures cold starts with the whole machine, by memory size, and with
 // connections that cost something.
 func (b *bench) cold(ctx context.Context) error {
-	binaries, err := b.compile(ctx)
-	if err != nil {
-		return err
-	}
-	w, err := newWorld(ctx, binaries, 0, latency{})
+	w, err := b.world(ctx, 0, latency{})
 	if err != nil {
 		return err
 	}

@@ -70,11 +70,7 @@ func (b *bench) cost(ctx context.Context) error {
 		return err
 	}
 	b.note("prices of %s in %s; a POST takes %v and a call of the table %v", p.Date, p.Region, assumed.post, assumed.table)
-	binaries, err := b.compile(ctx)
-	if err != nil {
-		return err
-	}
-	w, err := newWorld(ctx, binaries, int(c.DailyJobLimit)*1000, assumed) // a limit, that is not reached
+	w, err := b.world(ctx, int(c.DailyJobLimit)*1000, assumed) // a limit, that is not reached
 	if err != nil {
 		return err
 	}
@@ -113,8 +109,10 @@ func (b *bench) cost(ctx context.Context) error {
 			break
 		}
 	}
-	cheapest := slices.MinFunc(slices.Collect(maps.Keys(sums)), func(x, y int) int { return cmp.Compare(sums[x], sums[y]) })
-	b.report(fmt.Sprintf("all of it at the default of %d MB / at %d MB, the cheapest", c.MemoryMB, cheapest), "×", sample{sums[c.MemoryMB] / sums[cheapest]}, nil)
+	if len(sums) > 1 { // without CPU shares there is nothing to compare
+		cheapest := slices.MinFunc(slices.Collect(maps.Keys(sums)), func(x, y int) int { return cmp.Compare(sums[x], sums[y]) })
+		b.report(fmt.Sprintf("all of it at the default of %d MB / at %d MB, the cheapest", c.MemoryMB, cheapest), "×", sample{sums[c.MemoryMB] / sums[cheapest]}, nil)
+	}
 	for _, what := range p.Unknown {
 		b.note("not in it: %s", what)
 	}

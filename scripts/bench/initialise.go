@@ -19,11 +19,7 @@ const maxInitAllocations = 100
 // as the runtime tells it.
 func (b *bench) initialise(ctx context.Context) error {
 	const least = 0.05 // ms, to be worth a line
-	binaries, err := b.compile(ctx)
-	if err != nil {
-		return err
-	}
-	w, err := newWorld(ctx, binaries, 0, latency{})
+	w, err := b.world(ctx, 0, latency{})
 	if err != nil {
 		return err
 	}

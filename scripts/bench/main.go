@@ -146,8 +146,9 @@ type bench struct {
 	root   string // the folder with go.mod
 	stderr io.Writer
 
-	figures []Figure
-	present string // the part that is being measured
+	binaries map[string]string // of the functions; nil until a part needs them
+	figures  []Figure
+	present  string // the part that is being measured
 }
 
 func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {

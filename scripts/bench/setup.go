@@ -145,7 +145,15 @@ type latency struct {
 	table time.Duration // each call of DynamoDB
 }
 
-func newWorld(ctx context.Context, binaries map[string]string, dailyJobLimit int, l latency) (*world, error) {
+// world starts one. The functions are compiled for the first.
+func (b *bench) world(ctx context.Context, dailyJobLimit int, l latency) (*world, error) {
+	if b.binaries == nil {
+		binaries, err := b.compile(ctx)
+		if err != nil {
+			return nil, err
+		}
+		b.binaries = binaries
+	}
 	c, err := config(dailyJobLimit)
 	if err != nil {
 		return nil, err
@@ -154,9 +162,9 @@ func newWorld(ctx context.Context, binaries map[string]string, dailyJobLimit int
 	if err != nil {
 		return nil, err
 	}
-	w := &world{binaries: binaries, dir: dir, stops: []func(){func() { _ = os.RemoveAll(dir) }}}
+	w := &world{binaries: b.binaries, dir: dir, stops: []func(){func() { _ = os.RemoveAll(dir) }}}
 	w.Pipeline, err = localpipeline.Start(ctx, localpipeline.Options{
-		Stack: c, Binaries: binaries, Dir: dir,
+		Stack: c, Binaries: b.binaries, Dir: dir,
 		Ittybit: func(o *localittybit.Options) {
 			o.Instant, o.Latency = true, l.post
 			o.Deliveries = func(localittybit.Job) []localittybit.Delivery { return nil } // the callbacks are ours

@@ -20,22 +20,18 @@ const maxDispatch = 1.2 // ×
 
 // warm measures dispatch and webhook when they are at work already.
 func (b *bench) warm(ctx context.Context) error {
-	binaries, err := b.compile(ctx)
-	if err != nil {
+	if err := b.warmDispatch(ctx); err != nil {
 		return err
 	}
-	if err := b.warmDispatch(ctx, binaries); err != nil {
-		return err
-	}
-	return b.warmWebhook(ctx, binaries)
+	return b.warmWebhook(ctx)
 }
 
-func (b *bench) warmDispatch(ctx context.Context, binaries map[string]string) error {
+func (b *bench) warmDispatch(ctx context.Context) error {
 	posts := []time.Duration{0, 50 * time.Millisecond}
 	worlds := make([]*world, len(posts))
 	dispatch := make([]*function, len(posts))
 	for i, post := range posts {
-		w, err := newWorld(ctx, binaries, 0, latency{post: post})
+		w, err := b.world(ctx, 0, latency{post: post})
 		if err != nil {
 			return err
 		}
@@ -86,12 +82,12 @@ func (b *bench) warmDispatch(ctx context.Context, binaries map[string]string) er
 	return nil
 }
 
-func (b *bench) warmWebhook(ctx context.Context, binaries map[string]string) error {
+func (b *bench) warmWebhook(ctx context.Context) error {
 	tables := []time.Duration{0, 5 * time.Millisecond}
 	worlds := make([]*world, len(tables))
 	webhook, dispatch := make([]*function, len(tables)), make([]*function, len(tables))
 	for i, table := range tables {
-		w, err := newWorld(ctx, binaries, 0, latency{table: table})
+		w, err := b.world(ctx, 0, latency{table: table})
 		if err != nil {
 			return err
 		}
