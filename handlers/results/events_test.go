@@ -12,7 +12,7 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/scripts/eventschema"
-	"ittybit-media/scripts/localaws/pipes"
+	"ittybit-media/scripts/local/aws/pipes"
 )
 
 // resultEvent is an event as a rule's target gets it.

@@ -25,7 +25,7 @@ import (
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/cloud"
 	"ittybit-media/infra/stack"
-	"ittybit-media/scripts/localaws/eventbridge"
+	"ittybit-media/scripts/local/aws/eventbridge"
 )
 
 const kmsKey = "arn:aws:kms:eu-west-1:123456789012:key/12345678-1234-1234-1234-123456789012"

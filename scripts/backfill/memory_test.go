@@ -15,10 +15,10 @@ import (
 
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/local/aws/sqs"
 	"ittybit-media/scripts/localaccess"
 	"ittybit-media/scripts/localaws/awsjson"
 	"ittybit-media/scripts/localaws/clock"
-	"ittybit-media/scripts/localaws/sqs"
 	"ittybit-media/scripts/operator"
 	"ittybit-media/scripts/pipelinetest"
 )

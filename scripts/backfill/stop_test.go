@@ -17,8 +17,8 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
+	locals3 "ittybit-media/scripts/local/aws/s3"
 	"ittybit-media/scripts/localaws/awsjson"
-	locals3 "ittybit-media/scripts/localaws/s3"
 	"ittybit-media/scripts/operator"
 )
 

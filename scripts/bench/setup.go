@@ -21,9 +21,9 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/local/aws/eventbridge"
+	"ittybit-media/scripts/local/aws/lambda"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localaws/eventbridge"
-	"ittybit-media/scripts/localaws/lambda"
 	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
 )

@@ -4,8 +4,8 @@ import (
 	"os"
 
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/local/aws/lambda"
 	"ittybit-media/scripts/localaccess"
-	"ittybit-media/scripts/localaws/lambda"
 )
 
 // noPolicy is all that the stand-in's connection needs: it reads the objects in

@@ -21,8 +21,8 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"ittybit-media/scripts/local/aws/eventbridge"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localaws/eventbridge"
 	"ittybit-media/scripts/localpipeline"
 )
 

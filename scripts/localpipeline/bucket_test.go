@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	locals3 "ittybit-media/scripts/localaws/s3"
+	locals3 "ittybit-media/scripts/local/aws/s3"
 	"ittybit-media/scripts/localpipeline"
 )
 

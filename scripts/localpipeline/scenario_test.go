@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
+	"ittybit-media/scripts/local/aws/lambda"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localaws/lambda"
 	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/pipelinetest"

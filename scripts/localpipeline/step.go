@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/localaws/eventbridge"
-	"ittybit-media/scripts/localaws/lambda"
-	"ittybit-media/scripts/localaws/s3"
-	"ittybit-media/scripts/localaws/sqs"
+	"ittybit-media/scripts/local/aws/eventbridge"
+	"ittybit-media/scripts/local/aws/lambda"
+	"ittybit-media/scripts/local/aws/s3"
+	"ittybit-media/scripts/local/aws/sqs"
 )
 
 // Kind is what a step is about.

@@ -24,8 +24,8 @@ import (
 
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/local/aws/s3"
 	"ittybit-media/scripts/localaccess"
-	"ittybit-media/scripts/localaws/s3"
 	"ittybit-media/scripts/pipelinetest"
 )
 

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
+	locals3 "ittybit-media/scripts/local/aws/s3"
 	"ittybit-media/scripts/localaws/awsjson"
-	locals3 "ittybit-media/scripts/localaws/s3"
 	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/operator"

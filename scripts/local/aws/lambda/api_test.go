@@ -1,0 +1,184 @@
+package lambda_test
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	awslambda "github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"ittybit-media/scripts/local/aws/lambda"
+	"ittybit-media/scripts/localaws/awsjson"
+)
+
+// serve is Lambda's API in front of functions, and a client of it.
+func serve(t *testing.T, functions ...*lambda.Function) (*awsjson.Server, *awslambda.Client) {
+	t.Helper()
+	s := awsjson.New()
+	s.Mount(lambda.API(functions...))
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	return s, awslambda.New(awslambda.Options{
+		Region: "eu-west-1", BaseEndpoint: &server.URL, RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider("caller", "b", ""),
+	})
+}
+
+func code(err error) string {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+func status(err error) int {
+	if response, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
+		return response.HTTPStatusCode()
+	}
+	return 0
+}
+
+func TestInvokingThroughTheAPI(t *testing.T) {
+	t.Parallel()
+	_, client := serve(t, start(t, lambda.Config{}))
+	const payload = "{ \"do\" : \"echo\",\n\t\"text\": \"<é>\" }"
+	for _, name := range []string{"test", arn, "123456789012:function:test", arn + ":$LATEST", "test:$LATEST"} {
+		out, err := client.Invoke(t.Context(), &awslambda.InvokeInput{FunctionName: &name, Payload: []byte(payload)})
+		if err != nil || out.StatusCode != 200 || string(out.Payload) != payload || out.FunctionError != nil || *out.ExecutedVersion != "$LATEST" {
+			t.Errorf("%s: %+v, %v", name, out, err)
+		}
+	}
+	out, err := client.Invoke(t.Context(), &awslambda.InvokeInput{FunctionName: aws.String("test"), Qualifier: aws.String("$LATEST"), Payload: []byte(`{"do":"fail"}`)})
+	if err != nil || out.StatusCode != 200 || aws.ToString(out.FunctionError) != "Unhandled" || !strings.Contains(string(out.Payload), "it was told to fail") {
+		t.Errorf("a failure: %+v, %v", out, err)
+	}
+	if out, err = client.Invoke(t.Context(), &awslambda.InvokeInput{FunctionName: aws.String("test")}); err != nil || out.FunctionError != nil {
+		t.Errorf("no payload: %+v, %v", out, err)
+	}
+}
+
+func TestAsynchronouslyThroughTheAPI(t *testing.T) {
+	t.Parallel()
+	failed := make(chan []byte, 1)
+	f := start(t, lambda.Config{OnFailure: func(envelope []byte) { failed <- envelope }})
+	_, client := serve(t, f)
+	out, err := client.Invoke(t.Context(), &awslambda.InvokeInput{FunctionName: aws.String("test"), InvocationType: types.InvocationTypeEvent, Payload: []byte(`{"do":"fail"}`)})
+	if err != nil || out.StatusCode != 202 || len(out.Payload) != 0 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	if envelope := <-failed; !strings.Contains(string(envelope), `"requestPayload":{"do":"fail"}`) {
+		t.Errorf("the destination got %s", envelope)
+	}
+	if out, err = client.Invoke(t.Context(), &awslambda.InvokeInput{FunctionName: aws.String("test"), InvocationType: types.InvocationTypeDryRun, Payload: []byte(`{"do":"fail"}`)}); err != nil || out.StatusCode != 204 {
+		t.Errorf("a dry run: %+v, %v", out, err)
+	}
+	if n := f.Stats().Invocations; n != 1 {
+		t.Errorf("%d invocations", n)
+	}
+}
+
+func TestWhatTheAPIRefuses(t *testing.T) {
+	t.Parallel()
+	_, client := serve(t, start(t, lambda.Config{}))
+	event, sync := types.InvocationTypeEvent, types.InvocationTypeRequestResponse
+	text := func(bytes int) []byte { return []byte(`"` + strings.Repeat("x", bytes-2) + `"`) }
+	for name, tt := range map[string]struct {
+		in     awslambda.InvokeInput
+		code   string
+		status int
+	}{
+		"no such function":      {awslambda.InvokeInput{FunctionName: aws.String("none")}, "ResourceNotFoundException", 404},
+		"in another account":    {awslambda.InvokeInput{FunctionName: aws.String(strings.Replace(arn, "1234", "4321", 1))}, "ResourceNotFoundException", 404},
+		"no such version":       {awslambda.InvokeInput{FunctionName: aws.String("test"), Qualifier: aws.String("7")}, "ResourceNotFoundException", 404},
+		"no JSON":               {awslambda.InvokeInput{Payload: []byte("{")}, "InvalidRequestContentException", 400},
+		"no JSON, queued":       {awslambda.InvokeInput{Payload: []byte("{"), InvocationType: event}, "InvalidRequestContentException", 400},
+		"no JSON, dry":          {awslambda.InvokeInput{Payload: []byte("{"), InvocationType: types.InvocationTypeDryRun}, "InvalidRequestContentException", 400},
+		"too large":             {awslambda.InvokeInput{Payload: text(lambda.MaxPayload + 1), InvocationType: sync}, "RequestTooLargeException", 413},
+		"too large to queue":    {awslambda.InvokeInput{Payload: text(lambda.MaxAsyncPayload + 1), InvocationType: event}, "RequestTooLargeException", 413},
+		"with the log's tail":   {awslambda.InvokeInput{LogType: types.LogTypeTail}, "InvalidParameterValueException", 400},
+		"with a client context": {awslambda.InvokeInput{ClientContext: aws.String("e30=")}, "InvalidParameterValueException", 400},
+		"another type":          {awslambda.InvokeInput{InvocationType: "Sometime"}, "InvalidParameterValueException", 400},
+	} {
+		if tt.in.FunctionName == nil {
+			tt.in.FunctionName = aws.String("test")
+		}
+		if _, err := client.Invoke(t.Context(), &tt.in); code(err) != tt.code || status(err) != tt.status {
+			t.Errorf("%s: %v, want %d %s", name, err, tt.status, tt.code)
+		}
+	}
+	if _, err := client.ListFunctions(t.Context(), &awslambda.ListFunctionsInput{}); code(err) != "UnknownOperationException" {
+		t.Errorf("an operation that is not there: %v", err)
+	}
+	if _, err := client.GetPolicy(t.Context(), &awslambda.GetPolicyInput{FunctionName: aws.String("test")}); code(err) != "UnknownOperationException" {
+		t.Errorf("another: %v", err)
+	}
+}
+
+func TestFunctionsAndTheAccount(t *testing.T) {
+	t.Parallel()
+	f := start(t, lambda.Config{Timeout: 60 * time.Second, MemoryMB: 256})
+	_, client := serve(t, f)
+	c, err := client.GetFunctionConfiguration(t.Context(), &awslambda.GetFunctionConfigurationInput{FunctionName: aws.String(arn)})
+	if err != nil || *c.FunctionName != "test" || *c.FunctionArn != arn || *c.Timeout != 60 || *c.MemorySize != 256 || c.State != types.StateActive ||
+		c.Runtime != types.RuntimeProvidedal2023 || *c.LoggingConfig.LogGroup != lambda.LogGroup("test") {
+		t.Errorf("configuration %+v, %v", c, err)
+	}
+	g, err := client.GetFunction(t.Context(), &awslambda.GetFunctionInput{FunctionName: aws.String("test")})
+	if err != nil || *g.Configuration.FunctionArn != arn {
+		t.Errorf("function %+v, %v", g, err)
+	}
+	for _, err := range []error{
+		second(client.GetFunction(t.Context(), &awslambda.GetFunctionInput{FunctionName: aws.String("none")})),
+		second(client.GetFunctionConfiguration(t.Context(), &awslambda.GetFunctionConfigurationInput{FunctionName: aws.String("none")})),
+	} {
+		if _, ok := errors.AsType[*types.ResourceNotFoundException](err); !ok {
+			t.Errorf("no such function: %v", err)
+		}
+	}
+	s, err := client.GetAccountSettings(t.Context(), &awslambda.GetAccountSettingsInput{})
+	if err != nil || s.AccountLimit.ConcurrentExecutions != 1000 || *s.AccountLimit.UnreservedConcurrentExecutions != 1000 {
+		t.Errorf("settings %+v, %v", s, err)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestFaultsOfTheAPI(t *testing.T) {
+	t.Parallel()
+	f := start(t, lambda.Config{})
+	s, client := serve(t, f)
+	in := &awslambda.InvokeInput{FunctionName: aws.String("test"), Payload: []byte(`{"do":"echo"}`)}
+	denied := &awsjson.Fault{Type: "AccessDeniedException", Message: "not allowed", Status: 403}
+	lost := &awsjson.Fault{Type: "ServiceException", Message: "lost", Status: 500, Applied: true}
+	for _, tt := range []struct {
+		fault       *awsjson.Fault
+		code        string
+		invocations int
+	}{{denied, "AccessDeniedException", 0}, {awsjson.Throttled(awsjson.Call{Service: awsjson.ServiceLambda}), "TooManyRequestsException", 0}, {lost, "ServiceException", 1}} {
+		s.Intercept(func(_ context.Context, c awsjson.Call) error {
+			if c.Service != awsjson.ServiceLambda || c.Operation != "Invoke" || c.AccessKey != "caller" || string(c.Body) != string(in.Payload) {
+				t.Errorf("call %+v", c)
+			}
+			return tt.fault
+		})
+		if _, err := client.Invoke(t.Context(), in); code(err) != tt.code || f.Stats().Invocations != tt.invocations {
+			t.Errorf("%v after %d invocations, want %s after %d", err, f.Stats().Invocations, tt.code, tt.invocations)
+		}
+	}
+	if n := s.Calls()["Lambda.Invoke"]; n != 3 {
+		t.Errorf("%d calls", n)
+	}
+	f.Close()
+	s.Intercept(nil)
+	if _, err := client.Invoke(t.Context(), in); code(err) != "ServiceException" || status(err) != 500 {
+		t.Errorf("after Close: %v", err)
+	}
+}

@@ -1,0 +1,268 @@
+package logs_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+	"github.com/aws/smithy-go"
+
+	"ittybit-media/scripts/local/aws/logs"
+	"ittybit-media/scripts/localaws/awsjson"
+)
+
+const group = "/aws/lambda/dispatch"
+
+type fixture struct {
+	*logs.Groups
+	*cloudwatchlogs.Client
+	server *awsjson.Server
+	mu     sync.Mutex
+	now    time.Time
+}
+
+func start(t *testing.T) *fixture {
+	t.Helper()
+	f := &fixture{server: awsjson.New(), now: time.UnixMilli(1_000_000)}
+	f.Groups = logs.New(func() time.Time {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.now
+	})
+	f.server.Mount(f.API())
+	server := httptest.NewServer(f.server)
+	t.Cleanup(server.Close)
+	f.Client = cloudwatchlogs.New(cloudwatchlogs.Options{
+		Region: "us-east-1", BaseEndpoint: &server.URL, RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
+	})
+	return f
+}
+
+// write writes lines, a second apart.
+func (f *fixture) write(t *testing.T, lines ...string) {
+	t.Helper()
+	w := f.Writer(group)
+	for _, line := range lines {
+		if n, err := fmt.Fprintln(w, line); err != nil || n != len(line)+1 {
+			t.Fatal(n, err)
+		}
+		f.mu.Lock()
+		f.now = f.now.Add(time.Second)
+		f.mu.Unlock()
+	}
+}
+
+// find reads all pages.
+func (f *fixture) find(t *testing.T, in cloudwatchlogs.FilterLogEventsInput) (messages []string, err error) {
+	t.Helper()
+	if in.LogGroupName == nil && in.LogGroupIdentifier == nil {
+		in.LogGroupName = aws.String(group)
+	}
+	for pages := cloudwatchlogs.NewFilterLogEventsPaginator(f.Client, &in); pages.HasMorePages(); {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			return nil, err
+		}
+		if in.Limit != nil && len(page.Events) > int(*in.Limit) {
+			t.Errorf("a page of %d events, not %d", len(page.Events), *in.Limit)
+		}
+		for _, e := range page.Events {
+			messages = append(messages, *e.Message)
+		}
+	}
+	return messages, nil
+}
+
+func code(err error) string {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return api.ErrorCode()
+	}
+	return fmt.Sprint(err)
+}
+
+func TestPatterns(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	quoted := `{"key":"a \"quoted\" \\ b.mov","message":"x"}`
+	lines := []string{
+		`{"key":"a.mov","upload":"u1","message":"new job","error":{"kind":"poison","text":"no \"video\""}}`,
+		`{"key":"a.mov","upload":"u2","message":"duplicate","attempt":1}`,
+		`{"key":"b.mov","upload":"u1"}`,
+		quoted,
+		`panic: a.mov is no "video"`,
+	}
+	f.write(t, lines...)
+	for pattern, want := range map[string][]string{
+		"":                                       lines,
+		"  ":                                     lines,
+		`{ $.key = "a.mov" }`:                    lines[:2],
+		`{$.key="a.mov"}`:                        lines[:2],
+		`{ $.key = "a.mov" && $.upload = "u1" }`: lines[:1],
+		`{ $.error.kind = "poison" && $.key="a.mov"&&$.message="new job"}`: lines[:1],
+		`{ $.error.none.kind = "poison" }`:                                 nil,
+		`{ $.key = "a*" }`:                                                 append(slices.Clone(lines[:2]), quoted),
+		`{ $.upload = "u1*" }`:                                             {lines[0], lines[2]},
+		`{ $.attempt = "*" }`:                                              nil,
+		`{ $.attempt = "1" }`:                                              nil, // a number is no text
+		`{ $.key = "A.mov" }`:                                              nil,
+		`{ $.key = "a \"quoted\" \\ b.mov" }`:                              {quoted},
+		`"a.mov"`:                                                          {lines[0], lines[1], lines[4]},
+		` "no \"video\"" `:                                                 {lines[4]},
+		`"no such term"`:                                                   nil,
+	} {
+		if got, err := f.find(t, cloudwatchlogs.FilterLogEventsInput{FilterPattern: &pattern}); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %q, %v; want %q", pattern, got, err, want)
+		}
+	}
+	for _, pattern := range []string{
+		"word", `"one" "two"`, `"open`, `?"a"`, `%regex%`, `[a, b]`, `{ }`, `{ $.key = "a.mov"`, `{ $.key = "*a" }`, `{ $.key = "a*b" }`, `{ $.key != "a" }`, `{ $.key = a }`, `{ $.n = 1 }`,
+		`{ $.key = "a" || $.key = "b" }`, `{ ($.key = "a") }`, `{ $.key EXISTS }`, `{ $.a[0] = "x" }`, `{ $. = "x" }`, `{ $.a..b = "x" }`, `{ $.a = "x" } more`, `{ key = "a" }`,
+	} {
+		if _, err := f.find(t, cloudwatchlogs.FilterLogEventsInput{FilterPattern: &pattern}); code(err) != "InvalidParameterException" {
+			t.Errorf("%s: %v", pattern, err)
+		}
+	}
+}
+
+func TestTimesAndPages(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	var lines []string
+	for i := range 25 {
+		lines = append(lines, fmt.Sprintf(`{"n":%d,"even":"%t"}`, i, i%2 == 0))
+	}
+	f.write(t, lines...) // at 1,000 s, 1,001 s, …
+	at := func(s int64) *int64 { return aws.Int64(1_000_000 + 1000*s) }
+	for name, tt := range map[string]struct {
+		in   cloudwatchlogs.FilterLogEventsInput
+		want []string
+	}{
+		"from":            {cloudwatchlogs.FilterLogEventsInput{StartTime: at(20)}, lines[20:]},
+		"until":           {cloudwatchlogs.FilterLogEventsInput{EndTime: at(4)}, lines[:5]},
+		"within":          {cloudwatchlogs.FilterLogEventsInput{StartTime: at(3), EndTime: at(4)}, lines[3:5]},
+		"nothing":         {cloudwatchlogs.FilterLogEventsInput{StartTime: at(100)}, nil},
+		"in pages":        {cloudwatchlogs.FilterLogEventsInput{Limit: aws.Int32(10)}, lines},
+		"found, in pages": {cloudwatchlogs.FilterLogEventsInput{Limit: aws.Int32(2), EndTime: at(6), FilterPattern: aws.String(`{ $.even = "true" }`)}, []string{lines[0], lines[2], lines[4], lines[6]}},
+		"by ARN":          {cloudwatchlogs.FilterLogEventsInput{LogGroupIdentifier: aws.String("arn:aws:logs:us-east-1:000000000000:log-group:" + group)}, lines},
+	} {
+		if got, err := f.find(t, tt.in); err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, %v; want %q", name, got, err, tt.want)
+		}
+	}
+	out, err := f.FilterLogEvents(t.Context(), &cloudwatchlogs.FilterLogEventsInput{LogGroupName: aws.String(group), Limit: aws.Int32(1)})
+	if err != nil || *out.Events[0].Timestamp != *at(0) || *out.Events[0].LogStreamName == "" || *out.Events[0].EventId == "" || *out.NextToken == "" {
+		t.Errorf("%+v, %v", out, err)
+	}
+	// A token stays good while lines are added.
+	f.write(t, "one more")
+	if out, err = f.FilterLogEvents(t.Context(), &cloudwatchlogs.FilterLogEventsInput{LogGroupName: aws.String(group), NextToken: out.NextToken}); err != nil || len(out.Events) != 25 || out.NextToken != nil {
+		t.Errorf("%d events, %v", len(out.Events), err)
+	}
+}
+
+// A call looks at so many lines only: an empty page is not the last one.
+func TestAnEmptyPageIsNotTheLast(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	w := f.Writer(group)
+	for range 10500 {
+		fmt.Fprintln(w, "-")
+	}
+	fmt.Fprintln(w, "found")
+	in := cloudwatchlogs.FilterLogEventsInput{LogGroupName: aws.String(group), FilterPattern: aws.String(`"found"`)}
+	out, err := f.FilterLogEvents(t.Context(), &in)
+	if err != nil || len(out.Events) != 0 || out.NextToken == nil {
+		t.Errorf("%d events, %v", len(out.Events), err)
+	}
+	if got, err := f.find(t, in); err != nil || len(got) != 1 {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestTheOldestLinesGo(t *testing.T) {
+	f := start(t)
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	const lines, size = 40_000, 1 << 10
+	w := f.Writer(group)
+	for i := range lines {
+		fmt.Fprintf(w, "%d %s\n", i, strings.Repeat("x", size))
+	}
+	if grown := int64(heap()) - int64(before); grown > 20<<20 {
+		t.Errorf("%d lines of %d bytes take %d bytes", lines, size, grown)
+	}
+	got, err := f.find(t, cloudwatchlogs.FilterLogEventsInput{})
+	if err != nil || len(got) < 5000 || len(got) > 10000 || !strings.HasPrefix(got[len(got)-1], fmt.Sprint(lines-1)) {
+		t.Errorf("%d lines are kept, %v", len(got), err)
+	}
+	// A token of what has gone goes on with what there is.
+	out, err := f.FilterLogEvents(t.Context(), &cloudwatchlogs.FilterLogEventsInput{LogGroupName: aws.String(group), NextToken: aws.String("1"), Limit: aws.Int32(1)})
+	if err != nil || *out.Events[0].Message != got[0] {
+		t.Errorf("%v, %v", out, err)
+	}
+}
+
+func TestWhatIsRefused(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	f.write(t, "x")
+	for name, tt := range map[string]struct {
+		in   cloudwatchlogs.FilterLogEventsInput
+		want string
+	}{
+		"no such group":  {cloudwatchlogs.FilterLogEventsInput{LogGroupName: aws.String("none")}, "ResourceNotFoundException"},
+		"no group":       {cloudwatchlogs.FilterLogEventsInput{LogGroupName: aws.String("")}, "InvalidParameterException"},
+		"two groups":     {cloudwatchlogs.FilterLogEventsInput{LogGroupName: aws.String(group), LogGroupIdentifier: aws.String(group)}, "InvalidParameterException"},
+		"limit 10,001":   {cloudwatchlogs.FilterLogEventsInput{Limit: aws.Int32(10001)}, "InvalidParameterException"},
+		"no token":       {cloudwatchlogs.FilterLogEventsInput{NextToken: aws.String("none")}, "InvalidParameterException"},
+		"of one stream":  {cloudwatchlogs.FilterLogEventsInput{LogStreamNames: []string{"s"}}, "SerializationException"},
+		"of some stream": {cloudwatchlogs.FilterLogEventsInput{LogStreamNamePrefix: aws.String("s")}, "SerializationException"},
+	} {
+		if _, err := f.find(t, tt.in); code(err) != tt.want {
+			t.Errorf("%s: %v, want %s", name, err, tt.want)
+		}
+	}
+	if _, err := f.DescribeLogGroups(t.Context(), &cloudwatchlogs.DescribeLogGroupsInput{}); code(err) != "UnknownOperationException" {
+		t.Errorf("an operation that is not there: %v", err)
+	}
+	f.server.Intercept(func(_ context.Context, c awsjson.Call) error { return awsjson.Throttled(c) })
+	_, err := f.find(t, cloudwatchlogs.FilterLogEventsInput{})
+	if _, ok := errors.AsType[*types.ThrottlingException](err); !ok {
+		t.Errorf("throttled: %v", err)
+	}
+}
+
+func TestWritersAtOnce(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	var writing sync.WaitGroup
+	for range 8 {
+		writing.Go(func() {
+			w := f.Writer(group)
+			for range 100 {
+				fmt.Fprintln(w, "x")
+			}
+		})
+	}
+	writing.Wait()
+	if got, err := f.find(t, cloudwatchlogs.FilterLogEventsInput{}); err != nil || len(got) != 800 {
+		t.Errorf("%d lines, %v", len(got), err)
+	}
+}
