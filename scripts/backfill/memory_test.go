@@ -16,9 +16,9 @@ import (
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/local/aws/sqs"
+	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/localaccess"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localaws/clock"
 	"ittybit-media/scripts/operator"
 	"ittybit-media/scripts/pipelinetest"
 )

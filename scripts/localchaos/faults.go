@@ -15,8 +15,8 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localaws/clock"
 	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
 )

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/localaws/clock"
+	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
 )

@@ -22,7 +22,7 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/localaws/clock"
+	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
 )

@@ -45,8 +45,8 @@ import (
 	"ittybit-media/scripts/local/aws/s3"
 	"ittybit-media/scripts/local/aws/sqs"
 	"ittybit-media/scripts/local/aws/sts"
+	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localaws/clock"
 	"ittybit-media/scripts/localittybit"
 )
 

@@ -21,7 +21,7 @@ import (
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
-	"ittybit-media/scripts/localaws/clock"
+	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/operator"

@@ -18,8 +18,8 @@ import (
 	"github.com/aws/smithy-go"
 
 	"ittybit-media/scripts/local/aws/sqs"
+	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localaws/clock"
 )
 
 // served is a queue and its dead letters behind the API.

@@ -5,7 +5,7 @@ import (
 	"crypto/rand"
 	"time"
 
-	"ittybit-media/scripts/localaws/clock"
+	"ittybit-media/scripts/local/clock"
 )
 
 // message is guarded by the lock of the queue that holds it.

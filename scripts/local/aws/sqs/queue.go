@@ -18,7 +18,7 @@ import (
 
 	smithyrand "github.com/aws/smithy-go/rand"
 
-	"ittybit-media/scripts/localaws/clock"
+	"ittybit-media/scripts/local/clock"
 )
 
 // Limits of a queue and its messages (Amazon SQS Developer Guide, "Amazon SQS

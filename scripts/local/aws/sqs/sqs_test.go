@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"ittybit-media/scripts/local/aws/sqs"
-	"ittybit-media/scripts/localaws/clock"
+	"ittybit-media/scripts/local/clock"
 )
 
 const arn = "arn:aws:sqs:eu-west-1:123456789012:retry"

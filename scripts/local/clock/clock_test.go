@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"ittybit-media/scripts/localaws/clock"
+	"ittybit-media/scripts/local/clock"
 )
 
 func TestClockFollowsTheWallClock(t *testing.T) {
