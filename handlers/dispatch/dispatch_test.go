@@ -23,8 +23,8 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/telemetry"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localittybit"
 )
 
 const (
@@ -46,7 +46,7 @@ var jobNames = []string{"audio", "thumbnail", "video"}
 type world struct {
 	t       testing.TB
 	aws     *awsjson.Server
-	ittybit *localittybit.Server
+	ittybit *fakeittybit.Server
 	table   *results.Table
 	vars    map[string]string
 	*handler
@@ -77,7 +77,7 @@ func (b *buffer) String() string {
 type setup struct {
 	routes  string
 	vars    map[string]string
-	ittybit localittybit.Options
+	ittybit fakeittybit.Options
 }
 
 func newWorld(t testing.TB, s setup) *world {
@@ -96,14 +96,14 @@ func newWorld(t testing.TB, s setup) *world {
 	o := s.ittybit
 	o.Keys = append(o.Keys, apiKey)
 	o.Instant = true
-	o.Deliveries = func(localittybit.Job) []localittybit.Delivery { return nil } // nobody answers them here
-	o.Record = func(_ localittybit.Request, body []byte) {
+	o.Deliveries = func(fakeittybit.Job) []fakeittybit.Delivery { return nil } // nobody answers them here
+	o.Record = func(_ fakeittybit.Request, body []byte) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.bodies = append(w.bodies, bytes.Clone(body))
 	}
 	var err error
-	if w.ittybit, err = localittybit.New(o); err != nil {
+	if w.ittybit, err = fakeittybit.New(o); err != nil {
 		t.Fatal(err)
 	}
 	api := httptest.NewServer(w.ittybit)
@@ -354,7 +354,7 @@ func TestAnEventWithNoMoreThanTheGuideReads(t *testing.T) {
 
 func TestOneInvocationAsksAsLittleAsItCan(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{ittybit: localittybit.Options{Latency: 20 * time.Millisecond}})
+	w := newWorld(t, setup{ittybit: fakeittybit.Options{Latency: 20 * time.Millisecond}})
 	for i := range 3 {
 		if _, err := w.invoke(withKey(t, fmt.Sprintf("%d.mov", i))); err != nil {
 			t.Fatal(err)
@@ -364,7 +364,7 @@ func TestOneInvocationAsksAsLittleAsItCan(t *testing.T) {
 	if got := w.aws.Calls(); !maps.Equal(got, want) {
 		t.Errorf("calls %v, want %v", got, want)
 	}
-	if got := w.ittybit.Requests(); !maps.Equal(got, map[localittybit.Op]int{localittybit.Create: 9}) {
+	if got := w.ittybit.Requests(); !maps.Equal(got, map[fakeittybit.Op]int{fakeittybit.Create: 9}) {
 		t.Errorf("requests %v", got)
 	}
 	if n := w.ittybit.MaxInFlight(); n != 3 {
@@ -436,10 +436,10 @@ func TestAnUnknownSizeIsNotZero(t *testing.T) {
 
 func TestTheSameEventTenTimesAtOnceAndAgainLater(t *testing.T) {
 	t.Parallel()
-	for name, inFlight := range map[string]localittybit.InFlight{"Ittybit waits": localittybit.WaitInFlight, "Ittybit answers 409": localittybit.RefuseInFlight} {
+	for name, inFlight := range map[string]fakeittybit.InFlight{"Ittybit waits": fakeittybit.WaitInFlight, "Ittybit answers 409": fakeittybit.RefuseInFlight} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, setup{ittybit: localittybit.Options{InFlight: inFlight, Latency: 50 * time.Millisecond}})
+			w := newWorld(t, setup{ittybit: fakeittybit.Options{InFlight: inFlight, Latency: 50 * time.Millisecond}})
 			e := event(t, nil)
 			// All of them see that there is no row before any of them makes a job.
 			const times = 10
@@ -468,10 +468,10 @@ func TestTheSameEventTenTimesAtOnceAndAgainLater(t *testing.T) {
 			for e := range failed {
 				again = append(again, e)
 			}
-			if inFlight == localittybit.WaitInFlight && len(again) > 0 {
+			if inFlight == fakeittybit.WaitInFlight && len(again) > 0 {
 				t.Errorf("%d of 10 failed", len(again))
 			}
-			if inFlight == localittybit.RefuseInFlight && len(again) == 0 {
+			if inFlight == fakeittybit.RefuseInFlight && len(again) == 0 {
 				t.Error("none of 10 met a 409: nothing is tested")
 			}
 			if len(again) > 0 {
@@ -480,11 +480,11 @@ func TestTheSameEventTenTimesAtOnceAndAgainLater(t *testing.T) {
 				}
 			}
 			w.wantJobs(key, jobNames...)
-			posts := w.ittybit.Requests()[localittybit.Create]
+			posts := w.ittybit.Requests()[fakeittybit.Create]
 			if a, err := w.invoke(e); err != nil || a.Skipped != media.SkipHaveJobs {
 				t.Errorf("the next day: %v, %v", a, err)
 			}
-			if n := w.ittybit.Requests()[localittybit.Create]; n != posts {
+			if n := w.ittybit.Requests()[fakeittybit.Create]; n != posts {
 				t.Errorf("%d more POSTs", n-posts)
 			}
 			w.wantJobs(key, jobNames...)
@@ -511,14 +511,14 @@ func once[T any](fits func(T) bool) func(T) bool {
 func TestAReplayedFailureIsAdopted(t *testing.T) {
 	t.Parallel()
 	// Ittybit took the job, said 500, and says so again for that key.
-	hit := once(func(r localittybit.Request) bool { return r.Op == localittybit.Create && r.Kind == "video" })
-	w := newWorld(t, setup{ittybit: localittybit.Options{
+	hit := once(func(r fakeittybit.Request) bool { return r.Op == fakeittybit.Create && r.Kind == "video" })
+	w := newWorld(t, setup{ittybit: fakeittybit.Options{
 		ReplayFailures: true,
-		Fault: func(r localittybit.Request) localittybit.Fault {
+		Fault: func(r fakeittybit.Request) fakeittybit.Fault {
 			if hit(r) {
-				return localittybit.Fault{Accept: true, Status: 500}
+				return fakeittybit.Fault{Accept: true, Status: 500}
 			}
-			return localittybit.Fault{}
+			return fakeittybit.Fault{}
 		},
 	}})
 	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond) // no time for a second attempt
@@ -538,7 +538,7 @@ func TestCutShortBetweenIttybitAndTheTable(t *testing.T) {
 	for name, forget := range map[string]bool{"the key still known": false, "a day later": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, setup{ittybit: localittybit.Options{ListOmitsMetadata: forget}})
+			w := newWorld(t, setup{ittybit: fakeittybit.Options{ListOmitsMetadata: forget}})
 			// The process dies before it can note any of its jobs but one.
 			var mu sync.Mutex
 			puts := 0
@@ -566,7 +566,7 @@ func TestCutShortBetweenIttybitAndTheTable(t *testing.T) {
 				t.Errorf("again: %v", failed)
 			}
 			w.wantJobs(key, jobNames...)
-			if n := w.ittybit.Requests()[localittybit.Create]; n != 3 {
+			if n := w.ittybit.Requests()[fakeittybit.Create]; n != 3 {
 				t.Errorf("%d POSTs, want 3: what is there is adopted", n)
 			}
 		})
@@ -604,7 +604,7 @@ func TestEveryFormGivesWhatTheDirectEventGives(t *testing.T) {
 			if err := deliver(w); err != nil {
 				t.Fatal(err)
 			}
-			if n := w.ittybit.Requests()[localittybit.List]; n != 1 {
+			if n := w.ittybit.Requests()[fakeittybit.List]; n != 1 {
 				t.Errorf("asked %d times first, want once", n)
 			}
 			w.wantJobs(key, jobNames...)
@@ -644,11 +644,11 @@ func comparable(r results.Row) results.Row {
 
 func TestWhenAskingFailsNothingIsMade(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{ittybit: localittybit.Options{Fault: func(r localittybit.Request) localittybit.Fault {
-		if r.Op == localittybit.List {
-			return localittybit.Fault{Status: 503}
+	w := newWorld(t, setup{ittybit: fakeittybit.Options{Fault: func(r fakeittybit.Request) fakeittybit.Fault {
+		if r.Op == fakeittybit.List {
+			return fakeittybit.Fault{Status: 503}
 		}
-		return localittybit.Fault{}
+		return fakeittybit.Fault{}
 	}}})
 	if failed := w.queue(event(t, nil)); !slices.Equal(failed, []string{"m0"}) {
 		t.Errorf("failed: %v", failed)
@@ -660,27 +660,27 @@ func TestWhenAskingFailsNothingIsMade(t *testing.T) {
 
 func TestTheQueueIsTheRetryOfTheQueuePath(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{ittybit: localittybit.Options{Fault: func(r localittybit.Request) localittybit.Fault {
-		if r.Op == localittybit.Create {
-			return localittybit.Fault{Status: 503}
+	w := newWorld(t, setup{ittybit: fakeittybit.Options{Fault: func(r fakeittybit.Request) fakeittybit.Fault {
+		if r.Op == fakeittybit.Create {
+			return fakeittybit.Fault{Status: 503}
 		}
-		return localittybit.Fault{}
+		return fakeittybit.Fault{}
 	}}})
 	if failed := w.queue(event(t, nil)); len(failed) != 1 {
 		t.Errorf("failed: %v", failed)
 	}
-	if n := w.ittybit.Requests()[localittybit.Create]; n != 3 {
+	if n := w.ittybit.Requests()[fakeittybit.Create]; n != 3 {
 		t.Errorf("%d POSTs, want one for each job", n)
 	}
 }
 
 func TestPermanentRefusal(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{ittybit: localittybit.Options{Fault: func(r localittybit.Request) localittybit.Fault {
-		if r.Op == localittybit.Create && r.Kind == "audio" && r.Ordinal < 100 {
-			return localittybit.Fault{Status: 422, Kind: "invalid_input", Message: "no audio track; see https://x/webhook?token=eyJsecret"}
+	w := newWorld(t, setup{ittybit: fakeittybit.Options{Fault: func(r fakeittybit.Request) fakeittybit.Fault {
+		if r.Op == fakeittybit.Create && r.Kind == "audio" && r.Ordinal < 100 {
+			return fakeittybit.Fault{Status: 422, Kind: "invalid_input", Message: "no audio track; see https://x/webhook?token=eyJsecret"}
 		}
-		return localittybit.Fault{}
+		return fakeittybit.Fault{}
 	}}})
 	if _, err := w.invoke(event(t, nil)); err == nil {
 		t.Fatal("the first time, the object may not have been readable yet")
@@ -694,11 +694,11 @@ func TestPermanentRefusal(t *testing.T) {
 		t.Errorf("row %+v", row)
 	}
 	w.wantCount(telemetry.Rejected, map[string]float64{rejectRefused: 1})
-	posts := w.ittybit.Requests()[localittybit.Create]
+	posts := w.ittybit.Requests()[fakeittybit.Create]
 	if failed := w.queue(event(t, nil)); len(failed) > 0 {
 		t.Errorf("a third time: %v", failed)
 	}
-	if n := w.ittybit.Requests()[localittybit.Create]; n != posts {
+	if n := w.ittybit.Requests()[fakeittybit.Create]; n != posts {
 		t.Error("a rejected job is tried again")
 	}
 	if strings.Contains(w.logs.String(), "eyJsecret") {
@@ -709,11 +709,11 @@ func TestPermanentRefusal(t *testing.T) {
 func TestOnlyIttybitsWordIsPermanent(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{401, 402, 403, 404, 405, 409, 429, 500} {
-		w := newWorld(t, setup{ittybit: localittybit.Options{Fault: func(r localittybit.Request) localittybit.Fault {
-			if r.Op == localittybit.Create {
-				return localittybit.Fault{Status: status, Kind: "some_kind", Message: "m"}
+		w := newWorld(t, setup{ittybit: fakeittybit.Options{Fault: func(r fakeittybit.Request) fakeittybit.Fault {
+			if r.Op == fakeittybit.Create {
+				return fakeittybit.Fault{Status: status, Kind: "some_kind", Message: "m"}
 			}
-			return localittybit.Fault{}
+			return fakeittybit.Fault{}
 		}}})
 		if failed := w.queue(event(t, nil)); len(failed) != 1 {
 			t.Errorf("%d: failed %v", status, failed)
@@ -842,7 +842,7 @@ func TestAProbeOnlyFailsOutsideTheQueue(t *testing.T) {
 
 func TestABatchWithTheSameUploadTwice(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{ittybit: localittybit.Options{InFlight: localittybit.RefuseInFlight, Latency: 5 * time.Millisecond}})
+	w := newWorld(t, setup{ittybit: fakeittybit.Options{InFlight: fakeittybit.RefuseInFlight, Latency: 5 * time.Millisecond}})
 	if failed := w.queue(event(t, nil), file(t, "lambda_failure_envelope.json"), event(t, nil), withKey(t, "b.mov")); len(failed) > 0 {
 		t.Errorf("failed %v", failed)
 	}
@@ -1108,11 +1108,11 @@ func TestAnUnusableEnvironmentIsNamed(t *testing.T) {
 
 func TestNothingSecretIsLogged(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{ittybit: localittybit.Options{Fault: func(r localittybit.Request) localittybit.Fault {
+	w := newWorld(t, setup{ittybit: fakeittybit.Options{Fault: func(r fakeittybit.Request) fakeittybit.Fault {
 		if r.Kind == "audio" {
-			return localittybit.Fault{Status: 400, Kind: "k", Message: "Bearer " + apiKey + " may not, " + webhookURL + "?token=eyJ"}
+			return fakeittybit.Fault{Status: 400, Kind: "k", Message: "Bearer " + apiKey + " may not, " + webhookURL + "?token=eyJ"}
 		}
-		return localittybit.Fault{}
+		return fakeittybit.Fault{}
 	}}})
 	if _, err := w.invoke(event(t, nil)); err == nil {
 		t.Fatal("nothing to log")

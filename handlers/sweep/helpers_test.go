@@ -27,8 +27,8 @@ import (
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/settle"
 	"ittybit-media/handlers/telemetry"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localittybit"
 )
 
 const (
@@ -55,7 +55,7 @@ func refTo(u media.Upload) media.JobRef {
 // is over before the next one begins, unless a test makes it wait.
 type world struct {
 	aws     *awsjson.Server
-	ittybit *localittybit.Server
+	ittybit *fakeittybit.Server
 	db      *dynamodb.Client
 	table   *results.Table // dispatch's and webhook's
 	vars    map[string]string
@@ -63,7 +63,7 @@ type world struct {
 	ended   chan error // each of them
 
 	mu       sync.Mutex
-	fault    func(localittybit.Request) localittybit.Fault
+	fault    func(fakeittybit.Request) fakeittybit.Fault
 	pageSize int                          // of every Query; 0: DynamoDB's
 	queries  []struct{ IndexName string } // so far
 }
@@ -71,7 +71,7 @@ type world struct {
 // end is how a job ends.
 type end struct {
 	id     string
-	status localittybit.Status
+	status fakeittybit.Status
 }
 
 func newWorld(t *testing.T) *world {
@@ -85,18 +85,18 @@ func newWorld(t *testing.T) *world {
 	}
 	w.table = results.New(w.db, tableName, results.Options{})
 	var err error
-	w.ittybit, err = localittybit.New(localittybit.Options{
+	w.ittybit, err = fakeittybit.New(fakeittybit.Options{
 		Keys:       []string{apiKey},
 		Instant:    true,
-		Deliveries: func(localittybit.Job) []localittybit.Delivery { return nil },
-		Outcome: func(localittybit.Job) localittybit.Outcome {
-			return localittybit.Outcome{Status: localittybit.Processing}
+		Deliveries: func(fakeittybit.Job) []fakeittybit.Delivery { return nil },
+		Outcome: func(fakeittybit.Job) fakeittybit.Outcome {
+			return fakeittybit.Outcome{Status: fakeittybit.Processing}
 		},
-		Fault: func(r localittybit.Request) localittybit.Fault {
+		Fault: func(r fakeittybit.Request) fakeittybit.Fault {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			if w.fault == nil || r.Op != localittybit.Get {
-				return localittybit.Fault{}
+			if w.fault == nil || r.Op != fakeittybit.Get {
+				return fakeittybit.Fault{}
 			}
 			return w.fault(r)
 		},
@@ -109,7 +109,7 @@ func newWorld(t *testing.T) *world {
 	// Ittybit's goroutines must not begin in a bubble, which ends before them.
 	go func() {
 		for e := range w.finish {
-			w.ended <- w.ittybit.Finish(e.id, localittybit.Outcome{Status: e.status})
+			w.ended <- w.ittybit.Finish(e.id, fakeittybit.Outcome{Status: e.status})
 		}
 	}()
 	t.Cleanup(func() { close(w.finish) })
@@ -158,7 +158,7 @@ func (w *world) dynamoDB(rw http.ResponseWriter, r *http.Request) {
 }
 
 // faults has f spoil requests for jobs from now on.
-func (w *world) faults(f func(localittybit.Request) localittybit.Fault) {
+func (w *world) faults(f func(fakeittybit.Request) fakeittybit.Fault) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.fault = f
@@ -167,11 +167,11 @@ func (w *world) faults(f func(localittybit.Request) localittybit.Fault) {
 // status answers every request for one of the jobs with it; for any job if none
 // is named.
 func (w *world) status(status int, ids ...string) {
-	w.faults(func(r localittybit.Request) localittybit.Fault {
+	w.faults(func(r fakeittybit.Request) fakeittybit.Fault {
 		if len(ids) > 0 && !slices.Contains(ids, r.JobID) {
-			return localittybit.Fault{}
+			return fakeittybit.Fault{}
 		}
-		return localittybit.Fault{Status: status}
+		return fakeittybit.Fault{Status: status}
 	})
 }
 
@@ -277,7 +277,7 @@ func (f *function) dispatched(t *testing.T, name string, at time.Time) (id strin
 		t.Fatal(err)
 	}
 	f.note(t, name, at, result)
-	for !slices.ContainsFunc(f.world.ittybit.Jobs(), func(j localittybit.Job) bool { return j.ID == result.JobID && j.Status == localittybit.Processing }) {
+	for !slices.ContainsFunc(f.world.ittybit.Jobs(), func(j fakeittybit.Job) bool { return j.ID == result.JobID && j.Status == fakeittybit.Processing }) {
 		runtime.Gosched()
 	}
 	return result.JobID
@@ -301,7 +301,7 @@ func (f *function) unknown(t *testing.T, name string, at time.Time) (id string) 
 }
 
 // ends ends a job at Ittybit, whose callback is lost.
-func (f *function) ends(t *testing.T, id string, status localittybit.Status) {
+func (f *function) ends(t *testing.T, id string, status fakeittybit.Status) {
 	t.Helper()
 	f.finish <- end{id, status}
 	if err := <-f.ended; err != nil {

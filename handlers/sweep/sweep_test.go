@@ -18,8 +18,8 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/telemetry"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localittybit"
 )
 
 // inBubble runs a test in a bubble of its own time, in which start is when it
@@ -35,18 +35,18 @@ func inBubble(t *testing.T, test func(t *testing.T, f *function, start time.Time
 func TestLostCallbacks(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, f *function, start time.Time) {
-		ends := map[localittybit.Status]media.State{
-			localittybit.Succeeded: media.Succeeded,
-			localittybit.Failed:    media.Failed,
-			localittybit.Cancelled: media.Cancelled,
+		ends := map[fakeittybit.Status]media.State{
+			fakeittybit.Succeeded: media.Succeeded,
+			fakeittybit.Failed:    media.Failed,
+			fakeittybit.Cancelled: media.Cancelled,
 		}
-		ids := map[localittybit.Status]string{}
+		ids := map[fakeittybit.Status]string{}
 		for status := range ends {
 			ids[status] = f.dispatched(t, string(status), start)
 			f.ends(t, ids[status], status)
 		}
 		later := f.dispatched(t, "not overdue", start.Add(time.Minute))
-		f.ends(t, later, localittybit.Succeeded)
+		f.ends(t, later, fakeittybit.Succeeded)
 
 		wantJobs(t, f.well(t, start.Add(overdueAfter-time.Millisecond)), false, map[string]int{})
 		now := start.Add(overdueAfter)
@@ -138,7 +138,7 @@ func TestDeadline(t *testing.T) {
 		var ids []string
 		for i := range jobs {
 			ids = append(ids, f.dispatched(t, fmt.Sprint(i), start.Add(time.Duration(i-jobs)*time.Hour)))
-			f.ends(t, ids[i], localittybit.Succeeded)
+			f.ends(t, ids[i], fakeittybit.Succeeded)
 		}
 		// 17 seconds are left.
 		ctx, cancel := context.WithTimeout(t.Context(), reserveToAsk+2*time.Second)
@@ -241,7 +241,7 @@ func TestNoJobStarves(t *testing.T) {
 				}
 				for i := range 5 {
 					good = append(good, f.dispatched(t, fmt.Sprint("good", i), start.Add(time.Second+time.Duration(i)*time.Millisecond)))
-					f.ends(t, good[i], localittybit.Succeeded)
+					f.ends(t, good[i], fakeittybit.Succeeded)
 				}
 				f.status(http.StatusInternalServerError, broken...)
 				now := start.Add(time.Hour)
@@ -446,7 +446,7 @@ func TestNothingIsTouchedWithoutTheAccount(t *testing.T) {
 				var ids []string
 				for i := range 8 {
 					ids = append(ids, f.dispatched(t, fmt.Sprint(i), start.Add(time.Duration(i)*time.Second)))
-					f.ends(t, ids[i], localittybit.Succeeded)
+					f.ends(t, ids[i], fakeittybit.Succeeded)
 				}
 				tt.spoil(w, ids)
 				f = w.deploy(t) // after the secret was changed
@@ -520,11 +520,11 @@ func (f *function) meanwhile(do func()) {
 func TestRowGoneMeanwhile(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		end  localittybit.Status // "": it goes on
+		end  fakeittybit.Status // "": it goes on
 		age  time.Duration
 		want string
 	}{
-		"over":     {localittybit.Succeeded, time.Hour, gone},
+		"over":     {fakeittybit.Succeeded, time.Hour, gone},
 		"goes on":  {"", time.Hour, gone},
 		"given up": {"", giveUpAfter, gone},
 	} {
@@ -574,7 +574,7 @@ func TestMetadataOfAnotherJob(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, f *function, start time.Time) {
 		id := f.dispatched(t, "a", start)
-		f.ends(t, id, localittybit.Succeeded)
+		f.ends(t, id, fakeittybit.Succeeded)
 		f.delete(t, id)
 		f.note(t, "b", start, media.Result{JobID: id, Status: "queued"})
 		// Nor does such an answer say that the key is right.
@@ -603,7 +603,7 @@ func TestManyBadJobs(t *testing.T) {
 			ids = append(ids, f.dispatched(t, fmt.Sprint(i), start.Add(time.Duration(i)*time.Millisecond)))
 		}
 		good := f.dispatched(t, "good", start.Add(time.Second))
-		f.ends(t, good, localittybit.Succeeded)
+		f.ends(t, good, fakeittybit.Succeeded)
 		f.status(http.StatusBadRequest, ids...)
 		wantJobs(t, f.badly(t, start.Add(time.Hour), ids[0], "and 4 more"), false, map[string]int{failed: bad, settled: 1})
 		f.want(t, good, media.Succeeded, time.Time{})
@@ -655,7 +655,7 @@ func TestDynamoDBFails(t *testing.T) {
 			var ids []string
 			for i := range 3 {
 				ids = append(ids, f.dispatched(t, fmt.Sprint(i), start.Add(time.Duration(i)*time.Second)))
-				f.ends(t, ids[i], localittybit.Succeeded)
+				f.ends(t, ids[i], fakeittybit.Succeeded)
 			}
 			first := f.aws.Calls()["DynamoDB.UpdateItem"] + 1
 			f.aws.Intercept(func(_ context.Context, c awsjson.Call) error {

@@ -19,7 +19,7 @@ import (
 
 	"ittybit-media/handlers/env"
 	"ittybit-media/handlers/telemetry"
-	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/pipelinetest"
 )
@@ -54,7 +54,7 @@ func runHandlers(t *testing.T, d *deployment) map[string][]map[string]any {
 	if err := json.Unmarshal([]byte(routes), &list); err != nil {
 		t.Fatal(err)
 	}
-	muted := func(j localittybit.Job) bool { return strings.HasSuffix(j.Input, "/lost.mov") }
+	muted := func(j fakeittybit.Job) bool { return strings.HasSuffix(j.Input, "/lost.mov") }
 	run := pipelinetest.Start(t, func(o *localpipeline.Options) {
 		o.Stack = pipelinetest.Config(t, map[string]any{"routes": list, "dailyJobLimit": 4})
 		o.Concurrency = 1 // functions at once may go over the limit
@@ -63,21 +63,21 @@ func runHandlers(t *testing.T, d *deployment) map[string][]map[string]any {
 			o.Env[handler] = map[string]string{env.MetricsNamespace: d.environment(t, handler)[env.MetricsNamespace]}
 		}
 		instant := o.Ittybit
-		o.Ittybit = func(o *localittybit.Options) {
+		o.Ittybit = func(o *fakeittybit.Options) {
 			instant(o)
-			o.Outcome = func(j localittybit.Job) localittybit.Outcome {
-				for name, status := range map[string]localittybit.Status{"/failed.mov": localittybit.Failed, "/cancelled.mov": localittybit.Cancelled} {
+			o.Outcome = func(j fakeittybit.Job) fakeittybit.Outcome {
+				for name, status := range map[string]fakeittybit.Status{"/failed.mov": fakeittybit.Failed, "/cancelled.mov": fakeittybit.Cancelled} {
 					if strings.HasSuffix(j.Input, name) {
-						return localittybit.Outcome{Status: status}
+						return fakeittybit.Outcome{Status: status}
 					}
 				}
-				return localittybit.Outcome{}
+				return fakeittybit.Outcome{}
 			}
-			o.Deliveries = func(j localittybit.Job) []localittybit.Delivery {
+			o.Deliveries = func(j fakeittybit.Job) []fakeittybit.Delivery {
 				if muted(j) {
 					return nil
 				}
-				return []localittybit.Delivery{{}}
+				return []fakeittybit.Delivery{{}}
 			}
 		}
 	})

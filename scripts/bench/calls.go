@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localittybit"
 )
 
 // counts are requests so far, by service and operation.
@@ -78,7 +78,7 @@ func (b *bench) callsWith(ctx context.Context, limit int) error {
 			b.report(fmt.Sprintf("dispatch, %s%s: %s", jobs(n), with, what), "calls", sample{float64(made[name])}, limit)
 			delete(made, name)
 		}
-		one("POSTs to Ittybit", "Ittybit."+string(localittybit.Create), exactly(float64(n)))
+		one("POSTs to Ittybit", "Ittybit."+string(fakeittybit.Create), exactly(float64(n)))
 		one("reads of rows", awsjson.ServiceDynamoDB+".Query", exactly(1))
 		one("writes of rows", awsjson.ServiceDynamoDB+".PutItem", exactly(float64(n)))
 		if limit > 0 {

@@ -23,8 +23,8 @@ import (
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/local/aws/eventbridge"
 	"ittybit-media/scripts/local/aws/lambda"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
 )
 
@@ -165,9 +165,9 @@ func (b *bench) world(ctx context.Context, dailyJobLimit int, l latency) (*world
 	w := &world{binaries: b.binaries, dir: dir, stops: []func(){func() { _ = os.RemoveAll(dir) }}}
 	w.Pipeline, err = localpipeline.Start(ctx, localpipeline.Options{
 		Stack: c, Binaries: b.binaries, Dir: dir,
-		Ittybit: func(o *localittybit.Options) {
+		Ittybit: func(o *fakeittybit.Options) {
 			o.Instant, o.Latency = true, l.post
-			o.Deliveries = func(localittybit.Job) []localittybit.Delivery { return nil } // the callbacks are ours
+			o.Deliveries = func(fakeittybit.Job) []fakeittybit.Delivery { return nil } // the callbacks are ours
 		},
 	})
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ittybit-media/infra/bundle"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
 )
 
@@ -105,7 +105,7 @@ func (b *bench) takeThrough(ctx context.Context, n int) (taken, error) {
 	localpipeline.SaveMemory()
 	p, err := localpipeline.Start(ctx, localpipeline.Options{
 		Stack: c, Binaries: binaries,
-		Ittybit: func(o *localittybit.Options) { o.Instant = true },
+		Ittybit: func(o *fakeittybit.Options) { o.Instant = true },
 	})
 	if err != nil {
 		return taken{}, err

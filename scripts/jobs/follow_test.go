@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/operator"
 	"ittybit-media/scripts/pipelinetest"
 )
@@ -20,12 +20,12 @@ func TestFollow(t *testing.T) {
 	pipelinetest.WantIn(t, text, "a.mov: audio succeeded http", "a.mov: thumbnail succeeded", "a.mov: video succeeded")
 
 	// One that changes while it is watched.
-	w.ends(localittybit.Processing, "video")
+	w.ends(fakeittybit.Processing, "video")
 	w.upload("b.mov")
 	queries := w.AWS.Calls()["DynamoDB.Query"]
 	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
 		if c.Operation == "Query" && c.AccessKey == w.AccessKey && c.Ordinal == queries+3 {
-			_ = w.Ittybit.Finish(w.row("b.mov", "video", 0).JobID(), localittybit.Outcome{Status: localittybit.Failed, Message: "no"})
+			_ = w.Ittybit.Finish(w.row("b.mov", "video", 0).JobID(), fakeittybit.Outcome{Status: fakeittybit.Failed, Message: "no"})
 		}
 		return nil
 	})
@@ -38,7 +38,7 @@ func TestFollow(t *testing.T) {
 	w.fails(operator.ExitFailed, []string{"1 job of 3 did not succeed"}, "-follow", "b.mov")
 
 	// An object that was written over: its own jobs count, not those before.
-	w.refuses(localittybit.Create, 503)
+	w.refuses(fakeittybit.Create, 503)
 	w.Put("b.mov", "another")
 	w.Quiet()
 	ctx, stop := context.WithCancel(t.Context())

@@ -11,8 +11,8 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/pipelinetest"
 )
@@ -37,22 +37,22 @@ func start(t *testing.T, change func(*localpipeline.Options)) *world {
 }
 
 // ends says how the jobs of these names end; all others succeed.
-func (w *world) ends(status localittybit.Status, names ...string) {
-	w.ittybit.Outcome(func(j localittybit.Job) localittybit.Outcome {
+func (w *world) ends(status fakeittybit.Status, names ...string) {
+	w.ittybit.Outcome(func(j fakeittybit.Job) fakeittybit.Outcome {
 		if slices.Contains(names, j.Metadata["job"]) {
-			return localittybit.Outcome{Status: status, Message: "codec: no such stream"}
+			return fakeittybit.Outcome{Status: status, Message: "codec: no such stream"}
 		}
-		return localittybit.Outcome{}
+		return fakeittybit.Outcome{}
 	})
 }
 
 // refuses has Ittybit answer every request of an operation with a status.
-func (w *world) refuses(op localittybit.Op, status int) {
-	w.ittybit.Fault(func(r localittybit.Request) localittybit.Fault {
+func (w *world) refuses(op fakeittybit.Op, status int) {
+	w.ittybit.Fault(func(r fakeittybit.Request) fakeittybit.Fault {
 		if r.Op == op {
-			return localittybit.Fault{Status: status, Kind: "invalid_input", Message: "cannot be read", RetryAfter: "3600"}
+			return fakeittybit.Fault{Status: status, Kind: "invalid_input", Message: "cannot be read", RetryAfter: "3600"}
 		}
-		return localittybit.Fault{}
+		return fakeittybit.Fault{}
 	})
 }
 

@@ -7,8 +7,8 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/operator"
 	"ittybit-media/scripts/pipelinetest"
 )
@@ -17,7 +17,7 @@ func TestWhatHappenedToAKey(t *testing.T) {
 	t.Parallel()
 	const key = "uploads/été \"1\" +%\\*\x1b[31m.mov"
 	w := start(t, nil)
-	w.ends(localittybit.Failed, "audio")
+	w.ends(fakeittybit.Failed, "audio")
 	w.upload(key)
 	first := w.row(key, "video", 0)
 	w.Put(key, "another version")
@@ -100,7 +100,7 @@ func TestAKeyWithoutRows(t *testing.T) {
 	w.Put("empty.mov", "")
 	w.Put("notes.txt", "x")
 	w.Put("ittybit-output/a.mov", "x")
-	w.refuses(localittybit.Create, 503)
+	w.refuses(fakeittybit.Create, 503)
 	w.Put("waits.mov", "x")
 	w.Quiet()
 	for key, says := range map[string][]string{

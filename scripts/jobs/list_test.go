@@ -10,8 +10,8 @@ import (
 
 	"ittybit-media/handlers/results"
 	"ittybit-media/scripts/local/aws/lambda"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/operator"
 	"ittybit-media/scripts/pipelinetest"
@@ -31,12 +31,12 @@ func (w *world) found(args ...string) []string {
 func TestLists(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
-	w.ends(localittybit.Failed, "audio")
+	w.ends(fakeittybit.Failed, "audio")
 	w.upload("a.mov", "b/b.mov")
 	w.Pass(3 * time.Hour)
-	w.ends(localittybit.Processing, "video", "thumbnail")
+	w.ends(fakeittybit.Processing, "video", "thumbnail")
 	w.upload("b/c.mov")
-	w.ends(localittybit.Cancelled, "video")
+	w.ends(fakeittybit.Cancelled, "video")
 	w.upload("d.mov")
 
 	for _, args := range []string{"-state open", "-state queued", "-state processing", "-state open -job video -older 0s"} {
@@ -95,7 +95,7 @@ func TestTheOverview(t *testing.T) {
 	if now := w.Clock.Now().UTC(); now.Hour() >= 20 {
 		w.Pass(now.Truncate(24 * time.Hour).Add(24*time.Hour + time.Minute).Sub(now))
 	}
-	w.ends(localittybit.Failed, "audio")
+	w.ends(fakeittybit.Failed, "audio")
 	w.upload("a.mov")
 	w.ittybit.Mute.Store(true)
 	w.upload("b.mov")

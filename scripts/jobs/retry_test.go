@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"ittybit-media/handlers/media"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/operator"
 	"ittybit-media/scripts/pipelinetest"
@@ -24,9 +24,9 @@ import (
 func TestFailedJobsAreMadeAgain(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
-	w.ends(localittybit.Failed, "audio")
+	w.ends(fakeittybit.Failed, "audio")
 	w.upload("a.mov")
-	w.ends(localittybit.Cancelled, "video")
+	w.ends(fakeittybit.Cancelled, "video")
 	w.upload("b.mov")
 	w.heal()
 
@@ -64,7 +64,7 @@ func TestFailedJobsAreMadeAgain(t *testing.T) {
 	w.wantJobs("b.mov", 4)
 
 	// A third attempt, since the second failed, too.
-	w.ends(localittybit.Failed, "audio")
+	w.ends(fakeittybit.Failed, "audio")
 	w.upload("c.mov")
 	w.Want(operator.ExitFailed, script, "-retry", "-yes", "-follow", "c.mov")
 	w.heal()
@@ -76,12 +76,12 @@ func TestFailedJobsAreMadeAgain(t *testing.T) {
 func TestNoJobIsMadeAgainThatIsOpen(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
-	w.ends(localittybit.Processing, "audio")
+	w.ends(fakeittybit.Processing, "audio")
 	w.upload("a.mov")
 	w.fails(operator.ExitFailed, []string{"there is nothing to make again"}, "-retry", "-yes", "a.mov")
-	w.ends(localittybit.Failed, "audio")
+	w.ends(fakeittybit.Failed, "audio")
 	w.upload("b.mov")
-	w.ends(localittybit.Processing, "audio")
+	w.ends(fakeittybit.Processing, "audio")
 	w.Want(operator.ExitOK, script, "-retry", "-yes", "b.mov")
 	w.Quiet()
 	w.wantStates("b.mov", "audio", "failed", "queued")
@@ -96,10 +96,10 @@ func TestNoJobIsMadeAgainThatIsOpen(t *testing.T) {
 func TestTwoRetriesBeforeDispatchRuns(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
-	w.ends(localittybit.Failed, "audio", "video")
+	w.ends(fakeittybit.Failed, "audio", "video")
 	w.upload("a.mov")
 	w.heal()
-	w.refuses(localittybit.List, http.StatusServiceUnavailable) // dispatch cannot begin
+	w.refuses(fakeittybit.List, http.StatusServiceUnavailable) // dispatch cannot begin
 	for range 3 {
 		text := w.Want(operator.ExitOK, script, "-retry", "-yes", "a.mov")
 		pipelinetest.WantIn(t, text, "a.mov: attempt 1 of audio, video")
@@ -116,7 +116,7 @@ func TestTwoRetriesBeforeDispatchRuns(t *testing.T) {
 func TestARetryIsStoppedAndStartedAgain(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
-	w.ends(localittybit.Failed, "audio")
+	w.ends(fakeittybit.Failed, "audio")
 	var keys []string
 	for i := range 12 {
 		keys = append(keys, fmt.Sprintf("%02d.mov", i))
@@ -161,7 +161,7 @@ func TestARetryIsStoppedAndStartedAgain(t *testing.T) {
 func TestOnlyAsManyAsAgreed(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
-	w.ends(localittybit.Failed, "audio", "video")
+	w.ends(fakeittybit.Failed, "audio", "video")
 	w.upload("a.mov", "b.mov")
 	w.heal()
 	got := w.fails(operator.ExitOK, []string{"3 jobs of 2 uploads handed to dispatch"}, "-retry", "-yes", "-limit", "3", "-state", "failed")
@@ -179,7 +179,7 @@ func TestOnlyAsManyAsAgreed(t *testing.T) {
 func TestTheAnswerToAQuestion(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
-	w.ends(localittybit.Failed, "audio")
+	w.ends(fakeittybit.Failed, "audio")
 	w.upload("a.mov", "b.mov")
 	w.heal()
 	list := []string{"-retry", "-state", "failed"}
@@ -216,7 +216,7 @@ func TestTheAnswerToAQuestion(t *testing.T) {
 func TestRejectedUploadsAreMadeAgain(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
-	w.refuses(localittybit.Create, http.StatusUnprocessableEntity)
+	w.refuses(fakeittybit.Create, http.StatusUnprocessableEntity)
 	w.upload("jobs.mov")
 	w.Pass(media.RetryDelay)
 	w.wantStates("jobs.mov", "audio", "rejected")
@@ -242,7 +242,7 @@ func TestRejectedUploadsAreMadeAgain(t *testing.T) {
 	w.fails(operator.ExitFailed, []string{"nothing.mov has no row", "/scripts/jobs -local="}, "-retry", "-yes", "nothing.mov")
 
 	// Rejected again: the next attempt is the one after that.
-	w.refuses(localittybit.Create, http.StatusUnprocessableEntity)
+	w.refuses(fakeittybit.Create, http.StatusUnprocessableEntity)
 	w.upload("twice.mov")
 	w.Pass(media.RetryDelay)
 	w.Want(operator.ExitOK, script, "-retry", "-yes", "twice.mov")
@@ -255,7 +255,7 @@ func TestRejectedUploadsAreMadeAgain(t *testing.T) {
 func TestAnUploadThatItsRowsDoNotTell(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
-	w.ends(localittybit.Failed, pipelinetest.Jobs...)
+	w.ends(fakeittybit.Failed, pipelinetest.Jobs...)
 	w.upload("a.mov")
 	forget := func(jobs ...string) {
 		for _, job := range jobs {
@@ -282,7 +282,7 @@ func TestAnUploadThatItsRowsDoNotTell(t *testing.T) {
 func TestAnUploadThatWasReplaced(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
-	w.ends(localittybit.Failed, "audio")
+	w.ends(fakeittybit.Failed, "audio")
 	w.upload("a.mov")
 	old := w.row("a.mov", "audio", 0)
 	w.Put("a.mov", "another")
@@ -333,7 +333,7 @@ func TestAJobThatIsNoLongerMade(t *testing.T) {
 func TestARetryThatFails(t *testing.T) {
 	t.Parallel()
 	w := start(t, func(o *localpipeline.Options) { o.Stack.DailyJobLimit = 4 })
-	w.ends(localittybit.Failed, pipelinetest.Jobs...)
+	w.ends(fakeittybit.Failed, pipelinetest.Jobs...)
 	w.upload("a.mov")
 	w.heal()
 	w.fails(operator.ExitUsage, []string{"The day's limit leaves room for 1; the others will wait in the retry queue."}, "-retry", "a.mov")

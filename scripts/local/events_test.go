@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"ittybit-media/infra/stack"
-	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/pipelinetest"
 )
@@ -28,7 +28,7 @@ func TestResultEventsAreShown(t *testing.T) {
 		var o observer
 		p, err := localpipeline.Start(t.Context(), localpipeline.Options{
 			Stack: config, Name: "dev", Binaries: pipelinetest.Binaries(t), Observe: o.step,
-			Ittybit: func(o *localittybit.Options) { o.Instant = true },
+			Ittybit: func(o *fakeittybit.Options) { o.Instant = true },
 		})
 		if err != nil {
 			t.Fatal(err)

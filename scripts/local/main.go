@@ -19,8 +19,8 @@ import (
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/local/clock"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localaccess"
-	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpage"
 	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/process"
@@ -198,7 +198,7 @@ func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
 		Dir:      dir,
 		Clock:    clock.New(),
 		Observe:  observe.step,
-		Ittybit: func(o *localittybit.Options) {
+		Ittybit: func(o *fakeittybit.Options) {
 			o.FFmpeg = ffmpeg
 			o.Notice = func(text string) { fmt.Fprintln(stderr, text) }
 		},
@@ -232,7 +232,7 @@ func withPage(o *localpipeline.Options, addr string, ffmpeg bool) *localpage.Pag
 		observe(s)
 		page.Observe(s)
 	}
-	o.Ittybit = func(o *localittybit.Options) {
+	o.Ittybit = func(o *fakeittybit.Options) {
 		ittybit(o)
 		page.Ittybit(o)
 	}

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/pipelinetest"
 )
 
@@ -59,10 +59,10 @@ func TestBrokenGuardsAreFound(t *testing.T) {
 			}
 			return deliver(u)
 		}
-		s.options.Ittybit = func(o *localittybit.Options) {
+		s.options.Ittybit = func(o *fakeittybit.Options) {
 			behave(o)
 			fault := o.Fault
-			o.Fault = func(r localittybit.Request) localittybit.Fault {
+			o.Fault = func(r fakeittybit.Request) fakeittybit.Fault {
 				s.pipeline.Ittybit.ForgetKeys() // no idempotency key
 				return fault(r)
 			}

@@ -16,8 +16,8 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/scripts/local/clock"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
 )
 
@@ -123,41 +123,41 @@ func (i *injector) out() bool {
 	return true
 }
 
-// fault is for [localittybit.Options.Fault].
-func (i *injector) fault(r localittybit.Request) localittybit.Fault {
+// fault is for [fakeittybit.Options.Fault].
+func (i *injector) fault(r fakeittybit.Request) fakeittybit.Fault {
 	if f, never := refusal(r); never {
 		return f
 	}
 	if i.out() {
-		return localittybit.Fault{Status: http.StatusServiceUnavailable, RetryAfter: "3600"}
+		return fakeittybit.Fault{Status: http.StatusServiceUnavailable, RetryAfter: "3600"}
 	}
 	key := keyOf(r.Input)
-	op := map[localittybit.Op]operation{localittybit.Create: opCreate, localittybit.List: opList, localittybit.Get: opGet}[r.Op]
+	op := map[fakeittybit.Op]operation{fakeittybit.Create: opCreate, fakeittybit.List: opList, fakeittybit.Get: opGet}[r.Op]
 	if op == opCreate && i.slow[key] && r.Kind == slowKind && i.ordinal(key, opSlow, "") == 1 {
 		i.count(TimedOut)
-		return localittybit.Fault{Accept: true, Hang: true}
+		return fakeittybit.Fault{Accept: true, Hang: true}
 	}
 	kind := i.next(key, op, r.Kind)
-	var f localittybit.Fault
+	var f fakeittybit.Fault
 	switch kind {
 	case Limited:
-		f = localittybit.Fault{Status: http.StatusTooManyRequests, Kind: "rate_limited", RetryAfter: "1"}
+		f = fakeittybit.Fault{Status: http.StatusTooManyRequests, Kind: "rate_limited", RetryAfter: "1"}
 	case ServerError:
-		f = localittybit.Fault{Status: http.StatusInternalServerError}
+		f = fakeittybit.Fault{Status: http.StatusInternalServerError}
 	case Reset:
-		f = localittybit.Fault{Cut: true}
+		f = fakeittybit.Fault{Cut: true}
 	case AnswerLost:
-		f = localittybit.Fault{Accept: true, Cut: true}
+		f = fakeittybit.Fault{Accept: true, Cut: true}
 	case KilledBefore, KilledAfter:
 		if i.pipeline.Dispatch.KillAt(i.dispatches(key)) == 0 {
 			return f
 		}
-		f = localittybit.Fault{Accept: kind == KilledAfter, Cut: true}
+		f = fakeittybit.Fault{Accept: kind == KilledAfter, Cut: true}
 	case SweepKilled:
 		if i.pipeline.Sweep.KillAt(anything) == 0 {
 			return f
 		}
-		f = localittybit.Fault{Cut: true}
+		f = fakeittybit.Fault{Cut: true}
 	default:
 		return f
 	}
@@ -278,8 +278,8 @@ func (i *injector) intercept(_ context.Context, c awsjson.Call) error {
 	return answer
 }
 
-// outcome is for [localittybit.Options.Outcome]: jobs take their time.
-func (i *injector) outcome(j localittybit.Job) localittybit.Outcome {
+// outcome is for [fakeittybit.Options.Outcome]: jobs take their time.
+func (i *injector) outcome(j fakeittybit.Job) fakeittybit.Outcome {
 	o := ending(j.Input)
 	key := keyOf(j.Input)
 	switch at := i.plan.draw(key, "duration of "+j.Kind, 0); {
@@ -294,15 +294,15 @@ func (i *injector) outcome(j localittybit.Job) localittybit.Outcome {
 
 // shapes are those that tell as much as the API does, in the same words: else
 // a row would depend on the way on which its state came.
-var shapes = []localittybit.Shape{localittybit.Bare, localittybit.Typed, localittybit.TypedData, localittybit.Event}
+var shapes = []fakeittybit.Shape{fakeittybit.Bare, fakeittybit.Typed, fakeittybit.TypedData, fakeittybit.Event}
 
-// deliveries is for [localittybit.Options.Deliveries].
-func (i *injector) deliveries(j localittybit.Job) []localittybit.Delivery {
+// deliveries is for [fakeittybit.Options.Deliveries].
+func (i *injector) deliveries(j fakeittybit.Job) []fakeittybit.Delivery {
 	if i.out() {
 		return nil
 	}
 	key := keyOf(j.Input)
-	once := localittybit.Delivery{Shape: shapes[int(i.plan.draw(key, "shape of "+j.Kind, 0)*float64(len(shapes)))]}
+	once := fakeittybit.Delivery{Shape: shapes[int(i.plan.draw(key, "shape of "+j.Kind, 0)*float64(len(shapes)))]}
 	late := once
 	if !j.Status.Final() {
 		i.forge(j)
@@ -312,7 +312,7 @@ func (i *injector) deliveries(j localittybit.Job) []localittybit.Delivery {
 		}
 		i.count(kind)
 		late.After = i.plan.between(30*time.Minute, 4*time.Hour, key, "progress of "+j.Kind)
-		return []localittybit.Delivery{late}
+		return []fakeittybit.Delivery{late}
 	}
 	late.After = i.plan.between(time.Minute, 3*time.Hour, key, "end of "+j.Kind)
 	kind := i.next(key, opEnd, j.Kind)
@@ -323,9 +323,9 @@ func (i *injector) deliveries(j localittybit.Job) []localittybit.Delivery {
 	case CallbackLost:
 		return nil
 	case CallbackDoubled:
-		return []localittybit.Delivery{once, late}
+		return []fakeittybit.Delivery{once, late}
 	case CallbackLate:
-		return []localittybit.Delivery{late}
+		return []fakeittybit.Delivery{late}
 	}
-	return []localittybit.Delivery{once}
+	return []fakeittybit.Delivery{once}
 }

@@ -11,12 +11,12 @@ import (
 	"net/url"
 	"strings"
 
-	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/local/fakeittybit"
 )
 
 // forge sends webhook a callback that is not Ittybit's, while the job is being
 // worked on: it says that the job failed.
-func (i *injector) forge(j localittybit.Job) {
+func (i *injector) forge(j fakeittybit.Job) {
 	token := tokenOf(j.WebhookURL)
 	i.mu.Lock()
 	other := i.token

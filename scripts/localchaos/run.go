@@ -17,7 +17,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/local/clock"
-	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localpipeline"
 )
 
@@ -62,13 +62,13 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	o.Progress("the reference run, without faults")
 	reference := simulation{uploads: all, options: localpipeline.Options{
 		Stack: config, Binaries: o.Binaries, Concurrency: concurrency,
-		Ittybit: func(i *localittybit.Options) {
-			i.Outcome = func(j localittybit.Job) localittybit.Outcome { return ending(j.Input) }
-			i.Fault = func(r localittybit.Request) localittybit.Fault {
+		Ittybit: func(i *fakeittybit.Options) {
+			i.Outcome = func(j fakeittybit.Job) fakeittybit.Outcome { return ending(j.Input) }
+			i.Fault = func(r fakeittybit.Request) fakeittybit.Fault {
 				f, _ := refusal(r)
 				return f
 			}
-			i.Shape = localittybit.Bare
+			i.Shape = fakeittybit.Bare
 		},
 	}}
 	if err := reference.run(ctx, o.Progress); err != nil {
@@ -84,7 +84,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	chaotic := simulation{uploads: all, injector: i, expected: reference.rows, options: localpipeline.Options{
 		Stack: config, Binaries: o.Binaries, Concurrency: concurrency,
 		Deliveries: i.events,
-		Ittybit: func(o *localittybit.Options) {
+		Ittybit: func(o *fakeittybit.Options) {
 			o.Outcome, o.Fault, o.Deliveries = i.outcome, i.fault, i.deliveries
 			o.NonFinalCallbacks = true
 		},
@@ -137,7 +137,7 @@ func (s *simulation) run(ctx context.Context, progress func(string)) (err error)
 	s.began = s.clock.Now()
 	s.options.Clock = s.clock
 	behave := s.options.Ittybit
-	s.options.Ittybit = func(o *localittybit.Options) {
+	s.options.Ittybit = func(o *fakeittybit.Options) {
 		o.Instant = true // no media is read or made
 		o.BaseURL = "https://ittybit.test"
 		behave(o)

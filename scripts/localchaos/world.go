@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"ittybit-media/infra/stack"
-	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/local/fakeittybit"
 )
 
 // maxBytes is what the route of small files takes.
@@ -91,22 +91,22 @@ func uploads(n int) []upload {
 }
 
 // ending is how the jobs of an input end.
-func ending(input string) localittybit.Outcome {
+func ending(input string) fakeittybit.Outcome {
 	switch {
 	case strings.Contains(input, "/"+corrupt+"-"):
-		return localittybit.Outcome{Status: localittybit.Failed, Message: "the input is damaged"}
+		return fakeittybit.Outcome{Status: fakeittybit.Failed, Message: "the input is damaged"}
 	case strings.Contains(input, "/"+cancelled+"-"):
-		return localittybit.Outcome{Status: localittybit.Cancelled}
+		return fakeittybit.Outcome{Status: fakeittybit.Cancelled}
 	}
-	return localittybit.Outcome{}
+	return fakeittybit.Outcome{}
 }
 
 // refusal is Ittybit's answer to what it will never take.
-func refusal(r localittybit.Request) (localittybit.Fault, bool) {
-	if r.Op != localittybit.Create || !strings.Contains(r.Input, "/"+refused+"-") {
-		return localittybit.Fault{}, false
+func refusal(r fakeittybit.Request) (fakeittybit.Fault, bool) {
+	if r.Op != fakeittybit.Create || !strings.Contains(r.Input, "/"+refused+"-") {
+		return fakeittybit.Fault{}, false
 	}
-	return localittybit.Fault{Status: 400, Kind: "invalid_input", Message: "the input cannot be read"}, true
+	return fakeittybit.Fault{Status: 400, Kind: "invalid_input", Message: "the input cannot be read"}, true
 }
 
 // The course of a run, in simulated time: most uploads come before the outage,

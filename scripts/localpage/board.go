@@ -9,7 +9,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
-	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localpipeline"
 )
 
@@ -77,8 +77,8 @@ type job struct {
 	name    string
 	id      string
 	attempt int
-	status  localittybit.Status // Ittybit's
-	state   string              // the row's
+	status  fakeittybit.Status // Ittybit's
+	state   string             // the row's
 	err     string
 
 	requested, created, started, finished, called, stored time.Time
@@ -285,7 +285,7 @@ func (u *upload) job(name string, attempt int) *job {
 }
 
 // requested takes the body of a job request.
-func (b *board) requested(_ localittybit.Request, body []byte) {
+func (b *board) requested(_ fakeittybit.Request, body []byte) {
 	var request struct {
 		Metadata map[string]string `json:"metadata"`
 	}
@@ -306,7 +306,7 @@ func (b *board) requested(_ localittybit.Request, body []byte) {
 }
 
 // jobChanged takes what became of a job at Ittybit.
-func (b *board) jobChanged(of localittybit.Job) {
+func (b *board) jobChanged(of fakeittybit.Job) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	u, j := b.job(of.Metadata)
@@ -327,7 +327,7 @@ func (b *board) jobChanged(of localittybit.Job) {
 }
 
 // called takes an attempt to deliver a callback.
-func (b *board) called(c localittybit.Called) {
+func (b *board) called(c fakeittybit.Called) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	u, j := b.job(c.Job.Metadata)

@@ -6,7 +6,7 @@ import (
 	"path"
 	"strings"
 
-	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/local/fakeittybit"
 )
 
 // outputsHandler serves what jobs made, from a port and so an origin of its own:
@@ -25,7 +25,7 @@ func (p *Page) outputsHandler() http.Handler {
 
 func (p *Page) output(w http.ResponseWriter, r *http.Request) {
 	j, ok := p.pipeline.Ittybit.Job(r.PathValue("job"))
-	if !ok || j.Status != localittybit.Succeeded {
+	if !ok || j.Status != fakeittybit.Succeeded {
 		http.NotFound(w, r)
 		return
 	}
@@ -33,7 +33,7 @@ func (p *Page) output(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	if !inS3 {
 		own := *r.URL
-		own.Path, own.RawPath = localittybit.OutputPath(j.ID, name), ""
+		own.Path, own.RawPath = fakeittybit.OutputPath(j.ID, name), ""
 		request := r.Clone(r.Context())
 		request.URL = &own
 		p.pipeline.Ittybit.ServeHTTP(w, request)
@@ -59,7 +59,7 @@ func (p *Page) output(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer func() { _ = content.Close() }()
-	if t := localittybit.ContentType(name); t != "" {
+	if t := fakeittybit.ContentType(name); t != "" {
 		w.Header().Set("Content-Type", t)
 	}
 	http.ServeContent(w, r, "", j.FinishedAt, content)

@@ -23,7 +23,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/local/clock"
-	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localpipeline"
 )
 
@@ -70,7 +70,7 @@ func New(o Options) *Page {
 func (p *Page) Observe(s localpipeline.Step) { p.board.observe(s) }
 
 // Ittybit puts the page's eyes and switches into Ittybit's stand-in.
-func (p *Page) Ittybit(o *localittybit.Options) {
+func (p *Page) Ittybit(o *fakeittybit.Options) {
 	o.Record, o.Changed, o.Called = p.board.requested, p.board.jobChanged, p.board.called
 	o.Fault, o.Outcome, o.Deliveries = p.switches.fault, p.switches.outcome, p.switches.deliveries
 }
@@ -224,7 +224,7 @@ func (p *Page) advance(w http.ResponseWriter, r *http.Request) {
 
 // outputURL is where a browser finds a job's output, "" where there is none.
 func (p *Page) outputURL(j job) string {
-	if j.status != localittybit.Succeeded || j.id == "" {
+	if j.status != fakeittybit.Succeeded || j.id == "" {
 		return ""
 	}
 	name := "output"

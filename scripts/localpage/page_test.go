@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localpage"
 	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/pipelinetest"
@@ -37,7 +37,7 @@ func start(t *testing.T, realOutputs bool) *served {
 		s.ffmpeg = err == nil && realOutputs
 		s.page = localpage.New(localpage.Options{Clock: o.Clock, Routes: o.Stack.Routes, Outputs: o.Stack.OutputPrefix, FFmpeg: s.ffmpeg})
 		o.Observe = s.page.Observe
-		o.Ittybit = func(o *localittybit.Options) {
+		o.Ittybit = func(o *fakeittybit.Options) {
 			o.Instant = !realOutputs
 			if s.ffmpeg {
 				o.FFmpeg = ffmpeg

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/local/fakeittybit"
 )
 
 // choice is one thing that Ittybit's stand-in can be told.
@@ -81,43 +81,43 @@ func (s *switches) broken() bool {
 	return false
 }
 
-func (s *switches) fault(r localittybit.Request) localittybit.Fault {
+func (s *switches) fault(r fakeittybit.Request) fakeittybit.Fault {
 	switch s.get("api") {
 	case "down":
-		return localittybit.Fault{Status: http.StatusInternalServerError}
+		return fakeittybit.Fault{Status: http.StatusInternalServerError}
 	case "limited":
-		return localittybit.Fault{Status: http.StatusTooManyRequests, Kind: "rate_limited", RetryAfter: "1"}
+		return fakeittybit.Fault{Status: http.StatusTooManyRequests, Kind: "rate_limited", RetryAfter: "1"}
 	case "refuses":
-		if r.Op != localittybit.Create {
+		if r.Op != fakeittybit.Create {
 			break
 		}
-		return localittybit.Fault{Status: http.StatusBadRequest, Kind: "invalid_input", Message: "refused, as the page's switch says"}
+		return fakeittybit.Fault{Status: http.StatusBadRequest, Kind: "invalid_input", Message: "refused, as the page's switch says"}
 	case "silent":
-		return localittybit.Fault{Hang: true}
+		return fakeittybit.Fault{Hang: true}
 	}
-	return localittybit.Fault{}
+	return fakeittybit.Fault{}
 }
 
-func (s *switches) outcome(localittybit.Job) localittybit.Outcome {
-	var o localittybit.Outcome
+func (s *switches) outcome(fakeittybit.Job) fakeittybit.Outcome {
+	var o fakeittybit.Outcome
 	o.After, _ = time.ParseDuration(s.get("speed"))
 	switch s.get("jobs") {
 	case "fail":
-		o.Status, o.Message = localittybit.Failed, "failed, as the page's switch says"
+		o.Status, o.Message = fakeittybit.Failed, "failed, as the page's switch says"
 	case "hang":
-		o.Status = localittybit.Processing
+		o.Status = fakeittybit.Processing
 	}
 	return o
 }
 
-func (s *switches) deliveries(localittybit.Job) []localittybit.Delivery {
+func (s *switches) deliveries(fakeittybit.Job) []fakeittybit.Delivery {
 	switch s.get("callbacks") {
 	case "lost":
 		return nil
 	case "doubled":
-		return make([]localittybit.Delivery, 2)
+		return make([]fakeittybit.Delivery, 2)
 	case "late":
-		return []localittybit.Delivery{{After: 30 * time.Second}}
+		return []fakeittybit.Delivery{{After: 30 * time.Second}}
 	}
-	return make([]localittybit.Delivery, 1)
+	return make([]fakeittybit.Delivery, 1)
 }

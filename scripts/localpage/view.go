@@ -14,7 +14,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
-	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/local/fakeittybit"
 )
 
 // stage is one of the diagram's, as far as an upload has come.
@@ -95,7 +95,7 @@ func (u *upload) badges() []badge {
 	var all []badge
 	for _, j := range u.jobs {
 		state := cmp.Or(j.state, string(j.status))
-		if j.status == localittybit.Processing && !final(j.state) {
+		if j.status == fakeittybit.Processing && !final(j.state) {
 			state = string(j.status)
 		}
 		if state == "" && u.reason != "" {

@@ -12,7 +12,7 @@ import (
 
 	"ittybit-media/handlers/results"
 	"ittybit-media/scripts/eventschema"
-	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/pipelinetest"
 )
@@ -62,7 +62,7 @@ func (i *inbox) of(t *testing.T, key string) []map[string]string {
 	return found
 }
 
-func startWithEvents(t *testing.T, ittybit func(*localittybit.Options)) (*run, *inbox) {
+func startWithEvents(t *testing.T, ittybit func(*fakeittybit.Options)) (*run, *inbox) {
 	t.Helper()
 	var i inbox
 	r := startWith(t, func(o *localpipeline.Options) {
@@ -79,12 +79,12 @@ func startWithEvents(t *testing.T, ittybit func(*localittybit.Options)) (*run, *
 func TestEveryResultHasItsEvent(t *testing.T) {
 	t.Parallel()
 	const spoiled = "audio"
-	r, inbox := startWithEvents(t, func(o *localittybit.Options) {
-		o.Outcome = func(j localittybit.Job) localittybit.Outcome {
+	r, inbox := startWithEvents(t, func(o *fakeittybit.Options) {
+		o.Outcome = func(j fakeittybit.Job) fakeittybit.Outcome {
 			if j.Metadata["job"] == spoiled {
-				return localittybit.Outcome{Status: localittybit.Failed, Message: `no "decoder" for C:\film`}
+				return fakeittybit.Outcome{Status: fakeittybit.Failed, Message: `no "decoder" for C:\film`}
 			}
-			return localittybit.Outcome{}
+			return fakeittybit.Outcome{}
 		}
 	})
 	keys := []string{`a "b"\c.mov`, "100%.mov", "%22.mov", "été/<$.x>.mov", "tab\t.mov", strings.Repeat("k", 1020) + ".mov"}
@@ -139,10 +139,10 @@ func TestWhatIttybitSaysAfterItWasGivenUp(t *testing.T) {
 	t.Parallel()
 	var w pipelinetest.Behaviour
 	w.Mute.Store(true)
-	r, inbox := startWithEvents(t, func(o *localittybit.Options) {
+	r, inbox := startWithEvents(t, func(o *fakeittybit.Options) {
 		w.Options(o)
-		o.Outcome = func(localittybit.Job) localittybit.Outcome {
-			return localittybit.Outcome{Status: localittybit.Processing}
+		o.Outcome = func(fakeittybit.Job) fakeittybit.Outcome {
+			return fakeittybit.Outcome{Status: fakeittybit.Processing}
 		}
 	})
 	r.Put("a.mov", "x")
@@ -154,11 +154,11 @@ func TestWhatIttybitSaysAfterItWasGivenUp(t *testing.T) {
 	w.Mute.Store(false)
 	jobs := r.Ittybit.Jobs()
 	for i, j := range jobs {
-		status := localittybit.Succeeded
+		status := fakeittybit.Succeeded
 		if i == 0 {
-			status = localittybit.Failed
+			status = fakeittybit.Failed
 		}
-		if err := r.Ittybit.Finish(j.ID, localittybit.Outcome{Status: status}); err != nil {
+		if err := r.Ittybit.Finish(j.ID, fakeittybit.Outcome{Status: status}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -46,8 +46,8 @@ import (
 	"ittybit-media/scripts/local/aws/sqs"
 	"ittybit-media/scripts/local/aws/sts"
 	"ittybit-media/scripts/local/clock"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localittybit"
 )
 
 // Region is where the local run claims to be.
@@ -86,7 +86,7 @@ type Options struct {
 	// not send to the retry queue.
 	NoDestination bool
 	// Ittybit changes how the stand-in works or misbehaves, before it starts.
-	Ittybit func(*localittybit.Options)
+	Ittybit func(*fakeittybit.Options)
 	// Env is set on top of the functions' environment, by function.
 	Env map[string]map[string]string
 }
@@ -106,7 +106,7 @@ type Pipeline struct {
 	// else could turn them on here. They can be turned off, as on AWS.
 	Objects    *s3.Store
 	AWS        *awsjson.Server // every service but S3
-	Ittybit    *localittybit.Server
+	Ittybit    *fakeittybit.Server
 	Dispatch   *lambda.Function
 	Webhook    *lambda.Function
 	Sweep      *lambda.Function
@@ -259,7 +259,7 @@ func (p *Pipeline) startIttybit(_ context.Context, dir string) error {
 	if err := os.MkdirAll(outputs, 0o700); err != nil {
 		return err
 	}
-	o := localittybit.Options{
+	o := fakeittybit.Options{
 		Clock:   ittybitClock{p.clock},
 		Storage: objects{p},
 		Dir:     outputs,
@@ -267,7 +267,7 @@ func (p *Pipeline) startIttybit(_ context.Context, dir string) error {
 	if p.opts.Ittybit != nil {
 		p.opts.Ittybit(&o)
 	}
-	server, err := localittybit.New(o)
+	server, err := fakeittybit.New(o)
 	if err != nil {
 		return err
 	}

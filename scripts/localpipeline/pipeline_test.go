@@ -17,8 +17,8 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/pipelinetest"
 )
@@ -29,7 +29,7 @@ type run struct {
 	t testing.TB
 }
 
-func start(t testing.TB, ittybit func(*localittybit.Options)) *run {
+func start(t testing.TB, ittybit func(*fakeittybit.Options)) *run {
 	t.Helper()
 	return startWith(t, func(o *localpipeline.Options) { pipelinetest.WithIttybit(o, ittybit) })
 }
@@ -116,8 +116,8 @@ func TestDispatchIsKilledAfterItsFirstPost(t *testing.T) {
 	var r *run
 	var kill sync.Once
 	killed := make(chan struct{})
-	r = start(t, func(o *localittybit.Options) {
-		o.Record = func(localittybit.Request, []byte) {
+	r = start(t, func(o *fakeittybit.Options) {
+		o.Record = func(fakeittybit.Request, []byte) {
 			kill.Do(func() {
 				go func() {
 					defer close(killed)
@@ -138,15 +138,15 @@ func TestAnOutageMendsItself(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	down := true
-	r := start(t, func(o *localittybit.Options) {
-		o.Fault = func(localittybit.Request) localittybit.Fault {
+	r := start(t, func(o *fakeittybit.Options) {
+		o.Fault = func(fakeittybit.Request) fakeittybit.Fault {
 			mu.Lock()
 			defer mu.Unlock()
 			if down {
 				// Shorter retries inside the invocation than a real 503 would get.
-				return localittybit.Fault{Status: 503, RetryAfter: "3600"}
+				return fakeittybit.Fault{Status: 503, RetryAfter: "3600"}
 			}
-			return localittybit.Fault{}
+			return fakeittybit.Fault{}
 		}
 	})
 	r.Put("a.mov", "x")
@@ -167,9 +167,9 @@ func TestAnOutageMendsItself(t *testing.T) {
 
 func TestAfterThreeDaysItIsADeadLetter(t *testing.T) {
 	t.Parallel()
-	r := start(t, func(o *localittybit.Options) {
-		o.Fault = func(localittybit.Request) localittybit.Fault {
-			return localittybit.Fault{Status: 402, Kind: "payment_required", Message: "the bill"}
+	r := start(t, func(o *fakeittybit.Options) {
+		o.Fault = func(fakeittybit.Request) fakeittybit.Fault {
+			return fakeittybit.Fault{Status: 402, Kind: "payment_required", Message: "the bill"}
 		}
 	})
 	began := r.Clock.Now()
@@ -201,16 +201,16 @@ func TestAfterThreeDaysItIsADeadLetter(t *testing.T) {
 
 func TestCallbacksDoubledAndOutOfOrder(t *testing.T) {
 	t.Parallel()
-	r := start(t, func(o *localittybit.Options) {
+	r := start(t, func(o *fakeittybit.Options) {
 		o.NonFinalCallbacks = true
-		o.Deliveries = func(j localittybit.Job) []localittybit.Delivery {
+		o.Deliveries = func(j fakeittybit.Job) []fakeittybit.Delivery {
 			switch {
-			case j.Status == localittybit.Processing: // late
-				return []localittybit.Delivery{{After: time.Hour, Shape: localittybit.Bare}}
+			case j.Status == fakeittybit.Processing: // late
+				return []fakeittybit.Delivery{{After: time.Hour, Shape: fakeittybit.Bare}}
 			case j.Kind == "video": // twice, and a day late
-				return []localittybit.Delivery{{}, {After: time.Second, Shape: localittybit.Event}, {After: 24 * time.Hour}}
+				return []fakeittybit.Delivery{{}, {After: time.Second, Shape: fakeittybit.Event}, {After: 24 * time.Hour}}
 			default:
-				return []localittybit.Delivery{{Shape: localittybit.TypedData}}
+				return []fakeittybit.Delivery{{Shape: fakeittybit.TypedData}}
 			}
 		}
 	})
@@ -241,9 +241,9 @@ func TestCallbacksDoubledAndOutOfOrder(t *testing.T) {
 func TestWebhookMayBeDown(t *testing.T) {
 	t.Parallel()
 	var r *run
-	r = start(t, func(o *localittybit.Options) {
+	r = start(t, func(o *fakeittybit.Options) {
 		var once sync.Once
-		o.Deliveries = func(localittybit.Job) []localittybit.Delivery {
+		o.Deliveries = func(fakeittybit.Job) []fakeittybit.Delivery {
 			once.Do(func() {
 				r.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
 					if c.Operation == "UpdateItem" {
@@ -252,7 +252,7 @@ func TestWebhookMayBeDown(t *testing.T) {
 					return nil
 				})
 			})
-			return []localittybit.Delivery{{}}
+			return []fakeittybit.Delivery{{}}
 		}
 	})
 	r.Put("a.mov", "x")
@@ -322,8 +322,8 @@ func TestTheGuidesCallbackGivesTheGuidesRow(t *testing.T) {
 
 func TestForgedCallbacksChangeNothing(t *testing.T) {
 	t.Parallel()
-	r := start(t, func(o *localittybit.Options) {
-		o.Deliveries = func(localittybit.Job) []localittybit.Delivery { return nil }
+	r := start(t, func(o *fakeittybit.Options) {
+		o.Deliveries = func(fakeittybit.Job) []fakeittybit.Delivery { return nil }
 	})
 	r.Put("a.mov", "x")
 	r.Put("b.mov", "x")
@@ -332,7 +332,7 @@ func TestForgedCallbacksChangeNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var a, b localittybit.Job
+	var a, b fakeittybit.Job
 	for _, j := range r.Ittybit.Jobs() {
 		if j.Metadata["job"] == "video" && strings.HasSuffix(j.Input, "a.mov") {
 			a = j

@@ -12,8 +12,8 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/local/aws/lambda"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/pipelinetest"
 )
@@ -42,7 +42,7 @@ func (r *run) waiting() int {
 
 // down is what everybody gets while Ittybit is: at once, and without the
 // functions' own pauses between tries.
-var down = localittybit.Fault{Status: http.StatusServiceUnavailable, RetryAfter: "3600"}
+var down = fakeittybit.Fault{Status: http.StatusServiceUnavailable, RetryAfter: "3600"}
 
 func TestIttybitIsDownForTwoDays(t *testing.T) {
 	t.Parallel()
@@ -51,7 +51,7 @@ func TestIttybitIsDownForTwoDays(t *testing.T) {
 	r := start(t, w.Options)
 	r.Put("before.mov", "x")
 	r.Pass(10 * time.Minute)
-	w.Fault(func(localittybit.Request) localittybit.Fault { return down })
+	w.Fault(func(fakeittybit.Request) fakeittybit.Fault { return down })
 	r.Put("a.mov", "x")
 	r.Pass(24 * time.Hour)
 	r.Put("b.mov", "x")
@@ -75,7 +75,7 @@ func TestIttybitIsDownForLongerThanTheQueueTries(t *testing.T) {
 	r := start(t, w.Options)
 	r.Put("before.mov", "x")
 	r.Pass(10 * time.Minute)
-	w.Fault(func(localittybit.Request) localittybit.Fault { return down })
+	w.Fault(func(fakeittybit.Request) fakeittybit.Fault { return down })
 	keys := []string{"a.mov", "b.mov", "c.mov"}
 	for _, key := range keys {
 		r.Put(key, "x")
@@ -119,9 +119,9 @@ func TestAWrongKeyEndsNoRow(t *testing.T) {
 		t.Error("sweep never failed, though its key is refused")
 	}
 	r.RotateAPIKey()
-	w.Fault(func(q localittybit.Request) localittybit.Fault {
-		if q.Op == localittybit.Get {
-			return localittybit.Fault{Status: http.StatusNotFound, Kind: "job_not_found"}
+	w.Fault(func(q fakeittybit.Request) fakeittybit.Fault {
+		if q.Op == fakeittybit.Get {
+			return fakeittybit.Fault{Status: http.StatusNotFound, Kind: "job_not_found"}
 		}
 		return down
 	})
@@ -244,12 +244,12 @@ func killInEveryGap(t *testing.T, mute bool) {
 		o.Stack.DailyJobLimit = 10000 // counting is a side effect, too
 		pipelinetest.WithIttybit(o, w.Options)
 	})
-	w.Fault(func(q localittybit.Request) localittybit.Fault {
-		if q.Op == localittybit.Get { // sweep's
-			return localittybit.Fault{}
+	w.Fault(func(q fakeittybit.Request) fakeittybit.Fault {
+		if q.Op == fakeittybit.Get { // sweep's
+			return fakeittybit.Fault{}
 		}
 		killed, effect := g.call(r.Dispatch)
-		return localittybit.Fault{Cut: killed, Accept: effect}
+		return fakeittybit.Fault{Cut: killed, Accept: effect}
 	})
 	r.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
 		if c.AccessKey != localpipeline.AccessKey("dispatch") || c.Service != awsjson.ServiceDynamoDB {

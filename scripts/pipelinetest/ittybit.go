@@ -3,18 +3,18 @@ package pipelinetest
 import (
 	"sync/atomic"
 
-	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localpipeline"
 )
 
 // WithIttybit changes the options of Ittybit, beside what they are already; nil
 // changes nothing.
-func WithIttybit(o *localpipeline.Options, change func(*localittybit.Options)) {
+func WithIttybit(o *localpipeline.Options, change func(*fakeittybit.Options)) {
 	if change == nil {
 		return
 	}
 	before := o.Ittybit
-	o.Ittybit = func(o *localittybit.Options) {
+	o.Ittybit = func(o *fakeittybit.Options) {
 		before(o)
 		change(o)
 	}
@@ -25,26 +25,26 @@ func WithIttybit(o *localpipeline.Options, change func(*localittybit.Options)) {
 type Behaviour struct {
 	Mute atomic.Bool // no callbacks
 
-	fault   hook[localittybit.Request, localittybit.Fault]
-	outcome hook[localittybit.Job, localittybit.Outcome]
+	fault   hook[fakeittybit.Request, fakeittybit.Fault]
+	outcome hook[fakeittybit.Job, fakeittybit.Outcome]
 }
 
 // Fault says what goes wrong with a request; nil for nothing.
-func (b *Behaviour) Fault(fault func(localittybit.Request) localittybit.Fault) { b.fault.set(fault) }
+func (b *Behaviour) Fault(fault func(fakeittybit.Request) fakeittybit.Fault) { b.fault.set(fault) }
 
 // Outcome says how a job ends; nil for its success.
-func (b *Behaviour) Outcome(outcome func(localittybit.Job) localittybit.Outcome) {
+func (b *Behaviour) Outcome(outcome func(fakeittybit.Job) fakeittybit.Outcome) {
 	b.outcome.set(outcome)
 }
 
 // Options has an Ittybit behave so, for [WithIttybit].
-func (b *Behaviour) Options(o *localittybit.Options) {
+func (b *Behaviour) Options(o *fakeittybit.Options) {
 	o.Fault, o.Outcome = b.fault.call, b.outcome.call
-	o.Deliveries = func(localittybit.Job) []localittybit.Delivery {
+	o.Deliveries = func(fakeittybit.Job) []fakeittybit.Delivery {
 		if b.Mute.Load() {
 			return nil
 		}
-		return []localittybit.Delivery{{}}
+		return []fakeittybit.Delivery{{}}
 	}
 }
 

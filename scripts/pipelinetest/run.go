@@ -22,7 +22,7 @@ import (
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/local/clock"
-	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/operator"
 )
@@ -94,7 +94,7 @@ func Start(t testing.TB, change func(*localpipeline.Options)) *Run {
 		Stack:    Config(t, nil),
 		Binaries: Binaries(t),
 		Clock:    r.Clock,
-		Ittybit:  func(o *localittybit.Options) { o.Instant = true },
+		Ittybit:  func(o *fakeittybit.Options) { o.Instant = true },
 	}
 	if change != nil {
 		change(&o)

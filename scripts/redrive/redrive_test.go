@@ -17,8 +17,8 @@ import (
 	"golang.org/x/time/rate"
 
 	"ittybit-media/handlers/media"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/operator"
 	"ittybit-media/scripts/pipelinetest"
@@ -35,12 +35,12 @@ func start(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t}
 	w.Run = pipelinetest.Start(t, func(o *localpipeline.Options) {
-		pipelinetest.WithIttybit(o, func(o *localittybit.Options) {
-			o.Fault = func(localittybit.Request) localittybit.Fault {
+		pipelinetest.WithIttybit(o, func(o *fakeittybit.Options) {
+			o.Fault = func(fakeittybit.Request) fakeittybit.Fault {
 				if w.down.Load() {
-					return localittybit.Fault{Status: http.StatusServiceUnavailable, RetryAfter: "3600"}
+					return fakeittybit.Fault{Status: http.StatusServiceUnavailable, RetryAfter: "3600"}
 				}
-				return localittybit.Fault{}
+				return fakeittybit.Fault{}
 			}
 		})
 	})

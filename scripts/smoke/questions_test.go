@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"ittybit-media/scripts/localittybit"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/operator"
 	"ittybit-media/scripts/pipelinetest"
@@ -34,7 +34,7 @@ func TestAnswers(t *testing.T) {
 		return func(o *localpipeline.Options) { o.Stack = pipelinetest.Config(t, values) }
 	}
 	for name, tt := range map[string]struct {
-		ittybit func(*localittybit.Options)
+		ittybit func(*fakeittybit.Options)
 		stack   map[string]any
 		env     map[string]map[string]string
 		args    []string
@@ -44,10 +44,10 @@ func TestAnswers(t *testing.T) {
 		jobs    int // of the questions
 	}{
 		"as one would wish": {
-			ittybit: func(o *localittybit.Options) {
+			ittybit: func(o *fakeittybit.Options) {
 				o.Instant = false
 				o.SigningSecret = "shh"
-				o.Connection = localittybit.Connection{ID: "conn_abc123", At: "options"}
+				o.Connection = fakeittybit.Connection{ID: "conn_abc123", At: "options"}
 			},
 			want: map[string]answer{
 				"callback":   {yes, "3 of the upload's jobs were called back"},
@@ -63,13 +63,13 @@ func TestAnswers(t *testing.T) {
 			jobs: 6, // the connection that is not there makes none in options
 		},
 		"as one would not": {
-			ittybit: func(o *localittybit.Options) {
+			ittybit: func(o *fakeittybit.Options) {
 				o.Instant = false
-				o.Connection = localittybit.Connection{ID: "conn_abc123", At: "root"}
+				o.Connection = fakeittybit.Connection{ID: "conn_abc123", At: "root"}
 				o.ReadKey = func(key string) string {
 					return strings.FieldsFunc(key, func(r rune) bool { return r == '#' || r == '?' })[0]
 				}
-				o.InFlight, o.Latency = localittybit.RaceInFlight, 50*time.Millisecond
+				o.InFlight, o.Latency = fakeittybit.RaceInFlight, 50*time.Millisecond
 				o.ReplayRefusals, o.ListIgnoresInput, o.ListOmitsMetadata = true, true, true
 			},
 			want: map[string]answer{
@@ -86,9 +86,9 @@ func TestAnswers(t *testing.T) {
 			jobs: 3 + 1 + 1 + 6 + 2,
 		},
 		"strict": {
-			ittybit: func(o *localittybit.Options) {
-				o.Connection = localittybit.Connection{ID: "conn_abc123", At: "root", Strict: true}
-				o.InFlight, o.Latency = localittybit.RefuseInFlight, 50*time.Millisecond
+			ittybit: func(o *fakeittybit.Options) {
+				o.Connection = fakeittybit.Connection{ID: "conn_abc123", At: "root", Strict: true}
+				o.InFlight, o.Latency = fakeittybit.RefuseInFlight, 50*time.Millisecond
 			},
 			stack: map[string]any{"connectionPlacement": "root"},
 			want: map[string]answer{
@@ -98,8 +98,8 @@ func TestAnswers(t *testing.T) {
 			jobs: 1 + 1 + 1 + 1,
 		},
 		"another place for the connection": {
-			ittybit: func(o *localittybit.Options) {
-				o.Connection = localittybit.Connection{ID: "conn_abc123", At: "root", Strict: true}
+			ittybit: func(o *fakeittybit.Options) {
+				o.Connection = fakeittybit.Connection{ID: "conn_abc123", At: "root", Strict: true}
 			},
 			args: []string{"-timeout", "1s"},
 			code: operator.ExitFailed,
@@ -115,8 +115,8 @@ func TestAnswers(t *testing.T) {
 			jobs: 1,
 		},
 		"a connection that is not there": {
-			ittybit: func(o *localittybit.Options) {
-				o.Connection = localittybit.Connection{ID: "conn_other", At: "options", Strict: true}
+			ittybit: func(o *fakeittybit.Options) {
+				o.Connection = fakeittybit.Connection{ID: "conn_other", At: "options", Strict: true}
 			},
 			args: []string{"-timeout", "1s"},
 			code: operator.ExitFailed,
@@ -135,7 +135,7 @@ func TestAnswers(t *testing.T) {
 			jobs: 1 + 1,
 		},
 		"a suffix that is not read": {
-			ittybit: func(o *localittybit.Options) {
+			ittybit: func(o *fakeittybit.Options) {
 				o.Instant = false
 				o.ReadKey = func(key string) string { return strings.TrimSuffix(key, ".qt") }
 			},
@@ -143,7 +143,7 @@ func TestAnswers(t *testing.T) {
 			jobs: 4 + 8 + 1 + 1,
 		},
 		"signatures alone": {
-			ittybit: func(o *localittybit.Options) { o.SigningSecret = "shh" },
+			ittybit: func(o *fakeittybit.Options) { o.SigningSecret = "shh" },
 			stack:   map[string]any{"webhookAuth": "signature", "ittybitWebhookSecret": "webhook-secret"},
 			env:     map[string]map[string]string{"webhook": {"WEBHOOK_AUTH": "signature", "ITTYBIT_WEBHOOK_SECRET": "webhook-secret"}},
 			want: map[string]answer{

@@ -15,8 +15,8 @@ import (
 
 	"ittybit-media/handlers/media"
 	locals3 "ittybit-media/scripts/local/aws/s3"
+	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localittybit"
 	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/operator"
 	"ittybit-media/scripts/pipelinetest"
@@ -45,7 +45,7 @@ func TestAStackThatWorks(t *testing.T) {
 			t.Parallel()
 			failed, seen := make(chan struct{}), make(chan struct{})
 			var once sync.Once
-			r := start(t, func(o *localittybit.Options) { o.Instant = false }, func(o *localpipeline.Options) {
+			r := start(t, func(o *fakeittybit.Options) { o.Instant = false }, func(o *localpipeline.Options) {
 				withRoutes(t, outputs, o)
 				o.Versioned = versioned
 				o.Observe = func(s localpipeline.Step) {
@@ -294,9 +294,9 @@ func TestDispatchSkipsIt(t *testing.T) {
 
 func TestIttybitIsDown(t *testing.T) {
 	t.Parallel()
-	r := start(t, func(o *localittybit.Options) {
-		o.Fault = func(localittybit.Request) localittybit.Fault {
-			return localittybit.Fault{Status: 402, Kind: "payment_required", Message: "no credits"}
+	r := start(t, func(o *fakeittybit.Options) {
+		o.Fault = func(fakeittybit.Request) fakeittybit.Fault {
+			return fakeittybit.Fault{Status: 402, Kind: "payment_required", Message: "no credits"}
 		}
 	}, nil)
 	got := r.Do(script(hurried), "-skip-retry-path", "-json", "-timeout", "3s")
@@ -315,12 +315,12 @@ func TestIttybitIsDown(t *testing.T) {
 
 func TestAJobThatFails(t *testing.T) {
 	t.Parallel()
-	r := start(t, func(o *localittybit.Options) {
-		o.Outcome = func(j localittybit.Job) localittybit.Outcome {
+	r := start(t, func(o *fakeittybit.Options) {
+		o.Outcome = func(j fakeittybit.Job) fakeittybit.Outcome {
 			if j.Kind == "audio" {
-				return localittybit.Outcome{Status: localittybit.Failed, Message: "there is no sound"}
+				return fakeittybit.Outcome{Status: fakeittybit.Failed, Message: "there is no sound"}
 			}
-			return localittybit.Outcome{}
+			return fakeittybit.Outcome{}
 		}
 	}, nil)
 	want(t, r.Do(script(hurried), "-no-questions", "-skip-retry-path"), operator.ExitFailed, "job audio failed: ", "no sound")
@@ -329,12 +329,12 @@ func TestAJobThatFails(t *testing.T) {
 
 func TestARejectedJob(t *testing.T) {
 	t.Parallel()
-	r := start(t, func(o *localittybit.Options) {
-		o.Fault = func(r localittybit.Request) localittybit.Fault {
-			if r.Op == localittybit.Create && r.Kind == "audio" {
-				return localittybit.Fault{Status: 422, Kind: "format_unsupported", Message: "not \x1b[31mthis one"}
+	r := start(t, func(o *fakeittybit.Options) {
+		o.Fault = func(r fakeittybit.Request) fakeittybit.Fault {
+			if r.Op == fakeittybit.Create && r.Kind == "audio" {
+				return fakeittybit.Fault{Status: 422, Kind: "format_unsupported", Message: "not \x1b[31mthis one"}
 			}
-			return localittybit.Fault{}
+			return fakeittybit.Fault{}
 		}
 	}, nil)
 	done := try(t, r, hurried, "-no-questions", "-skip-retry-path")
@@ -350,8 +350,8 @@ func TestARejectedJob(t *testing.T) {
 
 func TestCallbacksAreLost(t *testing.T) {
 	t.Parallel()
-	r := start(t, func(o *localittybit.Options) {
-		o.Deliveries = func(localittybit.Job) []localittybit.Delivery { return nil }
+	r := start(t, func(o *fakeittybit.Options) {
+		o.Deliveries = func(fakeittybit.Job) []fakeittybit.Delivery { return nil }
 	}, nil)
 	got := r.Do(script(hurried), "-json", "-skip-retry-path", "-timeout", "3s")
 	want(t, got, operator.ExitFailed, "job video: Ittybit says that it has succeeded, but it has not called back in 3s. Is webhook_url not honoured? Webhook has refused no callback meanwhile", "3 jobs of smoke-", "the rows stay")
@@ -375,7 +375,7 @@ func TestCallbacksAreLost(t *testing.T) {
 
 func TestCallbacksAreRefused(t *testing.T) {
 	t.Parallel()
-	r := start(t, func(o *localittybit.Options) {
+	r := start(t, func(o *fakeittybit.Options) {
 		o.DropQuery, o.SigningSecret, o.CallbackAttempts = true, "shh", 1
 	}, nil)
 	got := r.Do(script(hurried), "-json", "-skip-retry-path", "-timeout", "3s")
@@ -527,12 +527,12 @@ func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	var stuck atomic.Bool
 	stuck.Store(true)
-	r := start(t, func(o *localittybit.Options) {
-		o.Outcome = func(j localittybit.Job) localittybit.Outcome {
+	r := start(t, func(o *fakeittybit.Options) {
+		o.Outcome = func(j fakeittybit.Job) fakeittybit.Outcome {
 			if j.Kind == "video" && stuck.Load() {
-				return localittybit.Outcome{Status: localittybit.Processing}
+				return fakeittybit.Outcome{Status: fakeittybit.Processing}
 			}
-			return localittybit.Outcome{}
+			return fakeittybit.Outcome{}
 		}
 	}, nil)
 	ctx, cancel := context.WithCancel(t.Context())
