@@ -20,7 +20,7 @@ import (
 	"ittybit-media/handlers/env"
 	"ittybit-media/handlers/telemetry"
 	"ittybit-media/scripts/local/fakeittybit"
-	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/pipelinetest"
 )
 
@@ -55,7 +55,7 @@ func runHandlers(t *testing.T, d *deployment) map[string][]map[string]any {
 		t.Fatal(err)
 	}
 	muted := func(j fakeittybit.Job) bool { return strings.HasSuffix(j.Input, "/lost.mov") }
-	run := pipelinetest.Start(t, func(o *localpipeline.Options) {
+	run := pipelinetest.Start(t, func(o *pipeline.Options) {
 		o.Stack = pipelinetest.Config(t, map[string]any{"routes": list, "dailyJobLimit": 4})
 		o.Concurrency = 1 // functions at once may go over the limit
 		o.Env = map[string]map[string]string{}

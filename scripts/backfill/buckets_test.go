@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"ittybit-media/handlers/media"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/operator"
 )
 
@@ -26,10 +26,10 @@ type late struct {
 }
 
 // holdBack has the events of keys with a mark wait.
-func (l *late) holdBack(mark string) func(*localpipeline.Options) {
-	return func(o *localpipeline.Options) {
-		o.Observe = func(s localpipeline.Step) {
-			if s.Kind == localpipeline.Uploaded && strings.Contains(s.Upload.Key, mark) {
+func (l *late) holdBack(mark string) func(*pipeline.Options) {
+	return func(o *pipeline.Options) {
+		o.Observe = func(s pipeline.Step) {
+			if s.Kind == pipeline.Uploaded && strings.Contains(s.Upload.Key, mark) {
 				l.mu.Lock()
 				defer l.mu.Unlock()
 				l.events = append(l.events, s.Event)

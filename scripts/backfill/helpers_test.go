@@ -15,9 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localaccess"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/operator"
 	"ittybit-media/scripts/pipelinetest"
 )
@@ -33,7 +33,7 @@ type world struct {
 	checkpoint string
 }
 
-func start(t *testing.T, change func(*localpipeline.Options)) *world {
+func start(t *testing.T, change func(*pipeline.Options)) *world {
 	t.Helper()
 	run := pipelinetest.Start(t, change)
 	return &world{Run: run, t: t, access: accessFile(t, run.Access()), checkpoint: filepath.Join(t.TempDir(), "checkpoint.json")}
@@ -49,8 +49,8 @@ func accessFile(t *testing.T, a localaccess.Access) string {
 }
 
 // configured is an option of [start]: more keys of the stack file.
-func configured(t *testing.T, more map[string]any) func(*localpipeline.Options) {
-	return func(o *localpipeline.Options) { o.Stack = pipelinetest.Config(t, more) }
+func configured(t *testing.T, more map[string]any) func(*pipeline.Options) {
+	return func(o *pipeline.Options) { o.Stack = pipelinetest.Config(t, more) }
 }
 
 // routes are those of a JSON text, as a stack file has them.

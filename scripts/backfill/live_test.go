@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/operator"
 )
 
@@ -24,8 +24,8 @@ type live struct {
 }
 
 // observe takes the event of every tenth object.
-func (l *live) observe(s localpipeline.Step) {
-	if s.Kind != localpipeline.Uploaded || !strings.HasSuffix(s.Upload.Key, "7.mov") {
+func (l *live) observe(s pipeline.Step) {
+	if s.Kind != pipeline.Uploaded || !strings.HasSuffix(s.Upload.Key, "7.mov") {
 		return
 	}
 	l.mu.Lock()
@@ -71,7 +71,7 @@ func TestBackfillBesideLiveEvents(t *testing.T) {
 	t.Parallel()
 	objects := sizeOf(t, 400)
 	l := live{same: map[string][]byte{}}
-	w := start(t, func(o *localpipeline.Options) {
+	w := start(t, func(o *pipeline.Options) {
 		configured(t, map[string]any{"dailyJobLimit": 0, "routes": routes(t, `[{"suffixes":[".mov"],"jobs":[{"name":"video","kind":"video"},{"name":"thumbnail","kind":"image"}]}]`)})(o)
 		o.Observe = l.observe
 		o.Deliveries = func(media.Upload) []time.Duration { return nil }

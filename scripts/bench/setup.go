@@ -24,8 +24,8 @@ import (
 	"ittybit-media/scripts/local/aws/eventbridge"
 	"ittybit-media/scripts/local/aws/lambda"
 	"ittybit-media/scripts/local/fakeittybit"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localpipeline"
 )
 
 // jobCounts are the numbers of jobs that uploads are given: a route for each,
@@ -129,7 +129,7 @@ func copyFiles(to, from string, names ...string) error {
 // world is what the functions under measure talk to: the local run's stand-ins,
 // with latencies. Its own functions stay idle.
 type world struct {
-	*localpipeline.Pipeline
+	*pipeline.Pipeline
 	binaries map[string]string
 	dir      string
 	stops    []func()
@@ -163,7 +163,7 @@ func (b *bench) world(ctx context.Context, dailyJobLimit int, l latency) (*world
 		return nil, err
 	}
 	w := &world{binaries: b.binaries, dir: dir, stops: []func(){func() { _ = os.RemoveAll(dir) }}}
-	w.Pipeline, err = localpipeline.Start(ctx, localpipeline.Options{
+	w.Pipeline, err = pipeline.Start(ctx, pipeline.Options{
 		Stack: c, Binaries: b.binaries, Dir: dir,
 		Ittybit: func(o *fakeittybit.Options) {
 			o.Instant, o.Latency = true, l.post
@@ -230,7 +230,7 @@ func (w *world) function(ctx context.Context, name string, s setup) (*function, 
 	maps.Copy(vars, s.env)
 	var err error
 	measured.Function, err = lambda.Start(ctx, lambda.Config{
-		Name: name, ARN: "arn:aws:lambda:" + localpipeline.Region + ":000000000000:function:" + name,
+		Name: name, ARN: "arn:aws:lambda:" + pipeline.Region + ":000000000000:function:" + name,
 		Binary: w.binaries[name], Dir: filepath.Join(w.dir, "functions", "dispatch"), // with the routes
 		Env: vars, Timeout: media.DispatchTimeout, MaxConcurrency: 1, Log: s.log, Start: s.start,
 		Observe: func(e lambda.Event) {
@@ -257,7 +257,7 @@ func (w *world) upload(n int) (media.Upload, []byte) {
 		ETag: fmt.Sprintf("%032x", i), Sequencer: fmt.Sprintf("%016X", i), Time: time.Now(),
 	}
 	return u, eventbridge.ObjectCreated(eventbridge.Object{
-		Account: "000000000000", Region: localpipeline.Region, Bucket: u.Bucket, Key: u.Key,
+		Account: "000000000000", Region: pipeline.Region, Bucket: u.Bucket, Key: u.Key,
 		Size: u.Size, ETag: u.ETag, Sequencer: u.Sequencer, Reason: "PutObject", Time: u.Time,
 	})
 }

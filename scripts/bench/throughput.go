@@ -17,8 +17,8 @@ import (
 
 	"ittybit-media/infra/bundle"
 	"ittybit-media/scripts/local/fakeittybit"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localpipeline"
 )
 
 // What the local run must keep to as it grows.
@@ -102,8 +102,8 @@ func (b *bench) takeThrough(ctx context.Context, n int) (taken, error) {
 	if err != nil {
 		return taken{}, err
 	}
-	localpipeline.SaveMemory()
-	p, err := localpipeline.Start(ctx, localpipeline.Options{
+	pipeline.SaveMemory()
+	p, err := pipeline.Start(ctx, pipeline.Options{
 		Stack: c, Binaries: binaries,
 		Ittybit: func(o *fakeittybit.Options) { o.Instant = true },
 	})

@@ -12,8 +12,8 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/scripts/local/fakeittybit"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/pipelinetest"
 )
 
@@ -24,10 +24,10 @@ type world struct {
 	ittybit pipelinetest.Behaviour
 }
 
-func start(t *testing.T, change func(*localpipeline.Options)) *world {
+func start(t *testing.T, change func(*pipeline.Options)) *world {
 	t.Helper()
 	w := &world{t: t}
-	w.Run = pipelinetest.Start(t, func(o *localpipeline.Options) {
+	w.Run = pipelinetest.Start(t, func(o *pipeline.Options) {
 		if change != nil {
 			change(o)
 		}

@@ -11,8 +11,8 @@ import (
 	"ittybit-media/handlers/results"
 	"ittybit-media/scripts/local/aws/lambda"
 	"ittybit-media/scripts/local/fakeittybit"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/operator"
 	"ittybit-media/scripts/pipelinetest"
 )
@@ -87,7 +87,7 @@ func TestLists(t *testing.T) {
 
 func TestTheOverview(t *testing.T) {
 	t.Parallel()
-	w := start(t, func(o *localpipeline.Options) {
+	w := start(t, func(o *pipeline.Options) {
 		o.Stack.DailyJobLimit = 7
 		unscheduled(o)
 	})
@@ -119,7 +119,7 @@ func TestTheOverview(t *testing.T) {
 
 	all := pipelinetest.Lines[overview](t, w.Want(operator.ExitOK, script, "-json", "-count"))
 	o := all[0]
-	if len(all) != 1 || o.Region != localpipeline.Region || *o.JobsToday != 9 || o.DailyLimit != 7 || o.RetryQueue.All() != 1 || o.DeadLetters.Visible != 1 || o.States["failed"] != 1 {
+	if len(all) != 1 || o.Region != pipeline.Region || *o.JobsToday != 9 || o.DailyLimit != 7 || o.RetryQueue.All() != 1 || o.DeadLetters.Visible != 1 || o.States["failed"] != 1 {
 		t.Errorf("%+v", all)
 	}
 	for state, n := range o.States {

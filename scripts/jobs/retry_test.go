@@ -15,8 +15,8 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/local/fakeittybit"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/operator"
 	"ittybit-media/scripts/pipelinetest"
 )
@@ -332,7 +332,7 @@ func TestAJobThatIsNoLongerMade(t *testing.T) {
 
 func TestARetryThatFails(t *testing.T) {
 	t.Parallel()
-	w := start(t, func(o *localpipeline.Options) { o.Stack.DailyJobLimit = 4 })
+	w := start(t, func(o *pipeline.Options) { o.Stack.DailyJobLimit = 4 })
 	w.ends(fakeittybit.Failed, pipelinetest.Jobs...)
 	w.upload("a.mov")
 	w.heal()

@@ -11,14 +11,14 @@ import (
 	"time"
 
 	"ittybit-media/handlers/settle"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/operator"
 	"ittybit-media/scripts/pipelinetest"
 )
 
 // unscheduled keeps sweep from running by itself.
-func unscheduled(o *localpipeline.Options) { o.Stack.SweepInterval = 24 * time.Hour }
+func unscheduled(o *pipeline.Options) { o.Stack.SweepInterval = 24 * time.Hour }
 
 func TestSettleAsksForWhatIsOverdue(t *testing.T) {
 	t.Parallel()

@@ -9,7 +9,7 @@ import (
 
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/local/fakeittybit"
-	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/pipelinetest"
 )
 
@@ -26,7 +26,7 @@ func TestResultEventsAreShown(t *testing.T) {
 			t.Fatal(err)
 		}
 		var o observer
-		p, err := localpipeline.Start(t.Context(), localpipeline.Options{
+		p, err := pipeline.Start(t.Context(), pipeline.Options{
 			Stack: config, Name: "dev", Binaries: pipelinetest.Binaries(t), Observe: o.step,
 			Ittybit: func(o *fakeittybit.Options) { o.Instant = true },
 		})

@@ -21,7 +21,7 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/stack"
-	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/local/pipeline"
 )
 
 // uploadsAtOnce bounds how many files are sent at a time.
@@ -40,7 +40,7 @@ type followed struct {
 
 // follow uploads the files, waits until all of their jobs are over and prints
 // the rows.
-func (c command) follow(ctx context.Context, p *localpipeline.Pipeline, o *observer, config stack.Config, uploads []upload, stdout, stderr io.Writer) error {
+func (c command) follow(ctx context.Context, p *pipeline.Pipeline, o *observer, config stack.Config, uploads []upload, stdout, stderr io.Writer) error {
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	f := follower{pipeline: p, table: results.New(p.DynamoDB(), p.Table, results.Options{}), files: map[string]*followed{}, progress: newProgress(stderr)}
@@ -83,7 +83,7 @@ func (c command) follow(ctx context.Context, p *localpipeline.Pipeline, o *obser
 }
 
 // send uploads a file without ever holding it in memory.
-func send(ctx context.Context, p *localpipeline.Pipeline, u upload) error {
+func send(ctx context.Context, p *pipeline.Pipeline, u upload) error {
 	file, err := os.Open(u.file)
 	if err != nil {
 		return err
@@ -97,7 +97,7 @@ func send(ctx context.Context, p *localpipeline.Pipeline, u upload) error {
 
 // follower knows how far the files are.
 type follower struct {
-	pipeline *localpipeline.Pipeline
+	pipeline *pipeline.Pipeline
 	table    *results.Table
 	files    map[string]*followed // by key
 	order    []*followed
@@ -148,11 +148,11 @@ func (f *follower) events(ctx context.Context, o *observer) error {
 }
 
 // step takes what ends an upload's way without a row.
-func (file *followed) step(s localpipeline.Step) {
+func (file *followed) step(s pipeline.Step) {
 	switch s.Kind {
-	case localpipeline.Uploaded:
+	case pipeline.Uploaded:
 		file.upl = s.Upload
-	case localpipeline.Unmatched, localpipeline.Skipped, localpipeline.DeadLetter:
+	case pipeline.Unmatched, pipeline.Skipped, pipeline.DeadLetter:
 		if !file.over {
 			file.reason = fmt.Sprintf("%s: %s", s.Kind, s.Text)
 			file.over = true

@@ -20,9 +20,9 @@ import (
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/local/fakeittybit"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localaccess"
 	"ittybit-media/scripts/localpage"
-	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/process"
 	"ittybit-media/scripts/version"
 )
@@ -190,7 +190,7 @@ func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
 		fmt.Fprintln(stderr, "manageNotifications is false: here the bucket's events are on all the same; on AWS somebody has to turn EventBridge on for it.")
 	}
 	var observe observer
-	o := localpipeline.Options{
+	o := pipeline.Options{
 		Stack:    config,
 		Name:     c.stack,
 		Binaries: binaries,
@@ -203,13 +203,13 @@ func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
 			o.Notice = func(text string) { fmt.Fprintln(stderr, text) }
 		},
 	}
-	localpipeline.SaveMemory()
+	pipeline.SaveMemory()
 	var page *localpage.Page
 	if len(uploads) == 0 {
 		page = withPage(&o, c.page, ffmpeg != "")
 		defer page.Close()
 	}
-	p, err := localpipeline.Start(ctx, o)
+	p, err := pipeline.Start(ctx, o)
 	if err != nil {
 		return interrupted(ctx, err)
 	}
@@ -225,10 +225,10 @@ func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
 }
 
 // withPage has a page hear of everything.
-func withPage(o *localpipeline.Options, addr string, ffmpeg bool) *localpage.Page {
+func withPage(o *pipeline.Options, addr string, ffmpeg bool) *localpage.Page {
 	page := localpage.New(localpage.Options{Addr: addr, Clock: o.Clock, Routes: o.Stack.Routes, Outputs: o.Stack.OutputPrefix, FFmpeg: ffmpeg})
 	observe, ittybit := o.Observe, o.Ittybit
-	o.Observe = func(s localpipeline.Step) {
+	o.Observe = func(s pipeline.Step) {
 		observe(s)
 		page.Observe(s)
 	}
@@ -295,7 +295,7 @@ func (c command) uploads(routes media.Routes) ([]upload, error) {
 	for _, file := range c.files {
 		key := c.key
 		if key == "" {
-			key = localpipeline.DefaultKey(routes, filepath.Base(file))
+			key = pipeline.DefaultKey(routes, filepath.Base(file))
 		}
 		if other, ok := files[key]; ok {
 			return nil, fmt.Errorf("%s and %s would have the same key, %s; upload them one after the other, with -key", other, file, key)

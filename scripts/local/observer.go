@@ -3,18 +3,18 @@ package main
 import (
 	"sync"
 
-	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/local/pipeline"
 )
 
 // observer hands the pipeline's steps on to whoever is listening. A listener
 // never holds the pipeline up.
 type observer struct {
 	mu     sync.Mutex
-	steps  []localpipeline.Step
+	steps  []pipeline.Step
 	signal chan struct{}
 }
 
-func (o *observer) step(s localpipeline.Step) {
+func (o *observer) step(s pipeline.Step) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.steps = append(o.steps, s)
@@ -40,7 +40,7 @@ func (o *observer) news() <-chan struct{} {
 }
 
 // take returns the steps since the last call.
-func (o *observer) take() []localpipeline.Step {
+func (o *observer) take() []pipeline.Step {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	steps := o.steps

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/term"
 
-	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/local/pipeline"
 )
 
 // maxShown is how many files a terminal shows at once.
@@ -30,9 +30,9 @@ func newProgress(out io.Writer) *progress {
 	return p
 }
 
-func (p *progress) step(s localpipeline.Step) {
+func (p *progress) step(s pipeline.Step) {
 	line := stepLine(s)
-	if event := s.Kind == localpipeline.Event || s.Kind == localpipeline.LostEvent; line == "" || p.terminal != nil && !event {
+	if event := s.Kind == pipeline.Event || s.Kind == pipeline.LostEvent; line == "" || p.terminal != nil && !event {
 		return
 	}
 	p.erase()

@@ -8,18 +8,18 @@ import (
 	"strings"
 
 	"ittybit-media/infra/stack"
-	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/local/pipeline"
 )
 
 // serve runs the pipeline until the user ends it. While it does, the scripts
 // find it by what it leaves at accessFile.
-func serve(ctx context.Context, p *localpipeline.Pipeline, page string, o *observer, config stack.Config, accessFile string, stdout io.Writer) (err error) {
+func serve(ctx context.Context, p *pipeline.Pipeline, page string, o *observer, config stack.Config, accessFile string, stdout io.Writer) (err error) {
 	access := p.Access()
 	if err := access.Write(accessFile); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, access.Remove(accessFile)) }()
-	key := localpipeline.DefaultKey(config.Routes, "sample"+config.Routes[0].Suffixes[0])
+	key := pipeline.DefaultKey(config.Routes, "sample"+config.Routes[0].Suffixes[0])
 	fmt.Fprintf(stdout, `
 Page         %[7]s (drop files on it)
 S3 endpoint  %[1]s (path style, region %[2]s)
@@ -39,7 +39,7 @@ The scripts take -local in place of -stack while this runs.
 
 Ctrl-C ends it.
 
-`, p.S3URL, localpipeline.Region, p.Bucket, p.AccessKey, p.SecretKey, key, page)
+`, p.S3URL, pipeline.Region, p.Bucket, p.AccessKey, p.SecretKey, key, page)
 	news := o.news()
 	for {
 		select {
@@ -56,8 +56,8 @@ Ctrl-C ends it.
 }
 
 // stepLine is a step for people; "" for what they need not see.
-func stepLine(s localpipeline.Step) string {
-	if s.Kind == localpipeline.Called || s.Kind == localpipeline.Swept && s.Text == "" {
+func stepLine(s pipeline.Step) string {
+	if s.Kind == pipeline.Called || s.Kind == pipeline.Swept && s.Text == "" {
 		return "" // their own logs say more
 	}
 	var b strings.Builder
@@ -65,7 +65,7 @@ func stepLine(s localpipeline.Step) string {
 	if s.Upload.Key != "" {
 		fmt.Fprintf(&b, "%s: ", printable(s.Upload.Key))
 	}
-	if s.Kind != localpipeline.Logged {
+	if s.Kind != pipeline.Logged {
 		b.WriteString(string(s.Kind))
 		if s.Text != "" {
 			b.WriteString(": ")

@@ -17,8 +17,8 @@ import (
 	"ittybit-media/handlers/results"
 	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/local/fakeittybit"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localpipeline"
 )
 
 // injector makes the plan's faults happen to a pipeline.
@@ -33,7 +33,7 @@ type injector struct {
 	began time.Time
 
 	// Set before the first upload.
-	pipeline *localpipeline.Pipeline
+	pipeline *pipeline.Pipeline
 	keys     media.CallbackKeys
 	client   *http.Client
 
@@ -92,7 +92,7 @@ func keyOf(input string) string {
 	return key
 }
 
-// events is for [localpipeline.Options.Deliveries].
+// events is for [pipeline.Options.Deliveries].
 func (i *injector) events(u media.Upload) []time.Duration {
 	if i.slow[u.Key] { // those are to wait together
 		return []time.Duration{0}
@@ -238,13 +238,13 @@ func (i *injector) intercept(_ context.Context, c awsjson.Call) error {
 	fits, op := i.dispatches(t.key()), opWrite
 	reads := c.Operation == "Query" || c.Operation == "GetItem" || c.Operation == "Scan"
 	switch c.AccessKey {
-	case localpipeline.AccessKey("dispatch"):
+	case pipeline.AccessKey("dispatch"):
 		if reads {
 			op = opRead
 		}
-	case localpipeline.AccessKey("webhook"):
+	case pipeline.AccessKey("webhook"):
 		function, fits, op = i.pipeline.Webhook, i.calls(t.key(), t.Values.Job.S), opWebhook
-	case localpipeline.AccessKey("sweep"):
+	case pipeline.AccessKey("sweep"):
 		function, fits, op = i.pipeline.Sweep, anything, opSweep
 		if reads {
 			op = opSweepRead

@@ -18,7 +18,7 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/local/fakeittybit"
-	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/local/pipeline"
 )
 
 // Options say what to run.
@@ -60,7 +60,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	}
 	all := uploads(o.Uploads)
 	o.Progress("the reference run, without faults")
-	reference := simulation{uploads: all, options: localpipeline.Options{
+	reference := simulation{uploads: all, options: pipeline.Options{
 		Stack: config, Binaries: o.Binaries, Concurrency: concurrency,
 		Ittybit: func(i *fakeittybit.Options) {
 			i.Outcome = func(j fakeittybit.Job) fakeittybit.Outcome { return ending(j.Input) }
@@ -81,7 +81,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	debug.FreeOSMemory() // the report tells of one run, not of two
 	o.Progress("the chaotic run")
 	i := newInjector(plan{o.Seed, cmp.Or(o.Frequency, 1)}, all)
-	chaotic := simulation{uploads: all, injector: i, expected: reference.rows, options: localpipeline.Options{
+	chaotic := simulation{uploads: all, injector: i, expected: reference.rows, options: pipeline.Options{
 		Stack: config, Binaries: o.Binaries, Concurrency: concurrency,
 		Deliveries: i.events,
 		Ittybit: func(o *fakeittybit.Options) {
@@ -106,11 +106,11 @@ func Run(ctx context.Context, o Options) (Report, error) {
 // simulation is one run of the pipeline.
 type simulation struct {
 	uploads  []upload
-	options  localpipeline.Options
+	options  pipeline.Options
 	injector *injector // nil: the reference
 	expected map[rowID]string
 
-	pipeline *localpipeline.Pipeline
+	pipeline *pipeline.Pipeline
 	clock    *clock.Clock
 	began    time.Time
 	rotated  bool
@@ -145,7 +145,7 @@ func (s *simulation) run(ctx context.Context, progress func(string)) (err error)
 	if i := s.injector; i != nil {
 		i.clock, i.began = s.clock, s.began
 	}
-	if s.pipeline, err = localpipeline.Start(ctx, s.options); err != nil {
+	if s.pipeline, err = pipeline.Start(ctx, s.options); err != nil {
 		return err
 	}
 	defer s.pipeline.Close()
@@ -263,7 +263,7 @@ func (s *simulation) send(ctx context.Context, all []upload) error {
 }
 
 // attach begins to misbehave.
-func (i *injector) attach(p *localpipeline.Pipeline) (err error) {
+func (i *injector) attach(p *pipeline.Pipeline) (err error) {
 	i.pipeline = p
 	i.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: concurrency}}
 	if i.keys, err = media.NewCallbackKeys(p.CallbackKeys); err != nil {

@@ -10,7 +10,7 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/scripts/local/fakeittybit"
-	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/local/pipeline"
 )
 
 // What is kept: the page may be open for days.
@@ -119,7 +119,7 @@ func (u *upload) note(at time.Time, from, text string, bad bool) {
 }
 
 // observe takes a step of the pipeline.
-func (b *board) observe(s localpipeline.Step) {
+func (b *board) observe(s pipeline.Step) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if s.Upload.Key == "" {
@@ -129,7 +129,7 @@ func (b *board) observe(s localpipeline.Step) {
 	if b.outputs.Holds(s.Upload.Key) {
 		return // what the jobs themselves write
 	}
-	if s.Kind == localpipeline.Uploaded {
+	if s.Kind == pipeline.Uploaded {
 		b.add(s)
 		return
 	}
@@ -139,36 +139,36 @@ func (b *board) observe(s localpipeline.Step) {
 	}
 	bad := false
 	switch s.Kind {
-	case localpipeline.Unmatched:
+	case pipeline.Unmatched:
 		u.reason = "the rule does not take it: " + s.Text
 		b.totals.skipped++
-	case localpipeline.Skipped:
+	case pipeline.Skipped:
 		if len(u.jobs) == 0 {
 			u.reason = "skipped: " + s.Text
 		}
 		u.waiting = false
 		b.totals.skipped++
-	case localpipeline.Dispatched:
+	case pipeline.Dispatched:
 		u.waiting = false
 		u.stale = true
 		b.totals.dispatched++
-	case localpipeline.Failed:
+	case pipeline.Failed:
 		bad = true
 		b.totals.failures++
-	case localpipeline.Waiting:
+	case pipeline.Waiting:
 		u.waiting = true
-	case localpipeline.Relieved:
+	case pipeline.Relieved:
 		u.waiting, u.stale = false, true
-	case localpipeline.Retried:
+	case pipeline.Retried:
 		u.tries++
 		b.totals.retried++
-	case localpipeline.DeadLetter:
+	case pipeline.DeadLetter:
 		u.dead, u.waiting, bad = true, false, true
-	case localpipeline.Logged:
+	case pipeline.Logged:
 		u.stale = true
 	}
 	text := string(s.Kind)
-	if s.Kind == localpipeline.Logged {
+	if s.Kind == pipeline.Logged {
 		text = ""
 	}
 	if s.Text != "" {
@@ -182,9 +182,9 @@ func (b *board) observe(s localpipeline.Step) {
 }
 
 // beside takes a step that is about no single upload.
-func (b *board) beside(s localpipeline.Step) {
+func (b *board) beside(s pipeline.Step) {
 	switch s.Kind {
-	case localpipeline.Swept:
+	case pipeline.Swept:
 		text := "sweep has run"
 		if s.Text != "" {
 			text = "sweep failed: " + s.Text
@@ -194,7 +194,7 @@ func (b *board) beside(s localpipeline.Step) {
 			u.stale = true
 			b.touch(u)
 		}
-	case localpipeline.Exited:
+	case pipeline.Exited:
 		b.say(s.Time, s.Source+"'s process ended: "+s.Text)
 	}
 }
@@ -211,7 +211,7 @@ func (b *board) say(at time.Time, text string) {
 	b.touch(nil)
 }
 
-func (b *board) add(s localpipeline.Step) {
+func (b *board) add(s pipeline.Step) {
 	b.last++
 	u := &upload{id: b.last, upload: s.Upload, identity: s.Upload.ID(b.table), event: s.Event}
 	u.route, u.matched = b.routes.Match(s.Upload.Key)

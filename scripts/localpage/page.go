@@ -24,7 +24,7 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/local/fakeittybit"
-	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/local/pipeline"
 )
 
 // maxUpload is the largest object of a single PUT, in bytes ("Amazon S3
@@ -52,7 +52,7 @@ type Page struct {
 	board    *board
 	switches *switches
 
-	pipeline *localpipeline.Pipeline
+	pipeline *pipeline.Pipeline
 	outputs  string // URL of the server of outputs
 	stop     context.CancelFunc
 	ctx      context.Context // ends with Close
@@ -67,7 +67,7 @@ func New(o Options) *Page {
 }
 
 // Observe is told each step of the pipeline.
-func (p *Page) Observe(s localpipeline.Step) { p.board.observe(s) }
+func (p *Page) Observe(s pipeline.Step) { p.board.observe(s) }
 
 // Ittybit puts the page's eyes and switches into Ittybit's stand-in.
 func (p *Page) Ittybit(o *fakeittybit.Options) {
@@ -76,7 +76,7 @@ func (p *Page) Ittybit(o *fakeittybit.Options) {
 }
 
 // Start serves the page of a pipeline and returns its URL.
-func (p *Page) Start(pipeline *localpipeline.Pipeline) (string, error) {
+func (p *Page) Start(pipeline *pipeline.Pipeline) (string, error) {
 	p.pipeline = pipeline
 	p.board.setTable(pipeline.Table)
 	outputs, err := p.serve("127.0.0.1:0", p.outputsHandler())
@@ -175,7 +175,7 @@ func (p *Page) upload(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the file has no name", http.StatusBadRequest)
 		return
 	}
-	key := localpipeline.DefaultKey(p.options.Routes, path.Base(strings.ReplaceAll(name, `\`, "/")))
+	key := pipeline.DefaultKey(p.options.Routes, path.Base(strings.ReplaceAll(name, `\`, "/")))
 	if err := p.pipeline.Objects.Put(r.Context(), p.pipeline.Bucket, key, http.MaxBytesReader(w, r.Body, maxUpload)); err != nil {
 		status := http.StatusInternalServerError
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {

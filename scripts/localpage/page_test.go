@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ittybit-media/scripts/local/fakeittybit"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localpage"
-	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/pipelinetest"
 )
 
@@ -31,7 +31,7 @@ type served struct {
 func start(t *testing.T, realOutputs bool) *served {
 	t.Helper()
 	s := &served{t: t}
-	s.Run = pipelinetest.Start(t, func(o *localpipeline.Options) {
+	s.Run = pipelinetest.Start(t, func(o *pipeline.Options) {
 		o.Stack = pipelinetest.Config(t, map[string]any{"routes": routes, "dailyJobLimit": 0})
 		ffmpeg, err := exec.LookPath("ffmpeg")
 		s.ffmpeg = err == nil && realOutputs

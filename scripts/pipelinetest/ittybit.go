@@ -4,12 +4,12 @@ import (
 	"sync/atomic"
 
 	"ittybit-media/scripts/local/fakeittybit"
-	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/local/pipeline"
 )
 
 // WithIttybit changes the options of Ittybit, beside what they are already; nil
 // changes nothing.
-func WithIttybit(o *localpipeline.Options, change func(*fakeittybit.Options)) {
+func WithIttybit(o *pipeline.Options, change func(*fakeittybit.Options)) {
 	if change == nil {
 		return
 	}

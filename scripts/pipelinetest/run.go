@@ -23,7 +23,7 @@ import (
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/local/fakeittybit"
-	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/operator"
 )
 
@@ -72,25 +72,25 @@ func Config(t testing.TB, more map[string]any) stack.Config {
 
 // Run is a pipeline under test.
 type Run struct {
-	*localpipeline.Pipeline
+	*pipeline.Pipeline
 	Clock   *clock.Clock
 	Results *results.Table
 
 	t       testing.TB
-	observe func(localpipeline.Step) // the test's own
-	access  string                   // file of the local run
+	observe func(pipeline.Step) // the test's own
+	access  string              // file of the local run
 
 	mu      sync.Mutex
-	steps   []localpipeline.Step
+	steps   []pipeline.Step
 	changed chan struct{} // closed at the next step
 }
 
 // Start starts a pipeline whose options were changed, nil for not. Without a
 // change, Ittybit's jobs end at once. It ends with the test.
-func Start(t testing.TB, change func(*localpipeline.Options)) *Run {
+func Start(t testing.TB, change func(*pipeline.Options)) *Run {
 	t.Helper()
 	r := &Run{t: t, Clock: clock.New(), changed: make(chan struct{})}
-	o := localpipeline.Options{
+	o := pipeline.Options{
 		Stack:    Config(t, nil),
 		Binaries: Binaries(t),
 		Clock:    r.Clock,
@@ -101,7 +101,7 @@ func Start(t testing.TB, change func(*localpipeline.Options)) *Run {
 	}
 	r.observe, o.Observe = o.Observe, r.step
 	var err error
-	if r.Pipeline, err = localpipeline.Start(t.Context(), o); err != nil {
+	if r.Pipeline, err = pipeline.Start(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Close)
@@ -113,7 +113,7 @@ func Start(t testing.TB, change func(*localpipeline.Options)) *Run {
 	return r
 }
 
-func (r *Run) step(s localpipeline.Step) {
+func (r *Run) step(s pipeline.Step) {
 	if r.observe != nil {
 		r.observe(s)
 	}
@@ -263,7 +263,7 @@ func (r *Run) Pass(d time.Duration) {
 }
 
 // Has reports whether there was a step of that kind for a key, and its text.
-func (r *Run) Has(kind localpipeline.Kind, key string) (string, bool) {
+func (r *Run) Has(kind pipeline.Kind, key string) (string, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.steps {
@@ -280,7 +280,7 @@ func (r *Run) Logged(function string) []string {
 	defer r.mu.Unlock()
 	var texts []string
 	for _, s := range r.steps {
-		if s.Kind == localpipeline.Logged && s.Source == function {
+		if s.Kind == pipeline.Logged && s.Source == function {
 			texts = append(texts, s.Text)
 		}
 	}

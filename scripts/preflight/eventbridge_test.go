@@ -14,7 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/operator"
 )
 
@@ -56,7 +56,7 @@ func TestEventBridgeIsTurnedOn(t *testing.T) {
 	w := newWorld(t)
 	w.foreign()
 	w.Put("before.mov", "x")
-	if why, ok := w.Has(localpipeline.Unmatched, "before.mov"); !ok {
+	if why, ok := w.Has(pipeline.Unmatched, "before.mov"); !ok {
 		t.Fatalf("an upload was noticed: %q", why)
 	}
 

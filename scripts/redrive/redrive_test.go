@@ -18,8 +18,8 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/local/fakeittybit"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/operator"
 	"ittybit-media/scripts/pipelinetest"
 )
@@ -34,7 +34,7 @@ type world struct {
 func start(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t}
-	w.Run = pipelinetest.Start(t, func(o *localpipeline.Options) {
+	w.Run = pipelinetest.Start(t, func(o *pipeline.Options) {
 		pipelinetest.WithIttybit(o, func(o *fakeittybit.Options) {
 			o.Fault = func(fakeittybit.Request) fakeittybit.Fault {
 				if w.down.Load() {

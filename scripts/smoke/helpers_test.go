@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"ittybit-media/scripts/local/fakeittybit"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/pipelinetest"
 )
 
@@ -18,9 +18,9 @@ import (
 var hurried = pace{look: 10 * time.Millisecond, again: time.Minute, comeBack: time.Minute, job: time.Minute, inLog: time.Minute}
 
 // start starts a pipeline with Ittybit as the test wants it, nil for as it is.
-func start(t *testing.T, ittybit func(*fakeittybit.Options), change func(*localpipeline.Options)) *pipelinetest.Run {
+func start(t *testing.T, ittybit func(*fakeittybit.Options), change func(*pipeline.Options)) *pipelinetest.Run {
 	t.Helper()
-	return pipelinetest.Start(t, func(o *localpipeline.Options) {
+	return pipelinetest.Start(t, func(o *pipeline.Options) {
 		if change != nil {
 			change(o)
 		}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"ittybit-media/scripts/local/fakeittybit"
-	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/operator"
 	"ittybit-media/scripts/pipelinetest"
 )
@@ -30,8 +30,8 @@ var questionOf = map[string]string{
 // No answer makes smoke fail; a pipeline that an answer breaks does.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
-	config := func(t *testing.T, values map[string]any) func(*localpipeline.Options) {
-		return func(o *localpipeline.Options) { o.Stack = pipelinetest.Config(t, values) }
+	config := func(t *testing.T, values map[string]any) func(*pipeline.Options) {
+		return func(o *pipeline.Options) { o.Stack = pipelinetest.Config(t, values) }
 	}
 	for name, tt := range map[string]struct {
 		ittybit func(*fakeittybit.Options)
@@ -156,7 +156,7 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := start(t, tt.ittybit, func(o *localpipeline.Options) {
+			r := start(t, tt.ittybit, func(o *pipeline.Options) {
 				config(t, tt.stack)(o)
 				o.Env = tt.env
 			})

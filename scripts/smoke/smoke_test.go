@@ -16,8 +16,8 @@ import (
 	"ittybit-media/handlers/media"
 	locals3 "ittybit-media/scripts/local/aws/s3"
 	"ittybit-media/scripts/local/fakeittybit"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/operator"
 	"ittybit-media/scripts/pipelinetest"
 )
@@ -29,7 +29,7 @@ const outputs = `[{"prefix":"notes/","suffixes":[".txt"],"jobs":[{"name":"none",
 	{"name":"audio","kind":"audio","output":"s3://${bucket}/ittybit-output/${stem}.mp3"},
 	{"name":"poster","kind":"image","output":"s3://${bucket}/ittybit-output/poster.jpg"}]}]`
 
-func withRoutes(t *testing.T, routes string, o *localpipeline.Options) {
+func withRoutes(t *testing.T, routes string, o *pipeline.Options) {
 	t.Helper()
 	var parsed any
 	if err := json.Unmarshal([]byte(routes), &parsed); err != nil {
@@ -45,11 +45,11 @@ func TestAStackThatWorks(t *testing.T) {
 			t.Parallel()
 			failed, seen := make(chan struct{}), make(chan struct{})
 			var once sync.Once
-			r := start(t, func(o *fakeittybit.Options) { o.Instant = false }, func(o *localpipeline.Options) {
+			r := start(t, func(o *fakeittybit.Options) { o.Instant = false }, func(o *pipeline.Options) {
 				withRoutes(t, outputs, o)
 				o.Versioned = versioned
-				o.Observe = func(s localpipeline.Step) {
-					if s.Kind == localpipeline.Logged && strings.Contains(s.Text, "from_queue=false") {
+				o.Observe = func(s pipeline.Step) {
+					if s.Kind == pipeline.Logged && strings.Contains(s.Text, "from_queue=false") {
 						once.Do(func() { close(failed) })
 					}
 				}
@@ -158,7 +158,7 @@ func TestWhatPeopleGetToSee(t *testing.T) {
 func TestNothingIsDoneYet(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil, nil)
-	small := start(t, nil, func(o *localpipeline.Options) {
+	small := start(t, nil, func(o *pipeline.Options) {
 		withRoutes(t, `[{"maxBytes":1000,"jobs":[{"name":"video","kind":"video"}]}]`, o)
 	})
 	want(t, r.Do(script(hurried), "-timeout", "0s"), operator.ExitUsage, "-timeout 0s is not above 0")
@@ -204,7 +204,7 @@ func TestCallbacksAreFasterThanDispatch(t *testing.T) {
 	var looks atomic.Int32
 	r.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
 		switch {
-		case c.AccessKey == localpipeline.AccessKey("dispatch") && c.Operation == "PutItem":
+		case c.AccessKey == pipeline.AccessKey("dispatch") && c.Operation == "PutItem":
 			<-looked
 		case c.AccessKey == r.AccessKey && c.Operation == "Query":
 			select {
@@ -252,7 +252,7 @@ func TestTheFirstEventsNeverCome(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	uploads := 0
-	r := start(t, nil, func(o *localpipeline.Options) {
+	r := start(t, nil, func(o *pipeline.Options) {
 		o.Deliveries = func(media.Upload) []time.Duration {
 			mu.Lock()
 			defer mu.Unlock()
@@ -281,7 +281,7 @@ func TestTheFirstEventsNeverCome(t *testing.T) {
 // does not take the upload.
 func TestDispatchSkipsIt(t *testing.T) {
 	t.Parallel()
-	r := start(t, nil, func(o *localpipeline.Options) { withRoutes(t, outputs, o) })
+	r := start(t, nil, func(o *pipeline.Options) { withRoutes(t, outputs, o) })
 	access := r.Access()
 	access.Outputs.Settings.Routes = []byte(pipelinetest.Routes) // which take films anywhere
 	file := filepath.Join(t.TempDir(), "local.json")
@@ -390,7 +390,7 @@ func TestTheRetryPathIsBroken(t *testing.T) {
 	t.Parallel()
 	hasty := hurried
 	hasty.comeBack = 2 * time.Second
-	r := start(t, nil, func(o *localpipeline.Options) { o.NoDestination = true })
+	r := start(t, nil, func(o *pipeline.Options) { o.NoDestination = true })
 	got := r.Do(script(hasty), "-json", "-no-questions")
 	want(t, got, operator.ExitFailed, "retry path: the probe failed at dispatch, but was not in the queue in 2s: Lambda cannot deliver to the retry queue. Look at the alarm destination and at the role of dispatch")
 	if path := lines(t, got)[4]; path["retry_path"] != false || path["failed_seconds"] == nil || path["done_seconds"] != nil {
@@ -411,7 +411,7 @@ func TestTheRetryPathIsBroken(t *testing.T) {
 // Without its lines in the log, the queue tells of the probe.
 func TestALogThatTellsLittle(t *testing.T) {
 	t.Parallel()
-	r := start(t, nil, func(o *localpipeline.Options) { o.Stack = pipelinetest.Config(t, map[string]any{"logLevel": "error"}) })
+	r := start(t, nil, func(o *pipeline.Options) { o.Stack = pipelinetest.Config(t, map[string]any{"logLevel": "error"}) })
 	short := hurried
 	short.inLog = 100 * time.Millisecond
 	seen := make(chan struct{})

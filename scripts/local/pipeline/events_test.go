@@ -1,4 +1,4 @@
-package localpipeline_test
+package pipeline_test
 
 import (
 	"encoding/json"
@@ -13,7 +13,7 @@ import (
 	"ittybit-media/handlers/results"
 	"ittybit-media/scripts/eventschema"
 	"ittybit-media/scripts/local/fakeittybit"
-	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/pipelinetest"
 )
 
@@ -65,7 +65,7 @@ func (i *inbox) of(t *testing.T, key string) []map[string]string {
 func startWithEvents(t *testing.T, ittybit func(*fakeittybit.Options)) (*run, *inbox) {
 	t.Helper()
 	var i inbox
-	r := startWith(t, func(o *localpipeline.Options) {
+	r := startWith(t, func(o *pipeline.Options) {
 		o.Stack.ResultEvents = true
 		o.Stack.Routes[0].MaxBytes = 1000
 		o.Stack.GiveUpAfter = 2 * time.Hour
@@ -124,11 +124,11 @@ func TestEveryResultHasItsEvent(t *testing.T) {
 				t.Errorf("%q: error %q", key, events[i]["error"])
 			}
 		}
-		if text, ok := r.Has(localpipeline.Event, key); !ok || !strings.Contains(text, `"state":"`) {
+		if text, ok := r.Has(pipeline.Event, key); !ok || !strings.Contains(text, `"state":"`) {
 			t.Errorf("%q: the step says %q", key, text)
 		}
 	}
-	if text, lost := r.Has(localpipeline.LostEvent, ""); lost {
+	if text, lost := r.Has(pipeline.LostEvent, ""); lost {
 		t.Errorf("a lost event: %s", text)
 	}
 }
@@ -180,14 +180,14 @@ func TestWhatIttybitSaysAfterItWasGivenUp(t *testing.T) {
 func TestAStackWithoutEventsSendsNone(t *testing.T) {
 	t.Parallel()
 	var inbox inbox
-	r := startWith(t, func(o *localpipeline.Options) { o.OnEvent = inbox.event })
+	r := startWith(t, func(o *pipeline.Options) { o.OnEvent = inbox.event })
 	r.Put("a.mov", "x")
 	r.Until("three results", func() bool { return r.Succeeded("a.mov") })
 	r.Quiet()
 	if events := inbox.of(t, "a.mov"); len(events) != 0 || r.Events != nil {
 		t.Errorf("events %v", events)
 	}
-	if _, shown := r.Has(localpipeline.Event, "a.mov"); shown {
+	if _, shown := r.Has(pipeline.Event, "a.mov"); shown {
 		t.Error("an event is shown")
 	}
 }

@@ -1,4 +1,4 @@
-package localpipeline_test
+package pipeline_test
 
 import (
 	"bytes"
@@ -18,8 +18,8 @@ import (
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/local/fakeittybit"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/pipelinetest"
 )
 
@@ -31,11 +31,11 @@ type run struct {
 
 func start(t testing.TB, ittybit func(*fakeittybit.Options)) *run {
 	t.Helper()
-	return startWith(t, func(o *localpipeline.Options) { pipelinetest.WithIttybit(o, ittybit) })
+	return startWith(t, func(o *pipeline.Options) { pipelinetest.WithIttybit(o, ittybit) })
 }
 
 // startWith starts a pipeline whose options were changed.
-func startWith(t testing.TB, change func(*localpipeline.Options)) *run {
+func startWith(t testing.TB, change func(*pipeline.Options)) *run {
 	t.Helper()
 	return &run{pipelinetest.Start(t, change), t}
 }
@@ -69,15 +69,15 @@ func TestWhatIsNotPickedUpSaysWhy(t *testing.T) {
 	r := start(t, nil)
 	for _, tt := range []struct {
 		key, body string
-		kind      localpipeline.Kind
+		kind      pipeline.Kind
 		says      string
 	}{
-		{"notes.txt", "x", localpipeline.Unmatched, "notes.txt"},
-		{"x.mp4.part", "x", localpipeline.Unmatched, "x.mp4.part"},
-		{"folder/", "", localpipeline.Unmatched, "folder/"},
-		{"folder.mov/", "", localpipeline.Unmatched, "folder.mov/"},
-		{"empty.mov", "", localpipeline.Skipped, "0 bytes"},
-		{"ittybit-output/done.mp4", "x", localpipeline.Skipped, "output folder"},
+		{"notes.txt", "x", pipeline.Unmatched, "notes.txt"},
+		{"x.mp4.part", "x", pipeline.Unmatched, "x.mp4.part"},
+		{"folder/", "", pipeline.Unmatched, "folder/"},
+		{"folder.mov/", "", pipeline.Unmatched, "folder.mov/"},
+		{"empty.mov", "", pipeline.Skipped, "0 bytes"},
+		{"ittybit-output/done.mp4", "x", pipeline.Skipped, "output folder"},
 	} {
 		r.Put(tt.key, tt.body)
 		r.Until(tt.key+" is "+string(tt.kind), func() bool { _, ok := r.Has(tt.kind, tt.key); return ok })
@@ -128,7 +128,7 @@ func TestDispatchIsKilledAfterItsFirstPost(t *testing.T) {
 		}
 	})
 	r.Put("a.mov", "x")
-	r.Until("the upload is in the retry queue", func() bool { _, ok := r.Has(localpipeline.Waiting, "a.mov"); return ok })
+	r.Until("the upload is in the retry queue", func() bool { _, ok := r.Has(pipeline.Waiting, "a.mov"); return ok })
 	r.Clock.Advance(media.RetryDelay)
 	r.Until("three results", func() bool { return r.Succeeded("a.mov") })
 	r.WantOnce("a.mov")
@@ -150,7 +150,7 @@ func TestAnOutageMendsItself(t *testing.T) {
 		}
 	})
 	r.Put("a.mov", "x")
-	r.Until("the retry queue has it", func() bool { _, ok := r.Has(localpipeline.Waiting, "a.mov"); return ok })
+	r.Until("the retry queue has it", func() bool { _, ok := r.Has(pipeline.Waiting, "a.mov"); return ok })
 	r.Clock.Advance(media.RetryDelay)
 	// A batch of which a message failed is no step to wait for.
 	r.Quiet()
@@ -174,7 +174,7 @@ func TestAfterThreeDaysItIsADeadLetter(t *testing.T) {
 	})
 	began := r.Clock.Now()
 	r.Put("a.mov", "x")
-	r.Until("the retry queue has it", func() bool { _, ok := r.Has(localpipeline.Waiting, "a.mov"); return ok })
+	r.Until("the retry queue has it", func() bool { _, ok := r.Has(pipeline.Waiting, "a.mov"); return ok })
 	for len(r.DeadLetter.Messages()) == 0 {
 		if err := r.RetryQueue.Idle(t.Context()); err != nil {
 			t.Fatal(err)
@@ -266,8 +266,8 @@ func TestWebhookMayBeDown(t *testing.T) {
 	})
 	r.AWS.Intercept(nil)
 	r.Until("what dispatch could not note is in the retry queue, or noted", func() bool {
-		_, failed := r.Has(localpipeline.Waiting, "a.mov")
-		_, dispatched := r.Has(localpipeline.Dispatched, "a.mov")
+		_, failed := r.Has(pipeline.Waiting, "a.mov")
+		_, dispatched := r.Has(pipeline.Dispatched, "a.mov")
 		return failed || dispatched
 	})
 	r.Clock.Advance(media.RetryDelay)
@@ -406,16 +406,16 @@ func TestWhatKeepsItFromStartingIsOneLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, tt := range map[string]struct {
-		options localpipeline.Options
+		options pipeline.Options
 		says    string
 	}{
-		"a crash":                 {localpipeline.Options{Binaries: map[string]string{"webhook": broken}}, "it is broken"},
-		"no handler":              {localpipeline.Options{Binaries: map[string]string{"webhook": binaries["webhook"]}}, "no binary of the handler"},
-		"a bad address":           {localpipeline.Options{Binaries: binaries, Addr: "127.0.0.1:99999"}, "S3 endpoint"},
-		"an unusable environment": {localpipeline.Options{Binaries: binaries, Env: map[string]map[string]string{"dispatch": {"DAILY_JOB_LIMIT": "many"}}}, "DAILY_JOB_LIMIT"},
+		"a crash":                 {pipeline.Options{Binaries: map[string]string{"webhook": broken}}, "it is broken"},
+		"no handler":              {pipeline.Options{Binaries: map[string]string{"webhook": binaries["webhook"]}}, "no binary of the handler"},
+		"a bad address":           {pipeline.Options{Binaries: binaries, Addr: "127.0.0.1:99999"}, "S3 endpoint"},
+		"an unusable environment": {pipeline.Options{Binaries: binaries, Env: map[string]map[string]string{"dispatch": {"DAILY_JOB_LIMIT": "many"}}}, "DAILY_JOB_LIMIT"},
 	} {
 		tt.options.Stack = config
-		p, err := localpipeline.Start(t.Context(), tt.options)
+		p, err := pipeline.Start(t.Context(), tt.options)
 		if err == nil {
 			p.Close()
 			t.Errorf("%s: it starts", name)

@@ -1,4 +1,4 @@
-package localpipeline_test
+package pipeline_test
 
 import (
 	"context"
@@ -22,8 +22,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"ittybit-media/scripts/local/aws/eventbridge"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localpipeline"
 )
 
 func TestTheScriptsGetWhatADeployedStackTells(t *testing.T) {
@@ -33,7 +33,7 @@ func TestTheScriptsGetWhatADeployedStackTells(t *testing.T) {
 	if a.PID != os.Getpid() || a.S3URL != r.S3URL || a.AccessKey != r.AccessKey || a.SecretKey != r.SecretKey {
 		t.Errorf("access %+v", a)
 	}
-	if !strings.HasPrefix(a.AccessKey, localpipeline.AccessKey("operator")) {
+	if !strings.HasPrefix(a.AccessKey, pipeline.AccessKey("operator")) {
 		t.Errorf("access key %s", a.AccessKey)
 	}
 	// Every output but those that not every stack has.

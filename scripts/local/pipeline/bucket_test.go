@@ -1,4 +1,4 @@
-package localpipeline_test
+package pipeline_test
 
 import (
 	"slices"
@@ -10,13 +10,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	locals3 "ittybit-media/scripts/local/aws/s3"
-	"ittybit-media/scripts/localpipeline"
+	"ittybit-media/scripts/local/pipeline"
 )
 
 // What is put while EventBridge is off is there, and nobody has been told.
 func TestEventsFlowWhileEventBridgeIsOn(t *testing.T) {
 	t.Parallel()
-	r := startWith(t, func(o *localpipeline.Options) {
+	r := startWith(t, func(o *pipeline.Options) {
 		// Also where the stack would leave the bucket's notifications alone.
 		o.Stack.BucketName, o.Stack.ManageNotifications = "an-existing-bucket", false
 	})
@@ -29,7 +29,7 @@ func TestEventsFlowWhileEventBridgeIsOn(t *testing.T) {
 	}
 	set(types.NotificationConfiguration{})
 	r.Put("off.mov", "x")
-	if why, ok := r.Has(localpipeline.Unmatched, "off.mov"); !ok || why != "EventBridge is off for the bucket" {
+	if why, ok := r.Has(pipeline.Unmatched, "off.mov"); !ok || why != "EventBridge is off for the bucket" {
 		t.Errorf("not matched: %q, %t", why, ok)
 	}
 	set(types.NotificationConfiguration{EventBridgeConfiguration: &types.EventBridgeConfiguration{}})
@@ -44,7 +44,7 @@ func TestEventsFlowWhileEventBridgeIsOn(t *testing.T) {
 // Each version is an upload of its own, by its id.
 func TestAVersionedBucket(t *testing.T) {
 	t.Parallel()
-	r := startWith(t, func(o *localpipeline.Options) { o.Versioned = true })
+	r := startWith(t, func(o *pipeline.Options) { o.Versioned = true })
 	r.Pass(48 * time.Hour)
 	r.Put("a.mov", "x")
 	r.Put("a.mov", "x")
@@ -79,7 +79,7 @@ func TestAnotherBucket(t *testing.T) {
 	if _, err := r.S3().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("another-bucket"), Key: aws.String("a.mov")}); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := r.Has(localpipeline.Unmatched, "a.mov"); !ok {
+	if _, ok := r.Has(pipeline.Unmatched, "a.mov"); !ok {
 		t.Error("the rule matches it")
 	}
 	out, err := r.S3().ListBuckets(t.Context(), &s3.ListBucketsInput{})

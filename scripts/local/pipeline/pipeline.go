@@ -1,9 +1,9 @@
-// Package localpipeline is the whole pipeline on this machine: the real handler
+// Package pipeline is the whole pipeline on this machine: the real handler
 // binaries between stand-ins of S3, EventBridge, Lambda, SQS, API Gateway,
 // DynamoDB and Ittybit, all in one process and all on loopback. Each stand-in
 // is a package of its own; here they are put together as the stack puts the
 // services together.
-package localpipeline
+package pipeline
 
 import (
 	"cmp"

@@ -1,4 +1,4 @@
-package localpipeline_test
+package pipeline_test
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/local/aws/lambda"
 	"ittybit-media/scripts/local/fakeittybit"
+	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/localpipeline"
 	"ittybit-media/scripts/pipelinetest"
 )
 
@@ -144,8 +144,8 @@ func TestEveryCallbackIsLost(t *testing.T) {
 	t.Parallel()
 	var w pipelinetest.Behaviour
 	w.Mute.Store(true)
-	var o localpipeline.Options
-	r := startWith(t, func(options *localpipeline.Options) {
+	var o pipeline.Options
+	r := startWith(t, func(options *pipeline.Options) {
 		pipelinetest.WithIttybit(options, w.Options)
 		o = *options
 	})
@@ -167,7 +167,7 @@ func TestEveryCallbackIsLost(t *testing.T) {
 func TestADayHasItsLimit(t *testing.T) {
 	t.Parallel()
 	const limit = 6
-	r := startWith(t, func(o *localpipeline.Options) { o.Stack.DailyJobLimit = limit })
+	r := startWith(t, func(o *pipeline.Options) { o.Stack.DailyJobLimit = limit })
 	if untilMidnight := 24*time.Hour - r.Clock.Now().UTC().Sub(r.Clock.Now().UTC().Truncate(24*time.Hour)); untilMidnight < 2*time.Hour {
 		r.Pass(untilMidnight + time.Minute)
 	}
@@ -240,7 +240,7 @@ func killInEveryGap(t *testing.T, mute bool) {
 	var g reaper
 	var w pipelinetest.Behaviour
 	w.Mute.Store(mute)
-	r := startWith(t, func(o *localpipeline.Options) {
+	r := startWith(t, func(o *pipeline.Options) {
 		o.Stack.DailyJobLimit = 10000 // counting is a side effect, too
 		pipelinetest.WithIttybit(o, w.Options)
 	})
@@ -252,7 +252,7 @@ func killInEveryGap(t *testing.T, mute bool) {
 		return fakeittybit.Fault{Cut: killed, Accept: effect}
 	})
 	r.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
-		if c.AccessKey != localpipeline.AccessKey("dispatch") || c.Service != awsjson.ServiceDynamoDB {
+		if c.AccessKey != pipeline.AccessKey("dispatch") || c.Service != awsjson.ServiceDynamoDB {
 			return nil
 		}
 		if _, effect := g.call(r.Dispatch); !effect {
@@ -293,7 +293,7 @@ func killInEveryGap(t *testing.T, mute bool) {
 
 func TestEventsComeWhenTheyAreSaidTo(t *testing.T) {
 	t.Parallel()
-	r := startWith(t, func(o *localpipeline.Options) {
+	r := startWith(t, func(o *pipeline.Options) {
 		o.Deliveries = func(u media.Upload) []time.Duration {
 			if u.Key == "late.mov" {
 				return []time.Duration{time.Hour}
