@@ -20,9 +20,9 @@ import (
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/local/fakeittybit"
+	"ittybit-media/scripts/local/page"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localaccess"
-	"ittybit-media/scripts/localpage"
 	"ittybit-media/scripts/process"
 	"ittybit-media/scripts/version"
 )
@@ -204,7 +204,7 @@ func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
 		},
 	}
 	pipeline.SaveMemory()
-	var page *localpage.Page
+	var page *page.Page
 	if len(uploads) == 0 {
 		page = withPage(&o, c.page, ffmpeg != "")
 		defer page.Close()
@@ -225,8 +225,8 @@ func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
 }
 
 // withPage has a page hear of everything.
-func withPage(o *pipeline.Options, addr string, ffmpeg bool) *localpage.Page {
-	page := localpage.New(localpage.Options{Addr: addr, Clock: o.Clock, Routes: o.Stack.Routes, Outputs: o.Stack.OutputPrefix, FFmpeg: ffmpeg})
+func withPage(o *pipeline.Options, addr string, ffmpeg bool) *page.Page {
+	page := page.New(page.Options{Addr: addr, Clock: o.Clock, Routes: o.Stack.Routes, Outputs: o.Stack.OutputPrefix, FFmpeg: ffmpeg})
 	observe, ittybit := o.Observe, o.Ittybit
 	o.Observe = func(s pipeline.Step) {
 		observe(s)

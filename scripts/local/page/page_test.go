@@ -1,4 +1,4 @@
-package localpage_test
+package page_test
 
 import (
 	"fmt"
@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ittybit-media/scripts/local/fakeittybit"
+	"ittybit-media/scripts/local/page"
 	"ittybit-media/scripts/local/pipeline"
-	"ittybit-media/scripts/localpage"
 	"ittybit-media/scripts/pipelinetest"
 )
 
@@ -22,7 +22,7 @@ import (
 type served struct {
 	*pipelinetest.Run
 	t      *testing.T
-	page   *localpage.Page
+	page   *page.Page
 	url    string
 	ffmpeg bool // the outputs are real
 }
@@ -35,7 +35,7 @@ func start(t *testing.T, realOutputs bool) *served {
 		o.Stack = pipelinetest.Config(t, map[string]any{"routes": routes, "dailyJobLimit": 0})
 		ffmpeg, err := exec.LookPath("ffmpeg")
 		s.ffmpeg = err == nil && realOutputs
-		s.page = localpage.New(localpage.Options{Clock: o.Clock, Routes: o.Stack.Routes, Outputs: o.Stack.OutputPrefix, FFmpeg: s.ffmpeg})
+		s.page = page.New(page.Options{Clock: o.Clock, Routes: o.Stack.Routes, Outputs: o.Stack.OutputPrefix, FFmpeg: s.ffmpeg})
 		o.Observe = s.page.Observe
 		o.Ittybit = func(o *fakeittybit.Options) {
 			o.Instant = !realOutputs

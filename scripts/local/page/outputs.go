@@ -1,4 +1,4 @@
-package localpage
+package page
 
 import (
 	"net/http"

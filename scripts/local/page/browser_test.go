@@ -1,4 +1,4 @@
-package localpage_test
+package page_test
 
 import (
 	"context"
