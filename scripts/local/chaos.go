@@ -8,7 +8,7 @@ import (
 	"io"
 	"runtime/debug"
 
-	"ittybit-media/scripts/localchaos"
+	"ittybit-media/scripts/local/chaos"
 )
 
 // runChaos makes the chaos run and prints its report.
@@ -18,7 +18,7 @@ func (c command) runChaos(ctx context.Context, root string, stdout, stderr io.Wr
 		return err
 	}
 	debug.SetGCPercent(20) // there is time: most of it is waiting
-	report, err := localchaos.Run(ctx, localchaos.Options{
+	report, err := chaos.Run(ctx, chaos.Options{
 		Binaries: binaries, Uploads: c.count, Seed: c.seed,
 		Progress: func(text string) { fmt.Fprintln(stderr, text) },
 	})

@@ -1,4 +1,4 @@
-// Package localchaos runs the pipeline through everything that can go wrong
+// Package chaos runs the pipeline through everything that can go wrong
 // between its parts, for days of simulated time, and compares what comes out
 // with a run in which nothing goes wrong.
 //
@@ -9,7 +9,7 @@
 // doing when it was killed, and how many operations a retry takes. So two runs
 // of a seed have the same faults where the same operations happen, and the
 // counts in their reports differ by a few.
-package localchaos
+package chaos
 
 import (
 	"crypto/sha256"

@@ -1,4 +1,4 @@
-package localchaos
+package chaos
 
 import (
 	"bytes"
