@@ -15,8 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"ittybit-media/scripts/local/access"
 	"ittybit-media/scripts/local/pipeline"
-	"ittybit-media/scripts/localaccess"
 	"ittybit-media/scripts/localaws/awsjson"
 	"ittybit-media/scripts/operator"
 	"ittybit-media/scripts/pipelinetest"
@@ -39,7 +39,7 @@ func start(t *testing.T, change func(*pipeline.Options)) *world {
 	return &world{Run: run, t: t, access: accessFile(t, run.Access()), checkpoint: filepath.Join(t.TempDir(), "checkpoint.json")}
 }
 
-func accessFile(t *testing.T, a localaccess.Access) string {
+func accessFile(t *testing.T, a access.Access) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "local.json")
 	if err := a.Write(file); err != nil {

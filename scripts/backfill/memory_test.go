@@ -15,9 +15,9 @@ import (
 
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/local/access"
 	"ittybit-media/scripts/local/aws/sqs"
 	"ittybit-media/scripts/local/clock"
-	"ittybit-media/scripts/localaccess"
 	"ittybit-media/scripts/localaws/awsjson"
 	"ittybit-media/scripts/operator"
 	"ittybit-media/scripts/pipelinetest"
@@ -103,7 +103,7 @@ func (i *imagined) start(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return accessFile(t, localaccess.Access{
+	return accessFile(t, access.Access{
 		Outputs: stack.Outputs{
 			Region: "us-east-1", Bucket: "imagined", Table: "results", RetryQueueURL: queue.URL(services.URL),
 			Functions: map[string]string{"dispatch": "dispatch"}, Settings: settings,

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"ittybit-media/scripts/localaccess"
+	"ittybit-media/scripts/local/access"
 	"ittybit-media/scripts/pipelinetest"
 )
 
@@ -358,7 +358,7 @@ func TestServing(t *testing.T) {
 			stored++
 		}
 	}
-	access, err := localaccess.Read(localaccess.File("."))
+	access, err := access.Read(access.File("."))
 	if err != nil || access.PID != s.Process.Pid || access.S3URL != s.info["S3 endpoint"] || access.SecretKey != s.info["Secret key"] {
 		t.Errorf("the scripts find %+v, %v", access, err)
 	}
@@ -374,7 +374,7 @@ func TestServing(t *testing.T) {
 	if err := s.Wait(); err != nil {
 		t.Errorf("Ctrl-C ends it with %v", err)
 	}
-	if _, err := localaccess.Read(localaccess.File(".")); !errors.Is(err, localaccess.ErrNone) {
+	if _, err := access.Read(access.File(".")); !errors.Is(err, access.ErrNone) {
 		t.Errorf("the scripts still find it: %v", err)
 	}
 	for _, pid := range kids {

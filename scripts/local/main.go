@@ -18,11 +18,11 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/local/access"
 	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/page"
 	"ittybit-media/scripts/local/pipeline"
-	"ittybit-media/scripts/localaccess"
 	"ittybit-media/scripts/process"
 	"ittybit-media/scripts/version"
 )
@@ -219,7 +219,7 @@ func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
 		if err != nil {
 			return err
 		}
-		return serve(ctx, p, address, &observe, config, localaccess.File(root), stdout)
+		return serve(ctx, p, address, &observe, config, access.File(root), stdout)
 	}
 	return c.follow(ctx, p, &observe, config, uploads, stdout, stderr)
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"ittybit-media/infra/stack"
-	"ittybit-media/scripts/localaccess"
+	"ittybit-media/scripts/local/access"
 	"ittybit-media/scripts/operator"
 	"ittybit-media/scripts/pipelinetest"
 )
@@ -342,7 +342,7 @@ func TestALocalRunStandsForAStack(t *testing.T) {
 	if _, err := target.Connect(t.Context()); err == nil || !strings.Contains(err.Error(), "go run ./scripts/local") {
 		t.Error(err)
 	}
-	access := localaccess.Access{Outputs: outputs(t), AWSURL: "http://127.0.0.1:1", S3URL: "http://127.0.0.1:2", AccessKey: "k", SecretKey: "s", PID: os.Getpid()}
+	access := access.Access{Outputs: outputs(t), AWSURL: "http://127.0.0.1:1", S3URL: "http://127.0.0.1:2", AccessKey: "k", SecretKey: "s", PID: os.Getpid()}
 	if err := access.Write(file); err != nil {
 		t.Fatal(err)
 	}

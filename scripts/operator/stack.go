@@ -28,7 +28,7 @@ import (
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
-	"ittybit-media/scripts/localaccess"
+	"ittybit-media/scripts/local/access"
 )
 
 // maxAttempts is more than the SDK's three: long work should not end because a
@@ -98,9 +98,9 @@ func (t Target) root() (string, error) {
 func (t Target) local(root string) (*Stack, error) {
 	file := t.Local
 	if file == defaultLocal {
-		file = localaccess.File(root)
+		file = access.File(root)
 	}
-	access, err := localaccess.Read(file)
+	access, err := access.Read(file)
 	if err != nil {
 		return nil, err
 	}

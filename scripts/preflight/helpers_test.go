@@ -24,8 +24,8 @@ import (
 
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/local/access"
 	"ittybit-media/scripts/local/aws/s3"
-	"ittybit-media/scripts/localaccess"
 	"ittybit-media/scripts/pipelinetest"
 )
 
@@ -96,9 +96,9 @@ type world struct {
 	root   string
 	values map[string]any // of the stack file, by whole name
 	toS3   *front
-	toAWS  *front             // to every other service
-	access localaccess.Access // to the pipeline, by the fronts
-	heard  func(string)       // is told what preflight prints, as it does; nil: nobody
+	toAWS  *front        // to every other service
+	access access.Access // to the pipeline, by the fronts
+	heard  func(string)  // is told what preflight prints, as it does; nil: nobody
 }
 
 func newWorld(t *testing.T) *world {

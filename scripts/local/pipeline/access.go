@@ -4,8 +4,8 @@ import (
 	"os"
 
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/local/access"
 	"ittybit-media/scripts/local/aws/lambda"
-	"ittybit-media/scripts/localaccess"
 )
 
 // noPolicy is all that the stand-in's connection needs: it reads the objects in
@@ -15,7 +15,7 @@ const noPolicy = `{"Version":"2012-10-17","Statement":[]}`
 // Access is what the scripts need to know of the pipeline, with the outputs that
 // a deployed stack of its configuration would have. Only the AWS console has no
 // pages of it, and the API no log: the stand-in writes none.
-func (p *Pipeline) Access() localaccess.Access {
+func (p *Pipeline) Access() access.Access {
 	settings := p.settings
 	settings.IttybitAPIURL = p.apiURL
 	settings.APIKeySecret = apiKeySecret
@@ -37,7 +37,7 @@ func (p *Pipeline) Access() localaccess.Access {
 		outputs.Functions[f.Name()] = f.Name()
 		outputs.LogGroups[f.Name()] = lambda.LogGroup(f.Name())
 	}
-	return localaccess.Access{
+	return access.Access{
 		Outputs:   outputs,
 		AWSURL:    p.awsURL,
 		S3URL:     p.S3URL,

@@ -1,4 +1,4 @@
-package localaccess_test
+package access_test
 
 import (
 	"encoding/json"
@@ -12,11 +12,11 @@ import (
 	"testing"
 
 	"ittybit-media/infra/stack"
-	"ittybit-media/scripts/localaccess"
+	"ittybit-media/scripts/local/access"
 )
 
-func access() localaccess.Access {
-	return localaccess.Access{
+func access() access.Access {
+	return access.Access{
 		Outputs: stack.Outputs{
 			Region: "us-east-1", Bucket: "b", Table: "t",
 			Functions: map[string]string{"dispatch": "d"},
@@ -28,12 +28,12 @@ func access() localaccess.Access {
 
 func TestWhatIsWrittenIsRead(t *testing.T) {
 	t.Parallel()
-	path := localaccess.File(t.TempDir()) // its folder is not there yet
+	path := access.File(t.TempDir()) // its folder is not there yet
 	want := access()
 	if err := want.Write(path); err != nil {
 		t.Fatal(err)
 	}
-	got, err := localaccess.Read(path)
+	got, err := access.Read(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,8 +52,8 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 
 func TestNoRun(t *testing.T) {
 	t.Parallel()
-	path := localaccess.File(t.TempDir())
-	if _, err := localaccess.Read(path); !errors.Is(err, localaccess.ErrNone) {
+	path := access.File(t.TempDir())
+	if _, err := access.Read(path); !errors.Is(err, access.ErrNone) {
 		t.Errorf("no file: %v", err)
 	}
 	ended := exec.Command(os.Args[0], "-test.run=^$")
@@ -66,24 +66,24 @@ func TestNoRun(t *testing.T) {
 		if err := a.Write(path); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := localaccess.Read(path); !errors.Is(err, localaccess.ErrEnded) {
+		if _, err := access.Read(path); !errors.Is(err, access.ErrEnded) {
 			t.Errorf("process %d: %v", pid, err)
 		}
 	}
 	if err := os.WriteFile(path, []byte("no access"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := localaccess.Read(path); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "delete it") {
+	if _, err := access.Read(path); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "delete it") {
 		t.Errorf("another file: %v", err)
 	}
 }
 
 func TestTheLaterRunIsFound(t *testing.T) {
 	t.Parallel()
-	path := localaccess.File(t.TempDir())
+	path := access.File(t.TempDir())
 	first, second := access(), access()
 	second.AWSURL = "http://127.0.0.1:3"
-	for _, a := range []localaccess.Access{first, second} {
+	for _, a := range []access.Access{first, second} {
 		if err := a.Write(path); err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +91,7 @@ func TestTheLaterRunIsFound(t *testing.T) {
 	if err := first.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := localaccess.Read(path); err != nil || got.AWSURL != second.AWSURL {
+	if got, err := access.Read(path); err != nil || got.AWSURL != second.AWSURL {
 		t.Errorf("after the first has ended: %+v, %v", got, err)
 	}
 	for range 2 { // the second time it is gone already
@@ -99,14 +99,14 @@ func TestTheLaterRunIsFound(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := localaccess.Read(path); !errors.Is(err, localaccess.ErrNone) {
+	if _, err := access.Read(path); !errors.Is(err, access.ErrNone) {
 		t.Errorf("after both have ended: %v", err)
 	}
 }
 
 func TestAReaderFindsItWhole(t *testing.T) {
 	t.Parallel()
-	path := localaccess.File(t.TempDir())
+	path := access.File(t.TempDir())
 	a := access()
 	a.Outputs.ConnectionPolicy = strings.Repeat("p", 1<<20)
 	if err := a.Write(path); err != nil {
@@ -123,7 +123,7 @@ func TestAReaderFindsItWhole(t *testing.T) {
 		})
 	}
 	for range 40 {
-		if _, err := localaccess.Read(path); err != nil {
+		if _, err := access.Read(path); err != nil {
 			t.Error(err)
 		}
 	}
@@ -136,7 +136,7 @@ func TestItSaysWhatIsInTheWay(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := access().Write(localaccess.File(file)); err == nil || !strings.Contains(err.Error(), "for the scripts") {
+	if err := access().Write(access.File(file)); err == nil || !strings.Contains(err.Error(), "for the scripts") {
 		t.Error(err)
 	}
 }

@@ -1,7 +1,7 @@
-// Package localaccess is how the scripts find the local run that is going on:
+// Package access is how the scripts find the local run that is going on:
 // it leaves a file that says where its services are and what a script would
 // otherwise read from a deployed stack's outputs.
-package localaccess
+package access
 
 import (
 	"encoding/json"
