@@ -21,7 +21,7 @@ import (
 	"ittybit-media/handlers/telemetry"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
-	"ittybit-media/scripts/pipelinetest"
+	"ittybit-media/scripts/local/pipelinetest"
 )
 
 // anyValue stands for whatever value a dimension has.

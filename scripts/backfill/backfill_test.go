@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"ittybit-media/infra/bundle"
+	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/operator"
-	"ittybit-media/scripts/pipelinetest"
 )
 
 // odd are keys that something on the way could spoil.

@@ -17,9 +17,9 @@ import (
 
 	"ittybit-media/scripts/local/access"
 	"ittybit-media/scripts/local/pipeline"
+	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/localaws/awsjson"
 	"ittybit-media/scripts/operator"
-	"ittybit-media/scripts/pipelinetest"
 )
 
 // fast is a rate that holds nothing up.

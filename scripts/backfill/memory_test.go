@@ -18,9 +18,9 @@ import (
 	"ittybit-media/scripts/local/access"
 	"ittybit-media/scripts/local/aws/sqs"
 	"ittybit-media/scripts/local/clock"
+	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/localaws/awsjson"
 	"ittybit-media/scripts/operator"
-	"ittybit-media/scripts/pipelinetest"
 )
 
 // sizeOf is how many objects a test works with: some in every run of the tests,

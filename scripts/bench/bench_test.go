@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"ittybit-media/infra/bundle"
-	"ittybit-media/scripts/pipelinetest"
+	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/prices"
 	"ittybit-media/scripts/process"
 )

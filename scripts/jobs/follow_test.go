@@ -7,9 +7,9 @@ import (
 
 	"ittybit-media/handlers/results"
 	"ittybit-media/scripts/local/fakeittybit"
+	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/localaws/awsjson"
 	"ittybit-media/scripts/operator"
-	"ittybit-media/scripts/pipelinetest"
 )
 
 func TestFollow(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"ittybit-media/handlers/results"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
+	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/pipelinetest"
 )
 
 // world is a pipeline and what a test changes of it as it goes.

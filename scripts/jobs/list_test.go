@@ -12,9 +12,9 @@ import (
 	"ittybit-media/scripts/local/aws/lambda"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
+	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/localaws/awsjson"
 	"ittybit-media/scripts/operator"
-	"ittybit-media/scripts/pipelinetest"
 )
 
 // found are "KEY JOB STATE" of the rows that -json lists.

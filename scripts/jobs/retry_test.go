@@ -16,9 +16,9 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
+	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/localaws/awsjson"
 	"ittybit-media/scripts/operator"
-	"ittybit-media/scripts/pipelinetest"
 )
 
 func TestFailedJobsAreMadeAgain(t *testing.T) {

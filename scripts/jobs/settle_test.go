@@ -12,9 +12,9 @@ import (
 
 	"ittybit-media/handlers/settle"
 	"ittybit-media/scripts/local/pipeline"
+	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/localaws/awsjson"
 	"ittybit-media/scripts/operator"
-	"ittybit-media/scripts/pipelinetest"
 )
 
 // unscheduled keeps sweep from running by itself.

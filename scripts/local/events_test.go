@@ -10,7 +10,7 @@ import (
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
-	"ittybit-media/scripts/pipelinetest"
+	"ittybit-media/scripts/local/pipelinetest"
 )
 
 // Files that are followed show their events, the last one too.

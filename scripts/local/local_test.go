@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"ittybit-media/scripts/local/access"
-	"ittybit-media/scripts/pipelinetest"
+	"ittybit-media/scripts/local/pipelinetest"
 )
 
 // TestMain is also the command itself, for the tests that need it as a process.

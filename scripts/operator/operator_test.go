@@ -18,8 +18,8 @@ import (
 
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/local/access"
+	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/operator"
-	"ittybit-media/scripts/pipelinetest"
 )
 
 // script is one that does what the test says.

@@ -26,7 +26,7 @@ import (
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/local/access"
 	"ittybit-media/scripts/local/aws/s3"
-	"ittybit-media/scripts/pipelinetest"
+	"ittybit-media/scripts/local/pipelinetest"
 )
 
 // The CLI that is on PATH for all tests says what the files in a folder of the

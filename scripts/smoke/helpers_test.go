@@ -10,8 +10,8 @@ import (
 
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
+	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/pipelinetest"
 )
 
 // hurried is a pace for tests, in which what comes comes soon.

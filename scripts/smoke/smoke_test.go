@@ -17,9 +17,9 @@ import (
 	locals3 "ittybit-media/scripts/local/aws/s3"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
+	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/localaws/awsjson"
 	"ittybit-media/scripts/operator"
-	"ittybit-media/scripts/pipelinetest"
 )
 
 // Outputs with the upload's name in theirs go with it; one without stays.

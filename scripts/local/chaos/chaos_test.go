@@ -13,7 +13,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/local/fakeittybit"
-	"ittybit-media/scripts/pipelinetest"
+	"ittybit-media/scripts/local/pipelinetest"
 )
 
 // Few uploads with many faults each: two seeds together have every kind.

@@ -15,7 +15,7 @@ import (
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/page"
 	"ittybit-media/scripts/local/pipeline"
-	"ittybit-media/scripts/pipelinetest"
+	"ittybit-media/scripts/local/pipelinetest"
 )
 
 // served is a pipeline with its page.

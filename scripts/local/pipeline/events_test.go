@@ -14,7 +14,7 @@ import (
 	"ittybit-media/scripts/eventschema"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
-	"ittybit-media/scripts/pipelinetest"
+	"ittybit-media/scripts/local/pipelinetest"
 )
 
 // inbox is what a rule on the bus would get.

@@ -19,8 +19,8 @@ import (
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
+	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/pipelinetest"
 )
 
 // run is a pipeline under test.

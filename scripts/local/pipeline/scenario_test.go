@@ -14,8 +14,8 @@ import (
 	"ittybit-media/scripts/local/aws/lambda"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
+	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/pipelinetest"
 )
 
 // wantDone checks that each of the uploads' jobs was made once and succeeded,
