@@ -358,9 +358,9 @@ func TestServing(t *testing.T) {
 			stored++
 		}
 	}
-	access, err := access.Read(access.File("."))
-	if err != nil || access.PID != s.Process.Pid || access.S3URL != s.info["S3 endpoint"] || access.SecretKey != s.info["Secret key"] {
-		t.Errorf("the scripts find %+v, %v", access, err)
+	found, err := access.Read(access.File("."))
+	if err != nil || found.PID != s.Process.Pid || found.S3URL != s.info["S3 endpoint"] || found.SecretKey != s.info["Secret key"] {
+		t.Errorf("the scripts find %+v, %v", found, err)
 	}
 	kids := children(t, s.Process.Pid)
 	if stored != 3 || len(kids) < 2 {

@@ -14,11 +14,11 @@ import (
 // serve runs the pipeline until the user ends it. While it does, the scripts
 // find it by what it leaves at accessFile.
 func serve(ctx context.Context, p *pipeline.Pipeline, page string, o *observer, config stack.Config, accessFile string, stdout io.Writer) (err error) {
-	access := p.Access()
-	if err := access.Write(accessFile); err != nil {
+	a := p.Access()
+	if err := a.Write(accessFile); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, access.Remove(accessFile)) }()
+	defer func() { err = errors.Join(err, a.Remove(accessFile)) }()
 	key := pipeline.DefaultKey(config.Routes, "sample"+config.Routes[0].Suffixes[0])
 	fmt.Fprintf(stdout, `
 Page         %[7]s (drop files on it)

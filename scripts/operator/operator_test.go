@@ -342,19 +342,19 @@ func TestALocalRunStandsForAStack(t *testing.T) {
 	if _, err := target.Connect(t.Context()); err == nil || !strings.Contains(err.Error(), "go run ./scripts/local") {
 		t.Error(err)
 	}
-	access := access.Access{Outputs: outputs(t), AWSURL: "http://127.0.0.1:1", S3URL: "http://127.0.0.1:2", AccessKey: "k", SecretKey: "s", PID: os.Getpid()}
-	if err := access.Write(file); err != nil {
+	local := access.Access{Outputs: outputs(t), AWSURL: "http://127.0.0.1:1", S3URL: "http://127.0.0.1:2", AccessKey: "k", SecretKey: "s", PID: os.Getpid()}
+	if err := local.Write(file); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Error("others can read the keys")
 	}
 	s, err := target.Connect(t.Context())
-	if err != nil || !s.Local || s.Outputs.Table != "t" || *s.AWS().BaseEndpoint != access.AWSURL || *s.S3().Options().BaseEndpoint != access.S3URL {
+	if err != nil || !s.Local || s.Outputs.Table != "t" || *s.AWS().BaseEndpoint != local.AWSURL || *s.S3().Options().BaseEndpoint != local.S3URL {
 		t.Errorf("%+v, %v", s, err)
 	}
-	access.PID = 1 << 30
-	if err := access.Write(file); err != nil {
+	local.PID = 1 << 30
+	if err := local.Write(file); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := target.Connect(t.Context()); err == nil || !strings.Contains(err.Error(), "has ended") {

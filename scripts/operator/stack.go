@@ -100,16 +100,16 @@ func (t Target) local(root string) (*Stack, error) {
 	if file == defaultLocal {
 		file = access.File(root)
 	}
-	access, err := access.Read(file)
+	local, err := access.Read(file)
 	if err != nil {
 		return nil, err
 	}
 	return &Stack{
-		Name: t.Stack, Root: root, Local: true, Outputs: access.Outputs, s3URL: access.S3URL,
+		Name: t.Stack, Root: root, Local: true, Outputs: local.Outputs, s3URL: local.S3URL,
 		aws: aws.Config{
-			Region:           access.Outputs.Region,
-			Credentials:      credentials.NewStaticCredentialsProvider(access.AccessKey, access.SecretKey, ""),
-			BaseEndpoint:     aws.String(access.AWSURL),
+			Region:           local.Outputs.Region,
+			Credentials:      credentials.NewStaticCredentialsProvider(local.AccessKey, local.SecretKey, ""),
+			BaseEndpoint:     aws.String(local.AWSURL),
 			HTTPClient:       http.NewBuildableClient(), // one for all, or each has connections of its own
 			RetryMaxAttempts: maxAttempts,
 			APIOptions:       apiOptions,

@@ -15,7 +15,7 @@ import (
 	"ittybit-media/scripts/local/access"
 )
 
-func access() access.Access {
+func example() access.Access {
 	return access.Access{
 		Outputs: stack.Outputs{
 			Region: "us-east-1", Bucket: "b", Table: "t",
@@ -29,7 +29,7 @@ func access() access.Access {
 func TestWhatIsWrittenIsRead(t *testing.T) {
 	t.Parallel()
 	path := access.File(t.TempDir()) // its folder is not there yet
-	want := access()
+	want := example()
 	if err := want.Write(path); err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestNoRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, pid := range []int{ended.Process.Pid, 0, -1} {
-		a := access()
+		a := example()
 		a.PID = pid
 		if err := a.Write(path); err != nil {
 			t.Fatal(err)
@@ -81,7 +81,7 @@ func TestNoRun(t *testing.T) {
 func TestTheLaterRunIsFound(t *testing.T) {
 	t.Parallel()
 	path := access.File(t.TempDir())
-	first, second := access(), access()
+	first, second := example(), example()
 	second.AWSURL = "http://127.0.0.1:3"
 	for _, a := range []access.Access{first, second} {
 		if err := a.Write(path); err != nil {
@@ -107,7 +107,7 @@ func TestTheLaterRunIsFound(t *testing.T) {
 func TestAReaderFindsItWhole(t *testing.T) {
 	t.Parallel()
 	path := access.File(t.TempDir())
-	a := access()
+	a := example()
 	a.Outputs.ConnectionPolicy = strings.Repeat("p", 1<<20)
 	if err := a.Write(path); err != nil {
 		t.Fatal(err)
@@ -136,7 +136,7 @@ func TestItSaysWhatIsInTheWay(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := access().Write(access.File(file)); err == nil || !strings.Contains(err.Error(), "for the scripts") {
+	if err := example().Write(access.File(file)); err == nil || !strings.Contains(err.Error(), "for the scripts") {
 		t.Error(err)
 	}
 }
