@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"ittybit-media/infra/stack"
-	"ittybit-media/scripts/atomicfile"
+	"ittybit-media/scripts/internal/atomicfile"
 	"ittybit-media/scripts/operator"
 )
 

@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	"ittybit-media/scripts/prices"
+	"ittybit-media/scripts/internal/prices"
 )
 
 // What an object and a job of it take of dispatch, webhook and the table, as the

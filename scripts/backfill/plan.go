@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"ittybit-media/scripts/internal/prices"
 	"ittybit-media/scripts/operator"
-	"ittybit-media/scripts/prices"
 )
 
 // plan is what there is to do at most: the table was not asked yet.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"ittybit-media/infra/stack"
-	"ittybit-media/scripts/prices"
+	"ittybit-media/scripts/internal/prices"
 )
 
 // A million uploads of three jobs cost what the README says, without the events

@@ -13,8 +13,8 @@ import (
 	"testing"
 
 	"ittybit-media/infra/bundle"
+	"ittybit-media/scripts/internal/prices"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/prices"
 	"ittybit-media/scripts/process"
 )
 

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/internal/prices"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/prices"
 )
 
 // load is what one upload takes.

@@ -13,7 +13,7 @@ import (
 	"syscall"
 
 	"ittybit-media/infra/stack"
-	"ittybit-media/scripts/atomicfile"
+	"ittybit-media/scripts/internal/atomicfile"
 )
 
 // Access is what a script needs to know of a running local run.

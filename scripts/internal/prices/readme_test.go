@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"ittybit-media/scripts/prices"
+	"ittybit-media/scripts/internal/prices"
 )
 
 // costRow is a line of the README's table: quantity × price = dollars.
