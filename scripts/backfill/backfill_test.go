@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"ittybit-media/infra/bundle"
+	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/operator"
 )
 
 // odd are keys that something on the way could spoil.

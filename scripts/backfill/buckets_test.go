@@ -14,9 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"ittybit-media/handlers/media"
+	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/operator"
 )
 
 // late are the events of uploads that are delivered when the test says so.

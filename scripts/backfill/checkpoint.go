@@ -14,7 +14,7 @@ import (
 
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/internal/atomicfile"
-	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/internal/operator"
 )
 
 // saveEvery bounds what a crash makes the next run do again.

@@ -15,11 +15,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/access"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/operator"
 )
 
 // fast is a rate that holds nothing up.

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
+	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/operator"
 )
 
 // live are the events of some of the objects, as they come while a backfill runs:

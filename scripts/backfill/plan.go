@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/internal/prices"
-	"ittybit-media/scripts/operator"
 )
 
 // plan is what there is to do at most: the table was not asked yet.

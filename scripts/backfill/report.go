@@ -11,7 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/internal/operator"
 )
 
 // line is the progress, for people.

@@ -17,9 +17,9 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
+	"ittybit-media/scripts/internal/operator"
 	locals3 "ittybit-media/scripts/local/aws/s3"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/operator"
 )
 
 // saved is the checkpoint that a run left.

@@ -8,7 +8,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
-	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/internal/operator"
 )
 
 // open is every state of a job that is not over.

@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/operator"
 )
 
 func TestFollow(t *testing.T) {

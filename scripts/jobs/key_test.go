@@ -7,10 +7,10 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/operator"
 )
 
 func TestWhatHappenedToAKey(t *testing.T) {

@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/aws/lambda"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/operator"
 )
 
 // found are "KEY JOB STATE" of the rows that -json lists.

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/internal/operator"
 )
 
 // logged are the functions that log about uploads.

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"ittybit-media/handlers/results"
-	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/internal/operator"
 )
 
 // printable is a row with what may be shown of it.

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/internal/operator"
 )
 
 // makeAgain has jobs made again: it counts them, asks, and hands their uploads

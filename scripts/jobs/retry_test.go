@@ -14,11 +14,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"ittybit-media/handlers/media"
+	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/operator"
 )
 
 func TestFailedJobsAreMadeAgain(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/settle"
-	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/internal/operator"
 )
 
 // answerMargin is how much longer than sweep may run its answer is waited for.

@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"ittybit-media/handlers/settle"
+	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/operator"
 )
 
 // unscheduled keeps sweep from running by itself.

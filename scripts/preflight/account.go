@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
-	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/internal/operator"
 )
 
 // caller is whose credentials these are.

@@ -14,8 +14,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/pipeline"
-	"ittybit-media/scripts/operator"
 )
 
 const (

@@ -8,7 +8,7 @@ import (
 	"fmt"
 
 	"ittybit-media/infra/bundle"
-	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/internal/operator"
 )
 
 const usage = `Look at everything that a stack needs, before its first pulumi up.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/internal/operator"
 )
 
 // patience is how long one check may take: fetching a Go toolchain is the

@@ -14,7 +14,7 @@ import (
 
 	"ittybit-media/handlers/env"
 	"ittybit-media/handlers/secrets"
-	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/internal/operator"
 )
 
 // Nothing here quotes the name of a secret that is not there: somebody may have

@@ -14,7 +14,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/infra/stack"
-	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/internal/operator"
 )
 
 // subject is the stack that is looked at: as its file says it is to be, or a

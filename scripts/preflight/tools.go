@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"ittybit-media/infra/bundle"
-	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/internal/operator"
 )
 
 // oldestPulumi is the first CLI that reads this project: Pulumi.yaml declares

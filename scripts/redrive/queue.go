@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"golang.org/x/sync/errgroup"
 
-	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/internal/operator"
 )
 
 // A queue cannot be listed. To look at a message is to receive it, which hides

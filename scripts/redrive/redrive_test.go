@@ -17,11 +17,11 @@ import (
 	"golang.org/x/time/rate"
 
 	"ittybit-media/handlers/media"
+	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/operator"
 )
 
 // world is a pipeline whose Ittybit can be down.

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/internal/operator"
 )
 
 // show prints what is there.

@@ -8,7 +8,7 @@ import (
 	"flag"
 	"time"
 
-	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/internal/operator"
 )
 
 const usage = `Try a deployed stack from end to end.

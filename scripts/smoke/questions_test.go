@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/operator"
 )
 
 // answer is what is to be found, and a part of what it rests on or means.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"ittybit-media/handlers/results"
-	"ittybit-media/scripts/operator"
+	"ittybit-media/scripts/internal/operator"
 )
 
 // report is all that a run found out.

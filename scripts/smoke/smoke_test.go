@@ -14,12 +14,12 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
+	"ittybit-media/scripts/internal/operator"
 	locals3 "ittybit-media/scripts/local/aws/s3"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
 	"ittybit-media/scripts/localaws/awsjson"
-	"ittybit-media/scripts/operator"
 )
 
 // Outputs with the upload's name in theirs go with it; one without stays.

@@ -21,10 +21,10 @@ import (
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
-	"ittybit-media/scripts/operator"
 )
 
 // Routes are those of a pipeline under test, unless it is given others: three

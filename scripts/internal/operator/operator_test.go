@@ -17,9 +17,9 @@ import (
 	"github.com/aws/smithy-go"
 
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/access"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/operator"
 )
 
 // script is one that does what the test says.
