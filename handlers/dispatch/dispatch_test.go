@@ -20,11 +20,13 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/telemetry"
+	"ittybit-media/scripts/local/aws/dynamodb"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/fakeittybit"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 const (
@@ -45,7 +47,7 @@ var jobNames = []string{"audio", "thumbnail", "video"}
 // Ittybit.
 type world struct {
 	t       testing.TB
-	aws     *awsjson.Server
+	aws     *handlertest.AWS
 	ittybit *fakeittybit.Server
 	table   *results.Table
 	vars    map[string]string
@@ -82,12 +84,12 @@ type setup struct {
 
 func newWorld(t testing.TB, s setup) *world {
 	t.Helper()
-	w := &world{t: t, aws: awsjson.New(), logs: &buffer{}}
-	w.aws.SetSecret("ittybit/key", apiKey+"\n")
-	w.aws.SetSecret("callback/keys", `["`+strings.Repeat("k", 32)+`"]`)
+	w := &world{t: t, aws: handlertest.NewAWS(), logs: &buffer{}}
+	w.aws.Secrets.Set("ittybit/key", apiKey+"\n")
+	w.aws.Secrets.Set("callback/keys", `["`+strings.Repeat("k", 32)+`"]`)
 	awsServer := httptest.NewServer(w.aws)
 	t.Cleanup(awsServer.Close)
-	dynamo := awsjson.DynamoDB(awsServer.URL)
+	dynamo := dynamodb.Client(awsServer.URL)
 	if _, err := dynamo.CreateTable(t.Context(), results.CreateTableInput(tableName)); err != nil {
 		t.Fatal(err)
 	}
@@ -445,7 +447,7 @@ func TestTheSameEventTenTimesAtOnceAndAgainLater(t *testing.T) {
 			const times = 10
 			var looked sync.WaitGroup
 			looked.Add(times)
-			w.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+			w.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
 				if c.Operation == "Query" && c.Ordinal <= times {
 					looked.Done()
 					looked.Wait()
@@ -542,12 +544,12 @@ func TestCutShortBetweenIttybitAndTheTable(t *testing.T) {
 			// The process dies before it can note any of its jobs but one.
 			var mu sync.Mutex
 			puts := 0
-			w.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+			w.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
 				mu.Lock()
 				defer mu.Unlock()
 				if c.Operation == "PutItem" {
 					if puts++; puts > 1 {
-						return &awsjson.Fault{Type: "ValidationException", Message: "the process died here"}
+						return &endpoint.Fault{Type: "ValidationException", Message: "the process died here"}
 					}
 				}
 				return nil
@@ -876,7 +878,7 @@ func TestTheCallbackMayBeFaster(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
 	// The callback's row is there before dispatch writes its own.
-	w.aws.Intercept(func(ctx context.Context, c awsjson.Call) error {
+	w.aws.Intercept(func(ctx context.Context, c endpoint.Call) error {
 		if c.Operation != "PutItem" || c.Ordinal > 1 {
 			return nil
 		}
@@ -910,9 +912,9 @@ func TestTheCallbackMayBeFaster(t *testing.T) {
 func TestACallbackMayComeAfterATryThatWasCutShort(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
-	w.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.Operation == "PutItem" {
-			return &awsjson.Fault{Type: "InternalServerError", Message: "cut short"}
+			return &endpoint.Fault{Type: "InternalServerError", Message: "cut short"}
 		}
 		return nil
 	})
@@ -1004,9 +1006,9 @@ func TestTimesAreThoseOfTheInvocation(t *testing.T) {
 func TestWhatIsNotCountedIsSaid(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{vars: map[string]string{"DAILY_JOB_LIMIT": "4"}})
-	w.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.Operation == "UpdateItem" {
-			return &awsjson.Fault{Type: "ValidationException", Message: "no"}
+			return &endpoint.Fault{Type: "ValidationException", Message: "no"}
 		}
 		return nil
 	})
@@ -1025,7 +1027,7 @@ func TestTheAPIKeyIsReadAgainWhenItIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.ittybit.SetKeys("rotated")
-	w.aws.SetSecret("ittybit/key", `{"api_key":"rotated"}`)
+	w.aws.Secrets.Set("ittybit/key", `{"api_key":"rotated"}`)
 	if _, err := w.invoke(withKey(t, "2.mov")); err != nil {
 		t.Fatal(err)
 	}
@@ -1035,7 +1037,7 @@ func TestTheAPIKeyIsReadAgainWhenItIsRefused(t *testing.T) {
 func TestTheAPIKeyInParameterStore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{vars: map[string]string{"ITTYBIT_API_KEY_SECRET": "", "ITTYBIT_API_KEY_PARAMETER": "/ittybit/key"}})
-	w.aws.SetParameter("/ittybit/key", apiKey)
+	w.aws.Parameters.Set("/ittybit/key", apiKey)
 	if _, err := w.invoke(event(t, nil)); err != nil {
 		t.Fatal(err)
 	}
@@ -1045,12 +1047,12 @@ func TestTheAPIKeyInParameterStore(t *testing.T) {
 func TestTheFirstUseSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{vars: map[string]string{"ITTYBIT_API_KEY_SECRET": "not/yet"}})
-	w.aws.SetEmptySecret("not/yet")
+	w.aws.Secrets.SetEmpty("not/yet")
 	_, err := w.invoke(event(t, nil))
 	if err == nil || !strings.Contains(err.Error(), "not/yet") || !strings.Contains(err.Error(), "put-secret-value") {
 		t.Errorf("got %v", err)
 	}
-	w.aws.SetSecret("not/yet", apiKey)
+	w.aws.Secrets.Set("not/yet", apiKey)
 	if failed := w.queue(event(t, nil)); len(failed) > 0 {
 		t.Errorf("once it is there: %v", failed)
 	}
@@ -1059,14 +1061,14 @@ func TestTheFirstUseSaysWhatIsMissing(t *testing.T) {
 
 func TestWithoutTheTableOrTheCallbackKeysNothingIsMade(t *testing.T) {
 	t.Parallel()
-	for name, refuse := range map[string]func(awsjson.Call) bool{
-		"table":         func(c awsjson.Call) bool { return c.Operation == "Query" },
-		"callback keys": func(c awsjson.Call) bool { return c.Service == awsjson.ServiceSecrets },
+	for name, refuse := range map[string]func(endpoint.Call) bool{
+		"table":         func(c endpoint.Call) bool { return c.Operation == "Query" },
+		"callback keys": func(c endpoint.Call) bool { return c.Service == endpoint.ServiceSecrets },
 	} {
 		w := newWorld(t, setup{})
-		w.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+		w.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
 			if refuse(c) {
-				return &awsjson.Fault{Type: "AccessDeniedException", Message: "no"}
+				return &endpoint.Fault{Type: "AccessDeniedException", Message: "no"}
 			}
 			return nil
 		})
@@ -1083,9 +1085,9 @@ func TestWithoutTheTableOrTheCallbackKeysNothingIsMade(t *testing.T) {
 func TestARejectionThatCannotBeNotedIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
-	w.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
-		if c.Service == awsjson.ServiceDynamoDB {
-			return &awsjson.Fault{Type: "AccessDeniedException", Message: "no"}
+	w.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
+		if c.Service == endpoint.ServiceDynamoDB {
+			return &endpoint.Fault{Type: "AccessDeniedException", Message: "no"}
 		}
 		return nil
 	})

@@ -22,13 +22,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/settle"
 	"ittybit-media/handlers/telemetry"
+	localdynamodb "ittybit-media/scripts/local/aws/dynamodb"
 	"ittybit-media/scripts/local/fakeittybit"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 const (
@@ -54,7 +55,7 @@ func refTo(u media.Upload) media.JobRef {
 // network while the bubble's clock is to move. For the same reason one request
 // is over before the next one begins, unless a test makes it wait.
 type world struct {
-	aws     *awsjson.Server
+	aws     *handlertest.AWS
 	ittybit *fakeittybit.Server
 	db      *dynamodb.Client
 	table   *results.Table // dispatch's and webhook's
@@ -76,10 +77,10 @@ type end struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{aws: awsjson.New(), finish: make(chan end), ended: make(chan error)}
-	w.aws.SetSecret(keyName, apiKey)
+	w := &world{aws: handlertest.NewAWS(), finish: make(chan end), ended: make(chan error)}
+	w.aws.Secrets.Set(keyName, apiKey)
 	awsURL := serve(t, http.HandlerFunc(w.dynamoDB))
-	w.db = awsjson.DynamoDB(awsURL)
+	w.db = localdynamodb.Client(awsURL)
 	if _, err := w.db.CreateTable(t.Context(), results.CreateTableInput(tableName)); err != nil {
 		t.Fatal(err)
 	}

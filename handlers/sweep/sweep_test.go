@@ -18,8 +18,8 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/telemetry"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/fakeittybit"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // inBubble runs a test in a bubble of its own time, in which start is when it
@@ -89,7 +89,7 @@ func TestOrderOverPagesOfTheIndex(t *testing.T) {
 			t.Errorf("asked for %v\nwant      %v", f.asked, want)
 		}
 		for name, n := range f.aws.Calls() {
-			if strings.HasPrefix(name, awsjson.ServiceDynamoDB) && n > before[name] && name != "DynamoDB.Query" && name != "DynamoDB.UpdateItem" {
+			if strings.HasPrefix(name, endpoint.ServiceDynamoDB) && n > before[name] && name != "DynamoDB.Query" && name != "DynamoDB.UpdateItem" {
 				t.Errorf("sweep called %s", name)
 			}
 		}
@@ -434,8 +434,8 @@ func TestNothingIsTouchedWithoutTheAccount(t *testing.T) {
 		"unpaid":        {func(w *world, _ []string) { w.status(http.StatusPaymentRequired) }, "check the bill of the Ittybit account", 0},
 		"forbidden":     {func(w *world, _ []string) { w.status(http.StatusForbidden) }, "check what the API key may do", 0},
 		"refused later": {func(w *world, ids []string) { w.status(http.StatusUnauthorized, ids[3:]...) }, "check the API key", 3},
-		"no key":        {func(w *world, _ []string) { w.aws.SetEmptySecret(keyName) }, "no job was asked for: Ittybit's API key (ittybit/key)", 0},
-		"blank key":     {func(w *world, _ []string) { w.aws.SetSecret(keyName, " ") }, "store the API key in it", 0},
+		"no key":        {func(w *world, _ []string) { w.aws.Secrets.SetEmpty(keyName) }, "no job was asked for: Ittybit's API key (ittybit/key)", 0},
+		"blank key":     {func(w *world, _ []string) { w.aws.Secrets.Set(keyName, " ") }, "store the API key in it", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -475,7 +475,7 @@ func TestNothingIsTouchedWithoutTheAccount(t *testing.T) {
 func TestNoJobsNeedNoKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.aws.SetEmptySecret(keyName)
+	w.aws.Secrets.SetEmpty(keyName)
 	synctest.Test(t, func(t *testing.T) {
 		wantJobs(t, w.deploy(t).well(t, time.Now()), false, map[string]int{})
 	})
@@ -639,9 +639,9 @@ func TestDynamoDBFails(t *testing.T) {
 		t.Parallel()
 		inBubble(t, func(t *testing.T, f *function, start time.Time) {
 			f.dispatched(t, "a", start)
-			f.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+			f.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
 				if c.Operation == "Query" {
-					return awsjson.Throttled(c)
+					return endpoint.Throttled(c)
 				}
 				return nil
 			})
@@ -658,9 +658,9 @@ func TestDynamoDBFails(t *testing.T) {
 				f.ends(t, ids[i], fakeittybit.Succeeded)
 			}
 			first := f.aws.Calls()["DynamoDB.UpdateItem"] + 1
-			f.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+			f.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
 				if c.Operation == "UpdateItem" && c.Ordinal == first {
-					return &awsjson.Fault{Type: "ValidationException", Message: "Item size has exceeded the maximum allowed size"}
+					return &endpoint.Fault{Type: "ValidationException", Message: "Item size has exceeded the maximum allowed size"}
 				}
 				return nil
 			})
@@ -676,9 +676,9 @@ func TestDynamoDBFails(t *testing.T) {
 			for i := range 3 * maxInARow {
 				f.dispatched(t, fmt.Sprint(i), start)
 			}
-			f.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+			f.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
 				if c.Operation == "UpdateItem" {
-					return &awsjson.Fault{Type: "AccessDeniedException", Message: "no"}
+					return &endpoint.Fault{Type: "AccessDeniedException", Message: "no"}
 				}
 				return nil
 			})
@@ -729,7 +729,7 @@ func TestWireNamesTheVariable(t *testing.T) {
 func TestWireUsesTheEnvironment(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.aws.SetParameter("/ittybit/key", apiKey)
+	w.aws.Parameters.Set("/ittybit/key", apiKey)
 	synctest.Test(t, func(t *testing.T) {
 		f := w.deploy(t, env.OverdueAfter, "1h", env.GiveUpAfter, "2h", env.ResultTTLDays, "30",
 			env.IttybitAPIKeySecret, "", env.IttybitAPIKeyParam, "/ittybit/key")

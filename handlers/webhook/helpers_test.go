@@ -22,10 +22,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/telemetry"
-	"ittybit-media/scripts/localaws/awsjson"
+	localdynamodb "ittybit-media/scripts/local/aws/dynamodb"
 )
 
 const (
@@ -60,7 +61,7 @@ var ref = refTo(upload, "video", 0)
 
 // cloud is the AWS that the function is deployed in: a table and the secrets.
 type cloud struct {
-	*awsjson.Server
+	*handlertest.AWS
 	url string
 }
 
@@ -69,17 +70,17 @@ type cloud struct {
 // move. It must be made outside of the bubble.
 func newCloud(t testing.TB) *cloud {
 	t.Helper()
-	c := &cloud{Server: awsjson.New()}
-	server := httptest.NewUnstartedServer(c.Server)
+	c := &cloud{AWS: handlertest.NewAWS()}
+	server := httptest.NewUnstartedServer(c.AWS)
 	server.Config.SetKeepAlivesEnabled(false)
 	server.Start()
 	t.Cleanup(server.Close)
 	c.url = server.URL
-	if _, err := awsjson.DynamoDB(c.url).CreateTable(t.Context(), results.CreateTableInput(tableName)); err != nil {
+	if _, err := localdynamodb.Client(c.url).CreateTable(t.Context(), results.CreateTableInput(tableName)); err != nil {
 		t.Fatal(err)
 	}
 	c.setKeys(t, newestKey, olderKey)
-	c.SetSecret(secretName, signingSecret)
+	c.Secrets.Set(secretName, signingSecret)
 	return c
 }
 
@@ -89,7 +90,7 @@ func (c *cloud) setKeys(t testing.TB, keys ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetSecret(keysName, string(list))
+	c.Secrets.Set(keysName, string(list))
 }
 
 // calls counts the calls to one service.
@@ -140,7 +141,7 @@ func (c *cloud) deploy(t testing.TB, changes ...string) *function {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := awsjson.DynamoDB(c.url)
+	db := localdynamodb.Client(c.url)
 	f := &function{
 		handler: h,
 		cloud:   c,

@@ -188,7 +188,7 @@ func TestSigningSecretsInRotation(t *testing.T) {
 
 		f.want(t, old, stored)
 		f.want(t, newer, forbidden)
-		c.SetSecret(secretName, toJSON(t, []string{next, signingSecret}))
+		c.Secrets.Set(secretName, toJSON(t, []string{next, signingSecret}))
 		f.want(t, newer, forbidden) // the secret was read a moment ago
 		c.reads(t, 2)               // keys and secret
 
@@ -201,7 +201,7 @@ func TestSigningSecretsInRotation(t *testing.T) {
 		}
 		c.reads(t, 3)
 
-		c.SetSecret(secretName, next)
+		c.Secrets.Set(secretName, next)
 		time.Sleep(afterTheTTL)
 		f.want(t, old, forbidden)
 		f.want(t, newer, duplicate)

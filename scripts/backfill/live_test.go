@@ -11,8 +11,9 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/local/aws/dynamodb"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/pipeline"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // live are the events of some of the objects, as they come while a backfill runs:
@@ -85,7 +86,7 @@ func TestBackfillBesideLiveEvents(t *testing.T) {
 	began := time.Now()
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if !isInvoke(c) {
 			return nil
 		}
@@ -131,7 +132,7 @@ func TestBackfillBesideLiveEvents(t *testing.T) {
 		}
 	}
 	rows := map[string]int{}
-	w.AWS.Rows(w.Table, func(row awsjson.Row) {
+	w.Tables.Rows(w.Table, func(row dynamodb.Row) {
 		if row.Text("job") != "" && row.Text("state") == "succeeded" {
 			rows[row.Text("pk")+" "+row.Text("job")]++
 		}

@@ -12,9 +12,9 @@ import (
 
 	"ittybit-media/handlers/settle"
 	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // unscheduled keeps sweep from running by itself.
@@ -45,9 +45,9 @@ func TestASettleThatFails(t *testing.T) {
 
 	// The answer is lost: no second sweep runs beside the first one.
 	before := w.Sweep.Stats().Invocations
-	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.Operation == "Invoke" {
-			return &awsjson.Fault{Type: "ServiceException", Status: http.StatusInternalServerError, Applied: true}
+			return &endpoint.Fault{Type: "ServiceException", Status: http.StatusInternalServerError, Applied: true}
 		}
 		return nil
 	})
@@ -57,7 +57,7 @@ func TestASettleThatFails(t *testing.T) {
 	}
 	w.wantStates("a.mov", "video", "succeeded")
 
-	w.deny(awsjson.ServiceLambda, "Invoke")
+	w.deny(endpoint.ServiceLambda, "Invoke")
 	w.fails(operator.ExitFailed, []string{"have this action allowed"}, "-settle")
 	w.AWS.Intercept(nil)
 

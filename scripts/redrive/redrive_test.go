@@ -18,10 +18,10 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // world is a pipeline whose Ittybit can be down.
@@ -106,7 +106,7 @@ func (w *world) runs(code int, says []string, args ...string) pipelinetest.Resul
 // intercept does something at the n-th call of an operation by the operator.
 func (w *world) intercept(operation string, n int, do func() error) {
 	var calls atomic.Int32
-	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.AccessKey == w.AccessKey && c.Operation == operation && int(calls.Add(1)) >= n {
 			return do()
 		}
@@ -114,7 +114,7 @@ func (w *world) intercept(operation string, n int, do func() error) {
 	})
 }
 
-var denied = &awsjson.Fault{Type: "AccessDeniedException", Message: "not you", Status: http.StatusForbidden}
+var denied = &endpoint.Fault{Type: "AccessDeniedException", Message: "not you", Status: http.StatusForbidden}
 
 // Three days of tries, and what becomes of them.
 func TestDeadLettersOfALongOutage(t *testing.T) {
@@ -336,7 +336,7 @@ func TestThreeHundredWithInterruptions(t *testing.T) {
 		var calls atomic.Int32
 		w.intercept(operation, 1, func() error {
 			if n := calls.Add(1); n <= 6 {
-				return &awsjson.Fault{Type: "ServiceException", Status: http.StatusInternalServerError, Applied: n%2 == 1}
+				return &endpoint.Fault{Type: "ServiceException", Status: http.StatusInternalServerError, Applied: n%2 == 1}
 			}
 			return nil
 		})
@@ -371,7 +371,7 @@ func TestALostAnswerOfTheQueue(t *testing.T) {
 			return nil
 		}
 		lost = true
-		return &awsjson.Fault{Type: "InternalError", Status: http.StatusInternalServerError, Applied: true}
+		return &endpoint.Fault{Type: "InternalError", Status: http.StatusInternalServerError, Applied: true}
 	})
 	w.runs(operator.ExitOK, []string{"15 uploads handed to dispatch"}, "-send", "-yes", "-rate", "1000")
 	if d := w.DeadLetter.Depth(); d.InFlight != 10 || d.Visible != 0 {
@@ -453,7 +453,7 @@ func TestAVisitHasItsBounds(t *testing.T) {
 
 	// What is sent slowly is hidden for longer.
 	var hidden struct{ VisibilityTimeout int }
-	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.AccessKey == w.AccessKey && c.Operation == "ReceiveMessage" {
 			return json.Unmarshal(c.Body, &hidden)
 		}

@@ -15,10 +15,10 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // injector makes the plan's faults happen to a pipeline.
@@ -221,12 +221,12 @@ func (c tableCall) key() string {
 	return ""
 }
 
-// intercept is for [awsjson.Server.Intercept].
-func (i *injector) intercept(_ context.Context, c awsjson.Call) error {
-	if c.Service == awsjson.ServiceSecrets {
+// intercept is for [endpoint.Server.Intercept].
+func (i *injector) intercept(_ context.Context, c endpoint.Call) error {
+	if c.Service == endpoint.ServiceSecrets {
 		if kind := i.next("", opSecret, ""); kind != "" {
 			i.count(kind)
-			return awsjson.Throttled(c)
+			return endpoint.Throttled(c)
 		}
 		return nil
 	}
@@ -261,9 +261,9 @@ func (i *injector) intercept(_ context.Context, c awsjson.Call) error {
 	var answer error
 	switch kind {
 	case Throttled:
-		answer = awsjson.Throttled(c)
+		answer = endpoint.Throttled(c)
 	case WriteUnanswered:
-		answer = &awsjson.Fault{Type: "InternalServerError", Message: "the answer was lost", Status: http.StatusInternalServerError, Applied: true}
+		answer = &endpoint.Fault{Type: "InternalServerError", Message: "the answer was lost", Status: http.StatusInternalServerError, Applied: true}
 	case KilledBefore, KilledAfter, WebhookKilled, SweepKilled:
 		if function.KillAt(fits) == 0 {
 			return nil

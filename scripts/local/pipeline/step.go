@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/aws/eventbridge"
 	"ittybit-media/scripts/local/aws/lambda"
 	"ittybit-media/scripts/local/aws/s3"
@@ -65,7 +66,7 @@ func (p *Pipeline) observe(s Step) {
 func (p *Pipeline) created(c s3.Created) {
 	u := media.Upload{Bucket: c.Bucket, Key: c.Key, Size: c.Size, ETag: c.ETag, VersionID: c.VersionID, Sequencer: c.Sequencer, Time: c.Time}
 	event := eventbridge.ObjectCreated(eventbridge.Object{
-		Account: account, Region: Region,
+		Account: endpoint.Account, Region: endpoint.Region,
 		Bucket: c.Bucket, Key: c.Key, Size: c.Size, ETag: c.ETag, VersionID: c.VersionID, Sequencer: c.Sequencer,
 		Reason: c.Reason, Time: c.Time,
 	})

@@ -1,4 +1,4 @@
-package awsjson
+package dynamodb
 
 import (
 	"maps"

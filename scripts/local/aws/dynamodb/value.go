@@ -1,4 +1,4 @@
-package awsjson
+package dynamodb
 
 import (
 	"cmp"
@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/truora/minidyn/types"
+
+	"ittybit-media/scripts/local/aws/endpoint"
 )
 
 // value is an attribute value; item maps attribute names to values. The expression library's type is used as it is:
@@ -193,6 +195,6 @@ func itemSize(it item) int {
 	return n
 }
 
-func invalid(format string, args ...any) *Fault {
-	return &Fault{Type: "ValidationException", Message: fmt.Sprintf(format, args...)}
+func invalid(format string, args ...any) *endpoint.Fault {
+	return &endpoint.Fault{Type: "ValidationException", Message: fmt.Sprintf(format, args...)}
 }

@@ -1,4 +1,4 @@
-package awsjson
+package dynamodb
 
 // stored is a row as a table keeps it: an attribute value of the expression library's takes ten times the room, and a
 // long run has many rows.

@@ -1,4 +1,4 @@
-package awsjson
+package dynamodb
 
 import (
 	"context"
@@ -9,27 +9,63 @@ import (
 	"time"
 
 	"github.com/truora/minidyn/interpreter"
+
+	"ittybit-media/scripts/local/aws/endpoint"
 )
 
-// database is DynamoDB's tables behind one lock: every operation is atomic.
-type database struct {
+// Database is DynamoDB's tables behind one lock: every operation is atomic. Its methods may be called concurrently.
+type Database struct {
 	mu     sync.Mutex
 	tables map[string]*table
 }
 
-func newDatabase() *database { return &database{tables: map[string]*table{}} }
+// New makes a database without tables.
+func New() *Database { return &Database{tables: map[string]*table{}} }
 
-func (db *database) operations() map[string]Operation {
-	return map[string]Operation{
-		"CreateTable":   JSON(db.createTable),
-		"DescribeTable": JSON(db.describeTable),
-		"DeleteTable":   JSON(db.deleteTable),
-		"GetItem":       db.onTable(getItem),
-		"PutItem":       db.onTable(putItem),
-		"UpdateItem":    db.onTable(updateItem),
-		"DeleteItem":    db.onTable(deleteItem),
-		"Query":         db.onTable(query),
-		"Scan":          db.onTable(scan),
+// API is DynamoDB's API.
+func (db *Database) API() endpoint.Service {
+	return endpoint.Service{
+		Name: endpoint.ServiceDynamoDB,
+		Find: endpoint.Target("DynamoDB_20120810"),
+		Operations: map[string]endpoint.Operation{
+			"CreateTable":   endpoint.JSON(db.createTable),
+			"DescribeTable": endpoint.JSON(db.describeTable),
+			"DeleteTable":   endpoint.JSON(db.deleteTable),
+			"GetItem":       db.onTable(getItem),
+			"PutItem":       db.onTable(putItem),
+			"UpdateItem":    db.onTable(updateItem),
+			"DeleteItem":    db.onTable(deleteItem),
+			"Query":         db.onTable(query),
+			"Scan":          db.onTable(scan),
+		},
+	}
+}
+
+// Row is a row in a table, to be looked at in [Database.Rows] only.
+type Row struct{ attributes stored }
+
+// Text is an attribute that is a string or a number, as the protocol writes it; empty if the row has none of that
+// name.
+func (r Row) Text(name string) string {
+	if a := r.attributes.find(name); a != nil {
+		return a.text
+	}
+	return ""
+}
+
+// Rows calls f for every row of a table, in no order, while nothing changes: for checks that are made often. f must be
+// quick and not call the database.
+func (db *Database) Rows(table string, f func(Row)) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	t := db.tables[table]
+	if t == nil {
+		return
+	}
+	for _, partition := range t.partitions {
+		for _, row := range partition {
+			f(Row{row})
+		}
 	}
 }
 
@@ -63,8 +99,8 @@ func (r *request) expressions() expressions {
 }
 
 // onTable decodes a request and runs f on its table, under the lock.
-func (db *database) onTable(f func(*table, *request) (any, error)) Operation {
-	return JSON(func(_ context.Context, r request) (any, error) {
+func (db *Database) onTable(f func(*table, *request) (any, error)) endpoint.Operation {
+	return endpoint.JSON(func(_ context.Context, r request) (any, error) {
 		texts := []string{r.ConditionExpression, r.UpdateExpression, r.KeyConditionExpression, r.FilterExpression, r.ProjectionExpression}
 		if err := r.expressions().validate(texts...); err != nil {
 			return nil, err
@@ -79,8 +115,8 @@ func (db *database) onTable(f func(*table, *request) (any, error)) Operation {
 	})
 }
 
-func noTable(name string) *Fault {
-	return &Fault{Type: "ResourceNotFoundException", Message: "Requested resource not found: Table: " + name + " not found"}
+func noTable(name string) *endpoint.Fault {
+	return &endpoint.Fault{Type: "ResourceNotFoundException", Message: "Requested resource not found: Table: " + name + " not found"}
 }
 
 func getItem(t *table, r *request) (any, error) {
@@ -181,9 +217,9 @@ func (r *request) condition(old item) error {
 	if err != nil || ok {
 		return err
 	}
-	fault := &Fault{Type: "ConditionalCheckFailedException", Message: "The conditional request failed"}
+	fault := &endpoint.Fault{Type: "ConditionalCheckFailedException", Message: "The conditional request failed"}
 	if r.ReturnValuesOnConditionCheckFailure == "ALL_OLD" {
-		fault.item = old
+		fault.Members = map[string]any{"Item": wireItem(old)}
 	}
 	return fault
 }
@@ -232,7 +268,7 @@ type indexInput struct {
 	ProvisionedThroughput json.RawMessage `json:",omitempty"`
 }
 
-func (db *database) createTable(_ context.Context, in createInput) (any, error) {
+func (db *Database) createTable(_ context.Context, in createInput) (any, error) {
 	t, err := newTable(in)
 	if err != nil {
 		return nil, err
@@ -240,7 +276,7 @@ func (db *database) createTable(_ context.Context, in createInput) (any, error) 
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if db.tables[in.TableName] != nil {
-		return nil, &Fault{Type: "ResourceInUseException", Message: "Table already exists: " + in.TableName}
+		return nil, &endpoint.Fault{Type: "ResourceInUseException", Message: "Table already exists: " + in.TableName}
 	}
 	db.tables[in.TableName] = t
 	return map[string]any{"TableDescription": t.describe()}, nil
@@ -298,16 +334,16 @@ func (t *table) schema(elements []keyElement, declared map[string]string) (keys 
 // tableInput names a table.
 type tableInput struct{ TableName string }
 
-func (db *database) describeTable(_ context.Context, in tableInput) (any, error) {
+func (db *Database) describeTable(_ context.Context, in tableInput) (any, error) {
 	return db.describe(in, "Table", nil)
 }
 
-func (db *database) deleteTable(_ context.Context, in tableInput) (any, error) {
+func (db *Database) deleteTable(_ context.Context, in tableInput) (any, error) {
 	return db.describe(in, "TableDescription", func(name string) { delete(db.tables, name) })
 }
 
 // describe answers with a table's description under the given name, and then does something to the table.
-func (db *database) describe(in tableInput, as string, then func(name string)) (any, error) {
+func (db *Database) describe(in tableInput, as string, then func(name string)) (any, error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	t := db.tables[in.TableName]
@@ -321,7 +357,7 @@ func (db *database) describe(in tableInput, as string, then func(name string)) (
 }
 
 func (t *table) arn() string {
-	return "arn:aws:dynamodb:" + region + ":" + account + ":table/" + t.description.TableName
+	return "arn:aws:dynamodb:" + endpoint.Region + ":" + endpoint.Account + ":table/" + t.description.TableName
 }
 
 func (t *table) describe() any {

@@ -1,4 +1,4 @@
-package awsjson_test
+package dynamodb_test
 
 import (
 	"errors"
@@ -15,7 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
 
-	"ittybit-media/scripts/localaws/awsjson"
+	localdynamodb "ittybit-media/scripts/local/aws/dynamodb"
+	"ittybit-media/scripts/local/aws/endpoint"
 )
 
 // row is an item as the tests write it: strings are S, ints are N.
@@ -72,17 +73,18 @@ func code(err error) string {
 
 var tableName = aws.String("rows")
 
-func start(t *testing.T) (*awsjson.Server, *dynamodb.Client, string) {
+func start(t *testing.T) (*localdynamodb.Database, *dynamodb.Client, string) {
 	t.Helper()
-	s := awsjson.New()
-	server := httptest.NewServer(s)
+	s, e := localdynamodb.New(), endpoint.New()
+	e.Mount(s.API())
+	server := httptest.NewServer(e)
 	t.Cleanup(server.Close)
 	once := func(o *dynamodb.Options) { o.RetryMaxAttempts = 1 }
-	return s, awsjson.DynamoDB(server.URL, once), server.URL
+	return s, localdynamodb.Client(server.URL, once), server.URL
 }
 
 // withTable has a table with a sparse index, as the product's.
-func withTable(t *testing.T) (*awsjson.Server, *dynamodb.Client) {
+func withTable(t *testing.T) (*localdynamodb.Database, *dynamodb.Client) {
 	t.Helper()
 	s, db, _ := start(t)
 	_, err := db.CreateTable(t.Context(), &dynamodb.CreateTableInput{

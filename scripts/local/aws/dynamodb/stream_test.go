@@ -1,4 +1,4 @@
-package awsjson_test
+package dynamodb_test
 
 import (
 	"encoding/json"

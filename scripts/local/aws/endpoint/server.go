@@ -1,4 +1,4 @@
-package awsjson
+package endpoint
 
 import (
 	"context"
@@ -13,24 +13,14 @@ import (
 
 // Server answers for services. Its methods may be called concurrently.
 type Server struct {
-	db         *database
-	secrets    secrets
-	parameters parameters
-
 	mu        sync.Mutex
 	services  []Service
 	calls     map[string]int
 	intercept func(context.Context, Call) error
 }
 
-// New makes a server with DynamoDB, Secrets Manager and Parameter Store: without tables, secrets and parameters.
-func New() *Server {
-	s := &Server{calls: map[string]int{}, db: newDatabase()}
-	s.Mount(Service{Name: ServiceDynamoDB, Find: Target("DynamoDB_20120810"), Operations: s.db.operations()})
-	s.Mount(Service{Name: ServiceSecrets, Find: Target("secretsmanager"), Operations: s.secrets.operations()})
-	s.Mount(Service{Name: ServiceSSM, Find: Target("AmazonSSM"), Operations: s.parameters.operations()})
-	return s
-}
+// New makes a server without services.
+func New() *Server { return &Server{calls: map[string]int{}} }
 
 // Mount adds a service.
 func (s *Server) Mount(service Service) {
@@ -128,32 +118,4 @@ func (s *Server) call(op Operation, r *Request) (any, error) {
 	}
 	answer, err := op(r)
 	return answer, errors.Join(refused, err)
-}
-
-// Row is a row in a table, to be looked at in [Server.Rows] only.
-type Row struct{ attributes stored }
-
-// Text is an attribute that is a string or a number, as the protocol writes it; empty if the row has none of that
-// name.
-func (r Row) Text(name string) string {
-	if a := r.attributes.find(name); a != nil {
-		return a.text
-	}
-	return ""
-}
-
-// Rows calls f for every row of a table, in no order, while nothing changes: for checks that are made often. f must be
-// quick and not call the server.
-func (s *Server) Rows(table string, f func(Row)) {
-	s.db.mu.Lock()
-	defer s.db.mu.Unlock()
-	t := s.db.tables[table]
-	if t == nil {
-		return
-	}
-	for _, partition := range t.partitions {
-		for _, row := range partition {
-			f(Row{row})
-		}
-	}
 }

@@ -1,4 +1,4 @@
-package awsjson
+package dynamodb
 
 import (
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -7,12 +7,14 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"ittybit-media/handlers/awsclient"
+
+	"ittybit-media/scripts/local/aws/endpoint"
 )
 
-// DynamoDB is a client of the server at url, with credentials that mean nothing.
-func DynamoDB(url string, options ...func(*dynamodb.Options)) *dynamodb.Client {
+// Client is a client of the endpoint at url, with credentials that mean nothing.
+func Client(url string, options ...func(*dynamodb.Options)) *dynamodb.Client {
 	return dynamodb.New(dynamodb.Options{
-		Region:       region,
+		Region:       endpoint.Region,
 		BaseEndpoint: aws.String(url),
 		Credentials:  credentials.NewStaticCredentialsProvider("local", "local", ""),
 		APIOptions:   []func(*middleware.Stack) error{awsclient.KeepConnections},

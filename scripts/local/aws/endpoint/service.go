@@ -1,4 +1,4 @@
-package awsjson
+package endpoint
 
 import (
 	"bytes"
@@ -8,6 +8,12 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+)
+
+// Where the local AWS claims to be.
+const (
+	Region  = "us-east-1"
+	Account = "000000000000"
 )
 
 // The services of [Call].
@@ -117,7 +123,8 @@ type Fault struct {
 	// a reply that was lost.
 	Applied bool
 
-	item item // of a failed condition
+	// Members are added to the answer, such as the row of a failed condition.
+	Members map[string]any
 }
 
 func (f *Fault) Error() string { return f.Type + ": " + f.Message }
@@ -145,9 +152,7 @@ func Throttled(c Call) *Fault {
 
 func writeFault(w http.ResponseWriter, f *Fault) {
 	answer := map[string]any{"__type": f.Type, "message": f.Message}
-	if f.item != nil {
-		answer["Item"] = wireItem(f.item)
-	}
+	maps.Copy(answer, f.Members)
 	w.Header().Set("X-Amzn-Errortype", f.Type)
 	if f.QueryCode != "" {
 		w.Header().Set("X-Amzn-Query-Error", f.QueryCode+";Sender")

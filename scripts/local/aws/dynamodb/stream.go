@@ -1,4 +1,4 @@
-package awsjson
+package dynamodb
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strconv"
 	"time"
+
+	"ittybit-media/scripts/local/aws/endpoint"
 )
 
 // stream is who reads a table's stream, and how far it is.
@@ -16,13 +18,13 @@ type stream struct {
 }
 
 // Stream makes f read a table's stream from now on, with new and old images: the JSON of one record after the other,
-// in the order of the changes. f is called while nothing else changes: it must be quick and not call the server.
+// in the order of the changes. f is called while nothing else changes: it must be quick and not call the database.
 //
 // Unlike on AWS, each record comes once and at once, and sequence numbers are those of the one stream.
-func (s *Server) Stream(table string, f func(record []byte)) error {
-	s.db.mu.Lock()
-	defer s.db.mu.Unlock()
-	t := s.db.tables[table]
+func (db *Database) Stream(table string, f func(record []byte)) error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	t := db.tables[table]
 	if t == nil {
 		return noTable(table)
 	}
@@ -64,7 +66,7 @@ func (t *table) changed(old, row item) {
 		"eventName":      name,
 		"eventVersion":   "1.1",
 		"eventSource":    "aws:dynamodb",
-		"awsRegion":      region,
+		"awsRegion":      endpoint.Region,
 		"eventSourceARN": t.arn() + "/stream/" + t.created.UTC().Format("2006-01-02T15:04:05.000"),
 		"dynamodb":       change,
 	})
