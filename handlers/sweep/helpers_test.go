@@ -25,8 +25,8 @@ import (
 	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/record"
 	"ittybit-media/handlers/results"
-	"ittybit-media/handlers/settle"
 	"ittybit-media/handlers/telemetry"
 	localdynamodb "ittybit-media/scripts/local/aws/dynamodb"
 	"ittybit-media/scripts/local/fakeittybit"
@@ -229,18 +229,18 @@ func (a asked) Get(ctx context.Context, id string) (media.Result, error) { retur
 
 // at is an invocation of the function at that time, whatever the clock of the
 // bubble says: all that tells it is the deadline.
-func (f *function) at(t *testing.T, now time.Time) settle.Summary {
+func (f *function) at(t *testing.T, now time.Time) record.Summary {
 	t.Helper()
 	ctx, cancel := context.WithDeadline(t.Context(), now.Add(media.SweepTimeout))
 	defer cancel()
 	f.asked = nil
-	var s settle.Summary
+	var s record.Summary
 	s, f.lastErr = f.Handle(ctx)
 	return s
 }
 
 // well is an invocation without an error.
-func (f *function) well(t *testing.T, now time.Time) settle.Summary {
+func (f *function) well(t *testing.T, now time.Time) record.Summary {
 	t.Helper()
 	s := f.at(t, now)
 	if f.lastErr != nil {
@@ -250,7 +250,7 @@ func (f *function) well(t *testing.T, now time.Time) settle.Summary {
 }
 
 // badly is an invocation that fails and says all that.
-func (f *function) badly(t *testing.T, now time.Time, says ...string) settle.Summary {
+func (f *function) badly(t *testing.T, now time.Time, says ...string) record.Summary {
 	t.Helper()
 	s := f.at(t, now)
 	for _, text := range says {
@@ -371,7 +371,7 @@ func (f *function) wantCounted(t *testing.T, m telemetry.Metric, want map[string
 	}
 }
 
-func wantJobs(t *testing.T, s settle.Summary, behind bool, want map[string]int) {
+func wantJobs(t *testing.T, s record.Summary, behind bool, want map[string]int) {
 	t.Helper()
 	if !maps.Equal(s.Jobs, want) || s.Behind != behind {
 		t.Errorf("the run says %v, behind %v; want %v, %v", s.Jobs, s.Behind, want, behind)

@@ -12,8 +12,8 @@ import (
 	"ittybit-media/handlers/account"
 	"ittybit-media/handlers/awsclient"
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/record"
 	"ittybit-media/handlers/results"
-	"ittybit-media/handlers/settle"
 	"ittybit-media/handlers/telemetry"
 )
 
@@ -50,7 +50,7 @@ func wire(getenv func(string) string) (*handler, error) {
 		ittybit: client,
 		apiKey:  apiKey.Get,
 		jobs:    table,
-		results: settle.Settler{Table: table, Metrics: metrics},
+		results: record.Recorder{Table: table, Metrics: metrics},
 		log:     log,
 		metrics: metrics,
 	}, nil

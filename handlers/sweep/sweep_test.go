@@ -699,7 +699,7 @@ func TestInitStaysLight(t *testing.T) {
 		}
 		return strings.Fields(string(out))
 	}
-	known := append(linked("dispatch"), "ittybit-media/handlers/settle", "ittybit-media/handlers/sweep")
+	known := append(linked("dispatch"), "ittybit-media/handlers/record", "ittybit-media/handlers/sweep")
 	for _, name := range linked("sweep") {
 		if !slices.Contains(known, name) {
 			t.Errorf("sweep links %s, dispatch does not", name)

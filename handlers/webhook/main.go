@@ -11,9 +11,9 @@ import (
 
 	"ittybit-media/handlers/awsclient"
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/record"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/secrets"
-	"ittybit-media/handlers/settle"
 	"ittybit-media/handlers/telemetry"
 )
 
@@ -56,7 +56,7 @@ func wire(getenv func(string) string) (*handler, error) {
 	metrics := telemetry.NewMetrics(os.Stdout, cfg.Namespace)
 	return &handler{
 		auth:    auth,
-		results: settle.Settler{Table: table, Metrics: metrics},
+		results: record.Recorder{Table: table, Metrics: metrics},
 		log:     log,
 		metrics: metrics,
 	}, nil

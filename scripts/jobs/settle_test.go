@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"ittybit-media/handlers/settle"
+	"ittybit-media/handlers/record"
 	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/pipeline"
@@ -29,7 +29,7 @@ func TestSettleAsksForWhatIsOverdue(t *testing.T) {
 	w.Pass(30*time.Minute + time.Second)
 	w.wantStates("a.mov", "video", "queued")
 	pipelinetest.WantIn(t, w.Want(operator.ExitOK, script, "-settle", "-dry-run"), "sweep would ask Ittybit for 6 jobs")
-	all := pipelinetest.Lines[settle.Summary](t, w.Want(operator.ExitOK, script, "-settle", "-json"))
+	all := pipelinetest.Lines[record.Summary](t, w.Want(operator.ExitOK, script, "-settle", "-json"))
 	if len(all) != 1 || all[0].Jobs["settled"] != 6 || all[0].Behind {
 		t.Errorf("%+v", all)
 	}
@@ -97,7 +97,7 @@ func TestASettleThatIsBehind(t *testing.T) {
 		answer = tt.answer
 		var stdout, stderr strings.Builder
 		code := script.Run(t.Context(), append([]string{"-local=" + file, "-settle"}, tt.args...), nil, &stdout, &stderr)
-		if code != operator.ExitFailed || !strings.Contains(stderr.String(), tt.stderr) || tt.args != nil && pipelinetest.Lines[settle.Summary](t, stdout.String())[0].Jobs["settled"] != 1040 || tt.args == nil && strings.TrimSpace(stdout.String()) != tt.stdout {
+		if code != operator.ExitFailed || !strings.Contains(stderr.String(), tt.stderr) || tt.args != nil && pipelinetest.Lines[record.Summary](t, stdout.String())[0].Jobs["settled"] != 1040 || tt.args == nil && strings.TrimSpace(stdout.String()) != tt.stdout {
 			t.Errorf("%d, %s%s", code, &stdout, &stderr)
 		}
 	}

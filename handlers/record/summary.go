@@ -1,4 +1,4 @@
-package settle
+package record
 
 // Summary is what a run of sweep tells whoever invoked it.
 type Summary struct {
