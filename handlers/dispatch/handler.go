@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"golang.org/x/sync/errgroup"
 
-	"ittybit-media/handlers/invocation"
+	"ittybit-media/handlers/function"
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
@@ -89,7 +89,7 @@ func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		h.log.ErrorContext(ctx, "unreadable payload", "error", err.Error())
 		return nil, err
 	}
-	now := invocation.Time(ctx, media.DispatchTimeout)
+	now := function.InvokedAt(ctx, media.DispatchTimeout)
 	if p.Queue {
 		return json.Marshal(h.batch(ctx, now, p.Messages))
 	}

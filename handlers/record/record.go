@@ -16,7 +16,7 @@ import (
 
 // Recorder stores results.
 type Recorder struct {
-	Table   *resultr.Table
+	Table   *results.Table
 	Metrics *telemetry.Metrics
 }
 
@@ -26,7 +26,7 @@ func Log(log *slog.Logger, ref media.JobRef, jobID string) *slog.Logger {
 	return log.With("bucket", ref.Bucket, "key", ref.Key, "job", ref.Job, "upload", ref.Upload, "id", jobID)
 }
 
-// Record stores a result as [resultr.Table.Apply] does, at now, and tells log
+// Record stores a result as [results.Table.Apply] does, at now, and tells log
 // (see [Log]). The errors are Apply's, and are logged already. What
 // [results.Missing] and [results.Mismatch] mean depends on who said whose job it
 // is: they are neither logged nor counted here.

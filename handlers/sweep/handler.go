@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"time"
 
-	"ittybit-media/handlers/invocation"
+	"ittybit-media/handlers/function"
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/record"
@@ -78,7 +78,7 @@ type handler struct {
 //
 // It fails with all that went wrong, after it did what could be done.
 func (h *handler) Handle(ctx context.Context) (record.Summary, error) {
-	now := invocation.Time(ctx, media.SweepTimeout)
+	now := function.InvokedAt(ctx, media.SweepTimeout)
 	// The deadline tells the time, so it may be days away from the clock on the
 	// wall; a run does not take longer for it.
 	ctx, cancel := context.WithTimeout(ctx, media.SweepTimeout)

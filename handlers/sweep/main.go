@@ -9,9 +9,9 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"ittybit-media/handlers/account"
 	"ittybit-media/handlers/awsclient"
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/function"
 	"ittybit-media/handlers/record"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/telemetry"
@@ -20,7 +20,7 @@ import (
 func main() {
 	h, err := wire(os.Getenv)
 	if err != nil {
-		telemetry.Exit(err)
+		function.Exit(err)
 	}
 	lambda.Start(h.Handle)
 }
@@ -39,7 +39,7 @@ func wire(getenv func(string) string) (*handler, error) {
 	log := telemetry.NewLogger(cfg.LogLevel)
 	metrics := telemetry.NewMetrics(os.Stdout, cfg.Namespace)
 
-	client, apiKey, err := account.Open(aws, cfg.APIURL, cfg.APIKey, log)
+	client, apiKey, err := function.OpenAccount(aws, cfg.APIURL, cfg.APIKey, log)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"ittybit-media/handlers/invocation"
+	"ittybit-media/handlers/function"
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/record"
@@ -48,7 +48,7 @@ func (r refusal) Unwrap() error { return r.err }
 // Handle answers one callback. It never fails: Ittybit sends again what is not
 // answered with 2xx.
 func (h *handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
-	now := invocation.Time(ctx, media.WebhookTimeout)
+	now := function.InvokedAt(ctx, media.WebhookTimeout)
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	text, err := h.callback(ctx, now, req)

@@ -11,6 +11,7 @@ import (
 
 	"ittybit-media/handlers/awsclient"
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/function"
 	"ittybit-media/handlers/record"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/secrets"
@@ -20,7 +21,7 @@ import (
 func main() {
 	h, err := wire(os.Getenv)
 	if err != nil {
-		telemetry.Exit(err)
+		function.Exit(err)
 	}
 	lambda.Start(h.Handle)
 }

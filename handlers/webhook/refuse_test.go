@@ -21,7 +21,7 @@ import (
 
 // forge is a token as media's, with the method, the key id and the key of the
 // forger's choice.
-func (f *function) forge(t testing.TB, method jwt.SigningMethod, kid any, key any, claims jwt.MapClaims) string {
+func (f *deployed) forge(t testing.TB, method jwt.SigningMethod, kid any, key any, claims jwt.MapClaims) string {
 	t.Helper()
 	token := jwt.NewWithClaims(method, claims)
 	if kid != nil {

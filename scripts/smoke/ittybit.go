@@ -10,7 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 
-	"ittybit-media/handlers/account"
+	"ittybit-media/handlers/function"
 	"ittybit-media/handlers/env"
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
@@ -22,7 +22,7 @@ import (
 // this machine cannot ask Ittybit, it goes on without.
 func (s *smoke) openIttybit(ctx context.Context) error {
 	settings := s.out.Settings
-	client, _, err := account.Open(s.stack.AWS(), settings.IttybitAPIURL,
+	client, _, err := function.OpenAccount(s.stack.AWS(), settings.IttybitAPIURL,
 		env.APIKey{Secret: settings.APIKeySecret, Parameter: settings.APIKeyParameter}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package invocation_test
+package function_test
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"ittybit-media/handlers/invocation"
+	"ittybit-media/handlers/function"
 )
 
 func TestTimeIsTheDeadlineLessTheTimeout(t *testing.T) {
@@ -14,7 +14,7 @@ func TestTimeIsTheDeadlineLessTheTimeout(t *testing.T) {
 	began := time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC) // nowhere near the clock on the wall
 	ctx, cancel := context.WithDeadline(t.Context(), began.Add(time.Minute))
 	defer cancel()
-	if got := invocation.Time(ctx, time.Minute); !got.Equal(began) {
+	if got := function.InvokedAt(ctx, time.Minute); !got.Equal(began) {
 		t.Errorf("began at %v, want %v", got, began)
 	}
 }
@@ -22,7 +22,7 @@ func TestTimeIsTheDeadlineLessTheTimeout(t *testing.T) {
 func TestTimeWithoutADeadlineIsNow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		if got := invocation.Time(t.Context(), time.Minute); !got.Equal(time.Now()) {
+		if got := function.InvokedAt(t.Context(), time.Minute); !got.Equal(time.Now()) {
 			t.Errorf("began at %v, want %v", got, time.Now())
 		}
 	})

@@ -1,6 +1,4 @@
-// Package account is the Ittybit account as a function has it: the API key, from
-// where its environment says, and the client that uses it.
-package account
+package function
 
 import (
 	"cmp"
@@ -16,9 +14,10 @@ import (
 	"ittybit-media/handlers/secrets/parameterstore"
 )
 
-// Open starts to read the key and makes the client. It fails when the API's URL
-// is not usable; a key that cannot be read fails its first use instead.
-func Open(cfg aws.Config, apiURL string, key env.APIKey, log *slog.Logger) (*ittybit.Client, *secrets.Value[string], error) {
+// OpenAccount returns a client of the Ittybit account that the environment
+// names, and its API key, which it begins to read. It fails when the API's URL is
+// not usable; a key that cannot be read fails its first use instead.
+func OpenAccount(cfg aws.Config, apiURL string, key env.APIKey, log *slog.Logger) (*ittybit.Client, *secrets.Value[string], error) {
 	read := secrets.FromSecretsManager(cfg, key.Secret)
 	if key.Parameter != "" {
 		read = parameterstore.From(cfg, key.Parameter)
