@@ -11,7 +11,6 @@ import (
 	"ittybit-media/handlers/env"
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/secrets"
-	"ittybit-media/handlers/secrets/parameterstore"
 )
 
 // OpenAccount returns a client of the Ittybit account that the environment
@@ -20,7 +19,7 @@ import (
 func OpenAccount(cfg aws.Config, apiURL string, key env.APIKey, log *slog.Logger) (*ittybit.Client, *secrets.Value[string], error) {
 	read := secrets.FromSecretsManager(cfg, key.Secret)
 	if key.Parameter != "" {
-		read = parameterstore.From(cfg, key.Parameter)
+		read = secrets.FromParameterStore(cfg, key.Parameter)
 	}
 	apiKey := secrets.NewValue(fmt.Sprintf("Ittybit's API key (%s)", cmp.Or(key.Secret, key.Parameter)), read, secrets.APIKey, secrets.WithLogger(log))
 	apiKey.Prefetch()

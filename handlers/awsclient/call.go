@@ -1,9 +1,4 @@
-// Package awscall calls single operations of AWS services that speak the AWS JSON
-// protocol. It stands in for the SDK's clients of services of which a function
-// wants one call: linking such a client, with the schemas of all its operations,
-// costs every start what BENCHMARKS.md says, while the protocol is a POST of JSON.
-// The signer, the retry rules, the HTTP client and the errors are the SDK's own.
-package awscall
+package awsclient
 
 import (
 	"bytes"
@@ -38,7 +33,11 @@ type Service struct {
 	Target string // in X-Amz-Target, before the operation
 }
 
-// Client calls one service.
+// Client calls single operations of a service that speaks the AWS JSON protocol.
+// It replaces the SDK's client where a function wants one call: linking such a
+// client, with the schemas of all its operations, costs every start what
+// BENCHMARKS.md says, while the protocol is a POST of JSON. The signer, the retry
+// rules, the HTTP client and the errors are the SDK's own.
 type Client struct {
 	cfg      aws.Config
 	service  Service
@@ -46,9 +45,9 @@ type Client struct {
 	signer   *v4.Signer
 }
 
-// New makes a client that goes to where the SDK's would: the configuration's
-// endpoint for the service, or the region's own.
-func New(cfg aws.Config, s Service) *Client {
+// NewClient returns a client that goes to where the SDK's would: the
+// configuration's endpoint for the service, or the region's own.
+func NewClient(cfg aws.Config, s Service) *Client {
 	c := &Client{cfg: cfg, service: s, endpoint: "https://" + s.Signed + "." + cfg.Region + "." + domain(cfg.Region), signer: v4.NewSigner()}
 	if cfg.Retryer == nil {
 		c.cfg.Retryer = func() aws.Retryer {
@@ -146,8 +145,8 @@ func (c *Client) once(ctx context.Context, operation string, body []byte, out an
 	return nil
 }
 
-// connectTimeout bounds what [Client.Connect] does: later it is of no use.
-const connectTimeout = 2 * time.Second
+// openTimeout bounds what [Client.Connect] does: later it is of no use.
+const openTimeout = 2 * time.Second
 
 // Connect begins to open a connection to the service, so that the first call
 // finds it open: with name lookup and TLS, that takes longer than the call. All
@@ -156,7 +155,7 @@ const connectTimeout = 2 * time.Second
 // first call will tell.
 func (c *Client) Connect() {
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 		defer cancel()
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.endpoint, nil)
 		if err != nil {

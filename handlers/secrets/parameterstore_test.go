@@ -1,4 +1,4 @@
-package parameterstore_test
+package secrets_test
 
 import (
 	"context"
@@ -15,7 +15,6 @@ import (
 
 	"ittybit-media/handlers/awsclient"
 	"ittybit-media/handlers/secrets"
-	"ittybit-media/handlers/secrets/parameterstore"
 )
 
 func config(t *testing.T, vars map[string]string) aws.Config {
@@ -68,7 +67,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 			t.Fatal(err)
 		}
 		cfg, calls := serve(t, http.StatusBadRequest, string(body))
-		_, err = parameterstore.From(cfg, c.name)(t.Context())
+		_, err = secrets.FromParameterStore(cfg, c.name)(t.Context())
 		if !errors.Is(err, c.reason) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), c.name) {
 			t.Errorf("%s, %s: got %v; want %q and %q in it", c.name, c.code, err, c.reason, c.says)
 		}
@@ -92,7 +91,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 		"a proxy's page": {502, `<html>hidden</html>`, "none of Parameter Store's", 3},
 	} {
 		cfg, calls := serve(t, c.status, c.body)
-		_, err := parameterstore.From(cfg, "key")(t.Context())
+		_, err := secrets.FromParameterStore(cfg, "key")(t.Context())
 		if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "hidden") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -112,7 +111,7 @@ func TestAnUnreachableServiceIsTriedAgain(t *testing.T) {
 		_, _ = io.WriteString(w, `{"Parameter":{"Value":"key_1"}}`)
 	}))
 	t.Cleanup(server.Close)
-	read := parameterstore.From(config(t, map[string]string{"AWS_ENDPOINT_URL": server.URL}), "key")
+	read := secrets.FromParameterStore(config(t, map[string]string{"AWS_ENDPOINT_URL": server.URL}), "key")
 	if got, err := read(t.Context()); got != "key_1" || err != nil {
 		t.Errorf("got %q, %v after %d tries", got, err, n.Load())
 	}
@@ -142,7 +141,7 @@ func TestTheRequest(t *testing.T) {
 	}))
 	defer server.Close()
 	cfg := config(t, map[string]string{"AWS_ENDPOINT_URL_SSM": server.URL, "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_SESSION_TOKEN": "session"})
-	if got, err := parameterstore.From(cfg, "/app/key")(t.Context()); got != "key_1" || err != nil {
+	if got, err := secrets.FromParameterStore(cfg, "/app/key")(t.Context()); got != "key_1" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
@@ -166,7 +165,7 @@ func TestTheRegionsOwnEndpoint(t *testing.T) {
 		cfg.HTTPClient = h
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel() // one try will do
-		if _, err := parameterstore.From(cfg, "key")(ctx); err == nil || h.last != want {
+		if _, err := secrets.FromParameterStore(cfg, "key")(ctx); err == nil || h.last != want {
 			t.Errorf("%s: %s, %v", region, h.last, err)
 		}
 	}

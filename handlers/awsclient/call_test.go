@@ -1,4 +1,4 @@
-package awscall_test
+package awsclient_test
 
 import (
 	"io"
@@ -11,11 +11,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
-	"ittybit-media/handlers/awsclient/awscall"
+	"ittybit-media/handlers/awsclient"
 )
 
 // What a call sends and makes of answers is tested where it is used:
-// handlers/secrets and its package parameterstore.
+// handlers/secrets.
 
 // watched tells when an answer has been read to its end.
 type watched struct {
@@ -59,10 +59,10 @@ func TestACallFindsTheConnectionOpen(t *testing.T) {
 	server.Start()
 	t.Cleanup(server.Close)
 	client := watched{server.Client(), make(chan struct{}, 2)}
-	c := awscall.New(aws.Config{
+	c := awsclient.NewClient(aws.Config{
 		Region: "eu-west-1", BaseEndpoint: &server.URL, HTTPClient: client,
 		Credentials: credentials.NewStaticCredentialsProvider("AKID", "s", ""),
-	}, awscall.Service{Name: "Service", ID: "Service", Signed: "service", Target: "Service"})
+	}, awsclient.Service{Name: "Service", ID: "Service", Signed: "service", Target: "Service"})
 	c.Connect()
 	<-client.done
 	var out struct{ Answer string }
@@ -76,7 +76,7 @@ func TestNobodyToConnectTo(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
 	failed := make(chan error, 1)
-	c := awscall.New(aws.Config{Region: "eu-west-1", BaseEndpoint: &server.URL, HTTPClient: refusals(failed)}, awscall.Service{})
+	c := awsclient.NewClient(aws.Config{Region: "eu-west-1", BaseEndpoint: &server.URL, HTTPClient: refusals(failed)}, awsclient.Service{})
 	c.Connect()
 	if err := <-failed; err == nil {
 		t.Error("somebody answered")
