@@ -100,7 +100,8 @@ func TestFromEnvRegionAndCredentials(t *testing.T) {
 	}
 }
 
-// The endpoint is seen in the host of the request, which a client of its own answers.
+// The endpoint is seen in the host of the request, which a client of its own
+// answers.
 func TestEndpoints(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -159,12 +160,14 @@ func listTables(ctx context.Context, c *dynamodb.Client) error {
 	return err
 }
 
-// serve starts a DynamoDB that answers each request with handle, which gets the request's number from 1.
+// serve starts a DynamoDB that answers each request with handle, which gets the
+// request's number from 1.
 func serve(t *testing.T, handle func(n int64, w http.ResponseWriter, r *http.Request)) (*dynamodb.Client, *atomic.Int64) {
 	t.Helper()
 	var requests atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// The body must be read for the server to notice that the client is gone.
+		// The body must be read for the server to notice that the client is
+		// gone.
 		_, _ = io.Copy(io.Discard, r.Body)
 		handle(requests.Add(1), w, r)
 	}))
@@ -258,7 +261,8 @@ func TestParallelRequestsKeepTheirConnections(t *testing.T) {
 	const parallel = 40
 	var arrived sync.WaitGroup
 	var opened atomic.Int64
-	// No request is answered before all have come, so each has a connection of its own.
+	// No request is answered before all have come, so each has a connection of
+	// its own.
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		arrived.Done()
 		arrived.Wait()

@@ -33,11 +33,11 @@ type Service struct {
 	Target string // in X-Amz-Target, before the operation
 }
 
-// Client calls single operations of a service that speaks the AWS JSON protocol.
-// It replaces the SDK's client where a function wants one call: linking such a
-// client, with the schemas of all its operations, costs every start what
-// BENCHMARKS.md says, while the protocol is a POST of JSON. The signer, the retry
-// rules, the HTTP client and the errors are the SDK's own.
+// Client calls single operations of a service that speaks the AWS JSON
+// protocol. It replaces the SDK's client where a function wants one call:
+// linking such a client, with the schemas of all its operations, costs every
+// start what BENCHMARKS.md says, while the protocol is a POST of JSON. The
+// signer, the retry rules, the HTTP client and the errors are the SDK's own.
 type Client struct {
 	cfg      aws.Config
 	service  Service
@@ -83,8 +83,8 @@ func domain(region string) string {
 }
 
 // Call does an operation and decodes its answer into out. It retries what the
-// SDK's clients would. A refusal by the service is a [smithy.APIError]; no error
-// quotes the answer but for the message in a refusal.
+// SDK's clients would. A refusal by the service is a [smithy.APIError]; no
+// error quotes the answer but for the message in a refusal.
 func (c *Client) Call(ctx context.Context, operation string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
@@ -151,8 +151,8 @@ const openTimeout = 2 * time.Second
 // Connect begins to open a connection to the service, so that the first call
 // finds it open: with name lookup and TLS, that takes longer than the call. All
 // clients of the configuration's HTTP client share it. It is an unsigned GET,
-// which every such service answers at once, in whatever way; where it fails, the
-// first call will tell.
+// which every such service answers at once, in whatever way; where it fails,
+// the first call will tell.
 func (c *Client) Connect() {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), openTimeout)

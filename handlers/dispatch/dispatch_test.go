@@ -444,7 +444,8 @@ func TestTheSameEventTenTimesAtOnceAndAgainLater(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, setup{ittybit: fakeittybit.Options{InFlight: inFlight, Latency: 50 * time.Millisecond}})
 			e := payload(t, nil)
-			// All of them see that there is no row before any of them makes a job.
+			// All of them see that there is no row before any of them makes a
+			// job.
 			const times = 10
 			var looked sync.WaitGroup
 			looked.Add(times)
@@ -804,8 +805,8 @@ func TestUnreadableEvents(t *testing.T) {
 	w.wantJobs("a.mov", jobNames...)
 }
 
-// A probe fails where Lambda is to put it into the queue, and is done with where
-// it comes from there, as often as it comes.
+// A probe fails where Lambda is to put it into the queue, and is done with
+// where it comes from there, as often as it comes.
 func TestAProbeOnlyFailsOutsideTheQueue(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})

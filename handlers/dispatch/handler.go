@@ -21,8 +21,8 @@ import (
 	"ittybit-media/handlers/telemetry"
 )
 
-// skipProbe is why a probe gets no job, as logged and counted beside the reasons
-// of [media.Routes.For].
+// skipProbe is why a probe gets no job, as logged and counted beside the
+// reasons of [media.Routes.For].
 const skipProbe = "probe"
 
 // Why an upload or a job will never run, as counted.
@@ -151,8 +151,8 @@ func (h *handler) message(ctx context.Context, now time.Time, m event.Message, f
 }
 
 // probe fails outside the queue: Lambda then has to put the probe into it. That
-// it came back from there is all that anyone wants of it, so it is counted by no
-// metric.
+// it came back from there is all that anyone wants of it, so it is counted by
+// no metric.
 func (h *handler) probe(ctx context.Context, id string, fromQueue bool) (answer, error) {
 	h.log.InfoContext(ctx, "probe", "probe", id, "from_queue", fromQueue)
 	if !fromQueue {

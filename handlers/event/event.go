@@ -1,5 +1,5 @@
-// Package event is the events that dispatch takes, in the envelopes in which AWS
-// delivers them, and the event pattern of the rule that sends it S3's.
+// Package event is the events that dispatch takes, in the envelopes in which
+// AWS delivers them, and the event pattern of the rule that sends it S3's.
 package event
 
 import (
@@ -100,8 +100,8 @@ type probeDetail struct {
 	Probe string `json:"probe"`
 }
 
-// maxProbeID is the longest id of a probe, in bytes. With its alphabet it keeps to
-// what log lines and their filters take as it is.
+// maxProbeID is the longest id of a probe, in bytes. With its alphabet it keeps
+// to what log lines and their filters take as it is.
 const maxProbeID = 64
 
 func validProbeID(id string) bool {

@@ -121,7 +121,8 @@ func (c *Client) attempt(ctx context.Context, r request, key string, secrets []s
 		return answer{}, noAnswer(r.op, err, secrets)
 	}
 	defer func() {
-		// What is left of a small rest is read, so that the connection serves again.
+		// What is left of a small rest is read, so that the connection serves
+		// again.
 		_, _ = io.CopyN(io.Discard, p.Body, maxRest)
 		_ = p.Body.Close()
 	}()

@@ -24,7 +24,8 @@ type listed struct {
 	Created  int64             `json:"created_at,omitempty"`
 }
 
-// many are n jobs, the newest first, one a minute; want are of the wanted input.
+// many are n jobs, the newest first, one a minute; want are of the wanted
+// input.
 func many(n int, want ...int) []listed {
 	jobs := make([]listed, n)
 	for i := range jobs {

@@ -1,7 +1,7 @@
 // Package record does with a job's result what webhook and sweep both do with
 // it: it writes the result to the table, and logs and counts what became of it.
-// Whoever calls it has made sure that the result is Ittybit's, or says that it is
-// inferred, and whose job it is.
+// Whoever calls it has made sure that the result is Ittybit's, or says that it
+// is inferred, and whose job it is.
 package record
 
 import (
@@ -28,8 +28,8 @@ func Log(log *slog.Logger, ref media.JobRef, jobID string) *slog.Logger {
 
 // Record stores a result as [results.Table.Apply] does, at now, and tells log
 // (see [Log]). The errors are Apply's, and are logged already. What
-// [results.Missing] and [results.Mismatch] mean depends on who said whose job it
-// is: they are neither logged nor counted here.
+// [results.Missing] and [results.Mismatch] mean depends on who said whose job
+// it is: they are neither logged nor counted here.
 func (r Recorder) Record(ctx context.Context, log *slog.Logger, now time.Time, ref media.JobRef, result media.Result, mode results.Mode) (results.Verdict, error) {
 	outcome, err := r.Table.Apply(ctx, now, ref, result, mode)
 	if err != nil {

@@ -13,8 +13,8 @@ type Deleter interface {
 }
 
 // Delete deletes a row, by way of api, unless its job is not over: what becomes
-// of that would have no row, or make another. It returns false if so. A row that
-// is not there counts as deleted.
+// of that would have no row, or make another. It returns false if so. A row
+// that is not there counts as deleted.
 func (t *Table) Delete(ctx context.Context, api Deleter, row Row) (deleted bool, err error) {
 	const doing = "deleting a row"
 	if err := t.checkKeys(doing, row.Key, row.SortKey); err != nil {

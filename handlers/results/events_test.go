@@ -23,8 +23,8 @@ type resultEvent struct {
 }
 
 // listen has the pipe make events of what happens to the table from now on. The
-// function that it returns waits until it has, and returns the events, each held
-// to the schema, since its last call.
+// function that it returns waits until it has, and returns the events, each
+// held to the schema, since its last call.
 func (f *fixture) listen(t *testing.T) (events func() []resultEvent) {
 	t.Helper()
 	var sent []resultEvent // by the pipe, before Idle returns

@@ -13,9 +13,9 @@ import (
 const openMark = "1"
 
 // Queued notes a job that dispatch made or adopted now, as Ittybit answered of
-// it. Sweep asks for it from checkAt on. Where a callback was faster, its row only
-// gets what the callback did not know. Of all calls for one job, exactly one
-// returns that it was the one that noted it.
+// it. Sweep asks for it from checkAt on. Where a callback was faster, its row
+// only gets what the callback did not know. Of all calls for one job, exactly
+// one returns that it was the one that noted it.
 //
 // A job that is over already is noted as queued and due at once: its end is
 // stored, and counted, by the code that stores every end.

@@ -12,8 +12,8 @@ import (
 	"ittybit-media/handlers/media"
 )
 
-// Ledger is the rows of one upload, of all attempts. They have only the sort key,
-// Job, Attempt, State and DispatchedAt.
+// Ledger is the rows of one upload, of all attempts. They have only the sort
+// key, Job, Attempt, State and DispatchedAt.
 type Ledger []Row
 
 // Has reports whether the job needs no dispatch in that attempt: there is a row

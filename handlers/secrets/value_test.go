@@ -19,7 +19,8 @@ const hidden = "hunter2-never-shown"
 
 var errDown = errors.New("service is down")
 
-// store is a secret whose reads a test can slow down and break. Each read returns what was stored when it began.
+// store is a secret whose reads a test can slow down and break. Each read
+// returns what was stored when it began.
 type store struct {
 	mu    sync.Mutex
 	text  string
@@ -58,7 +59,8 @@ func (s *store) fetch(ctx context.Context) (string, error) {
 	return text, nil
 }
 
-// fixture is a store, its Value and the log of the Value, in a bubble of its own.
+// fixture is a store, its Value and the log of the Value, in a bubble of its
+// own.
 type fixture struct {
 	*testing.T
 	*store
@@ -83,7 +85,8 @@ func (f fixture) refresh(minAge time.Duration) func() (string, error) {
 	return func() (string, error) { return f.Refresh(f.Context(), minAge) }
 }
 
-// expect calls read and compares its value or error, the time it took, and the number of reads so far.
+// expect calls read and compares its value or error, the time it took, and the
+// number of reads so far.
 func (f fixture) expect(read func() (string, error), want string, wantErr error, took time.Duration, reads int) {
 	f.Helper()
 	began := time.Now()
@@ -99,7 +102,8 @@ func (f fixture) expect(read func() (string, error), want string, wantErr error,
 	}
 }
 
-// together calls read n times at once and returns the values, sorted by nothing; any error fails the test.
+// together calls read n times at once and returns the values, sorted by
+// nothing; any error fails the test.
 func (f fixture) together(n int, read func() (string, error)) []string {
 	f.Helper()
 	got := make([]string, n)
@@ -372,7 +376,8 @@ func TestRefreshAtMostOnceAMinute(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		f.expect(refresh, "two", nil, 0, 2)
 
-		// A failed read counts as well: strangers must not cause one with each request.
+		// A failed read counts as well: strangers must not cause one with each
+		// request.
 		f.set("", errDown, 0)
 		time.Sleep(time.Minute)
 		f.expect(refresh, "", errDown, 0, 3)

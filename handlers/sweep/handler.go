@@ -34,8 +34,8 @@ const (
 	mostWait  = 6 * time.Hour
 )
 
-// missingAfter is how long after its dispatch a job that Ittybit does not know is
-// lost: until then Ittybit may not show it yet.
+// missingAfter is how long after its dispatch a job that Ittybit does not know
+// is lost: until then Ittybit may not show it yet.
 const missingAfter = 24 * time.Hour
 
 // What is left of the run's time when it stops to begin with jobs, which is
@@ -72,9 +72,9 @@ type handler struct {
 }
 
 // Handle makes one run over the overdue jobs, whatever the event: those due
-// longest first, until there are no more or the time is over. Every job that was
-// asked for is due later then, so the next run goes on where this one ended, and
-// no job keeps the others from being asked for.
+// longest first, until there are no more or the time is over. Every job that
+// was asked for is due later then, so the next run goes on where this one
+// ended, and no job keeps the others from being asked for.
 //
 // It fails with all that went wrong, after it did what could be done.
 func (h *handler) Handle(ctx context.Context) (record.Summary, error) {
@@ -180,7 +180,8 @@ func endsRun(err error) bool {
 	return false
 }
 
-// onlyThisJob reports whether an error says nothing of how other jobs will fare.
+// onlyThisJob reports whether an error says nothing of how other jobs will
+// fare.
 func onlyThisJob(err error) bool {
 	if errors.Is(err, errOtherJob) {
 		return true

@@ -43,8 +43,8 @@ func newRun(h *handler, now time.Time) *run {
 	return &run{handler: h, now: now, counts: map[string]int{}}
 }
 
-// sweep asks for the jobs, until there are no more, it must stop, or the time is
-// over. ctx has a deadline.
+// sweep asks for the jobs, until there are no more, it must stop, or the time
+// is over. ctx has a deadline.
 func (r *run) sweep(ctx context.Context) {
 	deadline, _ := ctx.Deadline()
 	asking, cancel := context.WithDeadline(ctx, deadline.Add(-reserveToWrite))
@@ -124,8 +124,8 @@ func (r *run) job(ctx, asking context.Context, stop context.CancelFunc, row resu
 	}
 }
 
-// decide ends the jobs that Ittybit does not know, if it is Ittybit who says so:
-// with the key of another account, or at another URL, it would know none.
+// decide ends the jobs that Ittybit does not know, if it is Ittybit who says
+// so: with the key of another account, or at another URL, it would know none.
 func (r *run) decide(ctx context.Context) {
 	if r.aborted != nil || !r.isKnown {
 		return
@@ -166,8 +166,8 @@ func (r *run) end(ctx context.Context) (record.Summary, error) {
 	return record.Summary{Jobs: r.counts, Behind: r.behind}, err
 }
 
-// abort ends the run. Requests under way are cut off, and what was not asked for
-// stays as it is.
+// abort ends the run. Requests under way are cut off, and what was not asked
+// for stays as it is.
 func (r *run) abort(stop context.CancelFunc, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -205,8 +205,8 @@ func (r *run) fail(err error) {
 	r.addError(err)
 }
 
-// count notes what became of a job, and reports whether that was one failure too
-// many.
+// count notes what became of a job, and reports whether that was one failure
+// too many.
 func (r *run) count(what string, err error) (tooMany bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

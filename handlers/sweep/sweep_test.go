@@ -129,8 +129,8 @@ func TestOpenJobs(t *testing.T) {
 	})
 }
 
-// A run that has no more time ends well before it is over, and the next one goes
-// on where it ended.
+// A run that has no more time ends well before it is over, and the next one
+// goes on where it ended.
 func TestDeadline(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
@@ -160,9 +160,9 @@ func TestDeadline(t *testing.T) {
 	})
 }
 
-// However far away the deadline is, a run lasts no longer than the function may,
-// and keeps to the rate and to the number of requests at once. What it asked for
-// is due later, even what never answered.
+// However far away the deadline is, a run lasts no longer than the function
+// may, and keeps to the rate and to the number of requests at once. What it
+// asked for is due later, even what never answered.
 func TestRateAndTime(t *testing.T) {
 	t.Parallel()
 	const seconds = int((media.SweepTimeout - reserveToAsk) / time.Second)
@@ -421,8 +421,8 @@ func TestGiveUp(t *testing.T) {
 	}
 }
 
-// While the account or the key is not in order, a run ends at once and says what
-// to do, and no row is touched but those done already.
+// While the account or the key is not in order, a run ends at once and says
+// what to do, and no row is touched but those done already.
 func TestNothingIsTouchedWithoutTheAccount(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -592,8 +592,8 @@ func TestMetadataOfAnotherJob(t *testing.T) {
 	})
 }
 
-// Failures of single jobs, however many, do not end the run, and its error stays
-// readable.
+// Failures of single jobs, however many, do not end the run, and its error
+// stays readable.
 func TestManyBadJobs(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, f *deployed, start time.Time) {

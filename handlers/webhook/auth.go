@@ -67,8 +67,8 @@ func (a authenticator) token(ctx context.Context, query map[string]string) (medi
 	return ref, nil
 }
 
-// hasSignature reports whether the callback has a signature, right or wrong: the log
-// tells, so that one finds out whether signatures could be asked for.
+// hasSignature reports whether the callback has a signature, right or wrong:
+// the log tells, so that one finds out whether signatures could be asked for.
 func hasSignature(headers map[string]string) bool { return headers[signatureHeader] != "" }
 
 // signature checks the callback's signature, where signatures count. Several

@@ -1,5 +1,5 @@
-// Command webhook is the Lambda function behind API Gateway that takes Ittybit's
-// callbacks and writes the results to the table.
+// Command webhook is the Lambda function behind API Gateway that takes
+// Ittybit's callbacks and writes the results to the table.
 package main
 
 import (

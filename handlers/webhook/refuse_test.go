@@ -265,8 +265,8 @@ func TestBodiesUpTo1MiB(t *testing.T) {
 	}
 }
 
-// The first of 413, 401, 400 and 500 that applies is the answer, so that who may
-// not send callbacks learns the least.
+// The first of 413, 401, 400 and 500 that applies is the answer, so that who
+// may not send callbacks learns the least.
 func TestOrderOfReplies(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
