@@ -195,7 +195,7 @@ func (w *world) queue(bodies ...[]byte) []string {
 func (w *world) rows(key string) []results.Row {
 	w.t.Helper()
 	var rows []results.Row
-	for row, err := range w.table.Key(w.t.Context(), key) {
+	for row, err := range w.table.RowsByKey(w.t.Context(), key) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -889,7 +889,7 @@ func TestTheCallbackMayBeFaster(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if _, err := w.table.Apply(ctx, time.Now(), ref, media.Result{JobID: j.ID, Status: "succeeded", State: media.Succeeded, Kind: j.Kind}, results.CreateOrUpdate); err != nil {
+			if _, err := w.table.Apply(ctx, results.Report{At: time.Now(), Ref: ref, Result: media.Result{JobID: j.ID, Status: "succeeded", State: media.Succeeded, Kind: j.Kind}}); err != nil {
 				return err
 			}
 		}
@@ -930,7 +930,7 @@ func TestACallbackMayComeAfterATryThatWasCutShort(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.table.Apply(t.Context(), time.Now(), ref, media.Result{JobID: j.ID, Status: "succeeded", State: media.Succeeded, Kind: j.Kind}, results.CreateOrUpdate); err != nil {
+		if _, err := w.table.Apply(t.Context(), results.Report{At: time.Now(), Ref: ref, Result: media.Result{JobID: j.ID, Status: "succeeded", State: media.Succeeded, Kind: j.Kind}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -963,7 +963,7 @@ func TestDailyLimit(t *testing.T) {
 	if a, err := w.invoke(withKey(t, "1.mov")); err != nil || a.Skipped != media.SkipHaveJobs {
 		t.Errorf("what needs no new job: %v, %v", a, err)
 	}
-	if n, err := w.table.JobsOn(t.Context(), time.Now()); n != 6 || err != nil {
+	if n, err := w.table.JobCount(t.Context(), time.Now()); n != 6 || err != nil {
 		t.Errorf("the day has %d jobs, %v", n, err)
 	}
 	if n := len(w.ittybit.Jobs()); n != 6 {
@@ -999,7 +999,7 @@ func TestTimesAreThoseOfTheInvocation(t *testing.T) {
 		t.Errorf("the next day: %v", err)
 	}
 	for _, day := range []time.Time{began, began.Add(time.Hour)} {
-		if n, err := w.table.JobsOn(t.Context(), day); n != 3 || err != nil {
+		if n, err := w.table.JobCount(t.Context(), day); n != 3 || err != nil {
 			t.Errorf("%v has %d jobs, %v", day, n, err)
 		}
 	}

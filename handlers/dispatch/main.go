@@ -60,9 +60,9 @@ func wire(getenv func(string) string) (*handler, error) {
 		overdue:    cfg.OverdueAfter,
 		direct:     client,
 		queued:     client.Attempts(1),
-		ledger:     table,
+		store:      table,
 		keys:       callbackKeys.Get,
-		budget:     newBudget(cfg.DailyJobLimit, table),
+		budget:     &budget{limit: cfg.DailyJobLimit, store: table},
 		log:        log,
 		metrics:    telemetry.NewMetrics(os.Stdout, cfg.Namespace),
 	}, nil

@@ -50,7 +50,7 @@ func TestApplyStoresTheGuidesRow(t *testing.T) {
 	}, results.CreateOrUpdate)
 
 	var got map[string]any
-	for row, err := range f.Key(t.Context(), ref.Key) {
+	for row, err := range f.RowsByKey(t.Context(), ref.Key) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -244,7 +244,7 @@ func TestApplyDoesNotMistakeARowThatJustCameForADuplicate(t *testing.T) {
 		}
 		return f.client.GetItem(t.Context(), in)
 	}}, tableName, results.Options{})
-	outcome, err := slow.Apply(t.Context(), start, ref, succeeded, results.UpdateOnly)
+	outcome, err := slow.Apply(t.Context(), results.Report{At: start, Ref: ref, Result: succeeded, Mode: results.UpdateOnly})
 	if err != nil || outcome.Verdict != results.Stored {
 		t.Fatalf("Apply = %v, %v, want stored", outcome.Verdict, err)
 	}
@@ -262,7 +262,7 @@ func TestApplyGivesUp(t *testing.T) {
 	table := results.New(fake{DynamoDB: f.client, updateItem: func(*dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
 		return nil, &types.ConditionalCheckFailedException{}
 	}}, tableName, results.Options{})
-	if outcome, err := table.Apply(t.Context(), start, ref, succeeded, results.CreateOrUpdate); err == nil {
+	if outcome, err := table.Apply(t.Context(), results.Report{At: start, Ref: ref, Result: succeeded}); err == nil {
 		t.Errorf("Apply = %v, want an error", outcome.Verdict)
 	}
 }
@@ -275,7 +275,7 @@ func TestApplyAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 20 {
 		wg.Go(func() {
-			outcome, err := f.Apply(t.Context(), f.now, ref, succeeded, results.CreateOrUpdate)
+			outcome, err := f.Apply(t.Context(), results.Report{At: f.now, Ref: ref, Result: succeeded})
 			if err != nil {
 				t.Error(err)
 			}
@@ -284,7 +284,7 @@ func TestApplyAtOnce(t *testing.T) {
 			}
 		})
 		wg.Go(func() {
-			created, err := f.Queued(t.Context(), f.now, upload, ref, queued, start.Add(time.Duration(i)))
+			created, err := f.InsertQueued(t.Context(), results.Dispatched{At: f.now, CheckAt: start.Add(time.Duration(i)), Upload: upload, Ref: ref, Result: queued})
 			if err != nil {
 				t.Error(err)
 			}

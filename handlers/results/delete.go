@@ -9,6 +9,8 @@ import (
 
 // Deleter deletes rows, which no Lambda function does.
 type Deleter interface {
+	// DeleteItem deletes an item, or nothing when there is none. It fails with
+	// ConditionalCheckFailedException when the condition does not hold.
 	DeleteItem(context.Context, *dynamodb.DeleteItemInput, ...func(*dynamodb.Options)) (*dynamodb.DeleteItemOutput, error)
 }
 

@@ -16,44 +16,44 @@ import (
 )
 
 // operations are all that can fail, by the IAM action that they take.
-var operations = map[string]func(context.Context, *results.Table, results.Scanner) error{
-	"Query Upload": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
-		_, err := t.Upload(ctx, upload.Key, "u")
+var operations = map[string]func(context.Context, *results.Table, dynamodb.ScanAPIClient) error{
+	"Query RowsByUpload": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
+		_, err := t.RowsByUpload(ctx, upload.Key, "u")
 		return err
 	},
-	"Query Overdue": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
-		for _, err := range t.Overdue(ctx, start) {
+	"Query OverdueRows": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
+		for _, err := range t.OverdueRows(ctx, start) {
 			return err
 		}
 		return nil
 	},
-	"Scan ByState": func(ctx context.Context, t *results.Table, s results.Scanner) error {
-		for _, err := range t.ByState(ctx, s, "failed") {
+	"Scan RowsByState": func(ctx context.Context, t *results.Table, s dynamodb.ScanAPIClient) error {
+		for _, err := range t.RowsByState(ctx, s, "failed") {
 			return err
 		}
 		return nil
 	},
-	"PutItem Queued": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
-		_, err := t.Queued(ctx, start, upload, refTo("video", 0), queued, start)
+	"PutItem InsertQueued": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
+		_, err := t.InsertQueued(ctx, results.Dispatched{At: start, CheckAt: start, Upload: upload, Ref: refTo("video", 0), Result: queued})
 		return err
 	},
-	"PutItem Reject": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
+	"PutItem Reject": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
 		_, err := t.Reject(ctx, start, upload, refTo("video", 0), "no")
 		return err
 	},
-	"UpdateItem Apply": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
-		_, err := t.Apply(ctx, start, refTo("video", 0), succeeded, results.CreateOrUpdate)
+	"UpdateItem Apply": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
+		_, err := t.Apply(ctx, results.Report{At: start, Ref: refTo("video", 0), Result: succeeded})
 		return err
 	},
-	"UpdateItem Reschedule": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
+	"UpdateItem Reschedule": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
 		_, err := t.Reschedule(ctx, upload.Key, jobID, start)
 		return err
 	},
-	"UpdateItem CountJobs": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
-		return t.CountJobs(ctx, start, 1)
+	"UpdateItem AddJobs": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
+		return t.AddJobs(ctx, start, 1)
 	},
-	"GetItem JobsOn": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
-		_, err := t.JobsOn(ctx, start)
+	"GetItem JobCount": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
+		_, err := t.JobCount(ctx, start)
 		return err
 	},
 }
@@ -125,10 +125,10 @@ func TestErrorsAfterARefusedWrite(t *testing.T) {
 	f.apply(t, ref, succeeded, results.CreateOrUpdate)
 	broken := errors.New("connection reset")
 	table := results.New(fake{DynamoDB: f.client, getItem: func(*dynamodb.GetItemInput) (*dynamodb.GetItemOutput, error) { return nil, broken }}, tableName, results.Options{})
-	if _, err := table.Apply(t.Context(), start, ref, failed, results.CreateOrUpdate); !errors.Is(err, broken) {
+	if _, err := table.Apply(t.Context(), results.Report{At: start, Ref: ref, Result: failed}); !errors.Is(err, broken) {
 		t.Errorf("Apply: %v", err)
 	}
-	if _, err := table.Queued(t.Context(), start, upload, ref, queued, start); !errors.Is(err, broken) {
+	if _, err := table.InsertQueued(t.Context(), results.Dispatched{At: start, CheckAt: start, Upload: upload, Ref: ref, Result: queued}); !errors.Is(err, broken) {
 		t.Errorf("Queued: %v", err)
 	}
 }
@@ -140,12 +140,24 @@ func TestEmptyKeysAreRefused(t *testing.T) {
 	ref, noKey, noUpload := refTo("video", 0), refTo("video", 0), refTo("video", 0)
 	noKey.Key, noUpload.Upload = "", ""
 	for name, operation := range map[string]func() error{
-		"Upload, key":       func() error { _, err := table.Upload(ctx, "", "u"); return err },
-		"Upload, upload":    func() error { _, err := table.Upload(ctx, "k", ""); return err },
-		"Queued, key":       func() error { _, err := table.Queued(ctx, start, upload, noKey, queued, start); return err },
-		"Queued, job id":    func() error { _, err := table.Queued(ctx, start, upload, ref, media.Result{}, start); return err },
-		"Apply, key":        func() error { _, err := table.Apply(ctx, start, noKey, queued, 0); return err },
-		"Apply, job id":     func() error { _, err := table.Apply(ctx, start, ref, media.Result{}, 0); return err },
+		"RowsByUpload, key":    func() error { _, err := table.RowsByUpload(ctx, "", "u"); return err },
+		"RowsByUpload, upload": func() error { _, err := table.RowsByUpload(ctx, "k", ""); return err },
+		"InsertQueued, key": func() error {
+			_, err := table.InsertQueued(ctx, results.Dispatched{At: start, CheckAt: start, Upload: upload, Ref: noKey, Result: queued})
+			return err
+		},
+		"InsertQueued, job id": func() error {
+			_, err := table.InsertQueued(ctx, results.Dispatched{At: start, CheckAt: start, Upload: upload, Ref: ref, Result: media.Result{}})
+			return err
+		},
+		"Apply, key": func() error {
+			_, err := table.Apply(ctx, results.Report{At: start, Ref: noKey, Result: queued})
+			return err
+		},
+		"Apply, job id": func() error {
+			_, err := table.Apply(ctx, results.Report{At: start, Ref: ref, Result: media.Result{}})
+			return err
+		},
 		"Reject, key":       func() error { _, err := table.Reject(ctx, start, upload, noKey, "no"); return err },
 		"Reject, upload":    func() error { _, err := table.Reject(ctx, start, upload, noUpload, "no"); return err },
 		"Reschedule, key":   func() error { _, err := table.Reschedule(ctx, "", jobID, start); return err },

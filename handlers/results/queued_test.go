@@ -34,7 +34,7 @@ func TestQueuedNotesTheJobAsItWasAnswered(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t, time.Hour)
 			ref := refTo("video", 2)
-			if created, err := f.Queued(t.Context(), f.now, upload, ref, test.answer, checkAt); !created || err != nil {
+			if created, err := f.InsertQueued(t.Context(), results.Dispatched{At: f.now, CheckAt: checkAt, Upload: upload, Ref: ref, Result: test.answer}); !created || err != nil {
 				t.Fatalf("Queued = %v, %v", created, err)
 			}
 			row := f.row(t)
@@ -65,7 +65,7 @@ func TestQueuedCountsAJobOnce(t *testing.T) {
 			var wg sync.WaitGroup
 			for range 20 {
 				wg.Go(func() {
-					ok, err := f.Queued(t.Context(), f.now, upload, ref, queued, start)
+					ok, err := f.InsertQueued(t.Context(), results.Dispatched{At: f.now, CheckAt: start, Upload: upload, Ref: ref, Result: queued})
 					if err != nil {
 						t.Error(err)
 					}
@@ -110,7 +110,7 @@ func TestQueuedWithoutWhatTheEventDidNotSay(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 0)
 	u := media.Upload{Bucket: "b", Key: upload.Key}
-	if _, err := f.Queued(t.Context(), f.now, u, refTo("video", 0), media.Result{JobID: jobID}, start); err != nil {
+	if _, err := f.InsertQueued(t.Context(), results.Dispatched{At: f.now, CheckAt: start, Upload: u, Ref: refTo("video", 0), Result: media.Result{JobID: jobID}}); err != nil {
 		t.Fatal(err)
 	}
 	stored := f.item(t, upload.Key, "task#"+jobID)
@@ -125,7 +125,7 @@ func TestQueuedRefusesAnotherJobsRow(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 0)
 	f.queued(t, refTo("video", 0), queued)
-	created, err := f.Queued(t.Context(), f.now, upload, refTo("audio", 0), queued, start)
+	created, err := f.InsertQueued(t.Context(), results.Dispatched{At: f.now, CheckAt: start, Upload: upload, Ref: refTo("audio", 0), Result: queued})
 	if created || !errors.Is(err, results.ErrOtherJob) {
 		t.Errorf("Queued = %v, %v, want ErrOtherJob", created, err)
 	}
@@ -140,7 +140,7 @@ func TestQueuedFailsWhenTheRowVanishes(t *testing.T) {
 	table := results.New(fake{DynamoDB: f.client, putItem: func(*dynamodb.PutItemInput) (*dynamodb.PutItemOutput, error) {
 		return nil, &types.ConditionalCheckFailedException{}
 	}}, tableName, results.Options{})
-	created, err := table.Queued(t.Context(), start, upload, refTo("video", 0), queued, start)
+	created, err := table.InsertQueued(t.Context(), results.Dispatched{At: start, CheckAt: start, Upload: upload, Ref: refTo("video", 0), Result: queued})
 	if created || err == nil || !strings.Contains(err.Error(), "try again") {
 		t.Errorf("Queued = %v, %v", created, err)
 	}

@@ -58,7 +58,7 @@ func TestLedger(t *testing.T) {
 	f := newFixture(t, 0)
 	has := func(job string, attempt int, want bool) {
 		t.Helper()
-		ledger, err := f.Upload(t.Context(), upload.Key, upload.ID(tableName))
+		ledger, err := f.RowsByUpload(t.Context(), upload.Key, upload.ID(tableName))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,7 +22,7 @@ func TestOnlyOpenJobsAreInTheIndex(t *testing.T) {
 	f := newFixture(t, 0)
 	note := func(id string, checkAt time.Time) {
 		t.Helper()
-		if _, err := f.Queued(t.Context(), f.now, upload, refTo(id, 0), media.Result{JobID: id}, checkAt); err != nil {
+		if _, err := f.InsertQueued(t.Context(), results.Dispatched{At: f.now, CheckAt: checkAt, Upload: upload, Ref: refTo(id, 0), Result: media.Result{JobID: id}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -51,7 +51,7 @@ func TestOnlyOpenJobsAreInTheIndex(t *testing.T) {
 		}
 	}
 
-	if got, want := sortKeys(t, f.Unfinished(t.Context())), []string{"task#early", "task#first", "task#second", "task#third"}; !slices.Equal(got, want) {
+	if got, want := sortKeys(t, f.UnfinishedRows(t.Context())), []string{"task#early", "task#first", "task#second", "task#third"}; !slices.Equal(got, want) {
 		t.Errorf("not over: %v, want %v", got, want)
 	}
 
@@ -76,7 +76,7 @@ func TestOnlyOpenJobsAreInTheIndex(t *testing.T) {
 	if got := due(start.Add(time.Hour)); len(got) > 0 {
 		t.Errorf("jobs that are over are overdue: %v", got)
 	}
-	if got := sortKeys(t, f.Unfinished(t.Context())); len(got) > 0 {
+	if got := sortKeys(t, f.UnfinishedRows(t.Context())); len(got) > 0 {
 		t.Errorf("jobs that are over are not: %v", got)
 	}
 }
@@ -117,7 +117,7 @@ func TestARowTellsItsUpload(t *testing.T) {
 	f := newFixture(t, 0)
 	uploaded := func(sortKey string) media.Upload {
 		t.Helper()
-		for row, err := range f.Key(t.Context(), upload.Key) {
+		for row, err := range f.RowsByKey(t.Context(), upload.Key) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -177,7 +177,7 @@ func TestByState(t *testing.T) {
 	if _, err := f.Reject(t.Context(), f.now, media.Upload{}, ref, "no"); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.CountJobs(t.Context(), start, 7); err != nil {
+	if err := f.AddJobs(t.Context(), start, 7); err != nil {
 		t.Fatal(err)
 	}
 	for state, want := range map[string][]string{
@@ -188,11 +188,11 @@ func TestByState(t *testing.T) {
 		"":          {"task#job0", "task#job1", "task#job2", "task#job3", "upload#u#video"},
 		"cancelled": nil,
 	} {
-		if got := sortKeys(t, f.ByState(t.Context(), f.client, state)); !slices.Equal(got, want) {
+		if got := sortKeys(t, f.RowsByState(t.Context(), f.client, state)); !slices.Equal(got, want) {
 			t.Errorf("%q: %v, want %v", state, got, want)
 		}
 	}
-	if got := sortKeys(t, f.Key(t.Context(), ref.Key)); len(got) != 5 {
+	if got := sortKeys(t, f.RowsByKey(t.Context(), ref.Key)); len(got) != 5 {
 		t.Errorf("rows of the key: %v", got)
 	}
 }
@@ -244,24 +244,24 @@ func TestEveryPageIsRead(t *testing.T) {
 	}
 	table := results.New(api, tableName, results.Options{})
 	want := []string{"a", "b", "c"}
-	seq := table.Key(t.Context(), "k")
+	seq := table.RowsByKey(t.Context(), "k")
 	for range 2 { // a sequence can be read again
 		if got := sortKeys(t, seq); !slices.Equal(got, want) {
 			t.Errorf("Key: %v, want %v", got, want)
 		}
 	}
-	if got := sortKeys(t, table.Overdue(t.Context(), start)); !slices.Equal(got, want) {
+	if got := sortKeys(t, table.OverdueRows(t.Context(), start)); !slices.Equal(got, want) {
 		t.Errorf("Overdue: %v, want %v", got, want)
 	}
-	if got := sortKeys(t, table.ByState(t.Context(), api, "failed")); !slices.Equal(got, want) {
+	if got := sortKeys(t, table.RowsByState(t.Context(), api, "failed")); !slices.Equal(got, want) {
 		t.Errorf("ByState: %v, want %v", got, want)
 	}
-	ledger, err := table.Upload(t.Context(), "k", "u")
+	ledger, err := table.RowsByUpload(t.Context(), "k", "u")
 	if err != nil || !ledger.Has("a", 0) || !ledger.Has("c", 0) {
 		t.Errorf("Upload = %+v, %v", ledger, err)
 	}
 	calls = 0
-	for range table.Overdue(t.Context(), start) {
+	for range table.OverdueRows(t.Context(), start) {
 		break
 	}
 	if calls != 1 {
@@ -280,7 +280,7 @@ func TestAPageThatFailsFailsAll(t *testing.T) {
 		some := map[string]types.AttributeValue{"job": &types.AttributeValueMemberS{Value: "video"}}
 		return &dynamodb.QueryOutput{Items: []map[string]types.AttributeValue{some}, LastEvaluatedKey: some}, nil
 	}}
-	ledger, err := results.New(api, tableName, results.Options{}).Upload(t.Context(), "k", "u")
+	ledger, err := results.New(api, tableName, results.Options{}).RowsByUpload(t.Context(), "k", "u")
 	if ledger != nil || !errors.Is(err, broken) {
 		t.Errorf("Upload = %+v, %v", ledger, err)
 	}
@@ -292,7 +292,7 @@ func TestRowsThatAreNotOurs(t *testing.T) {
 	api := fake{query: func(*dynamodb.QueryInput) (*dynamodb.QueryOutput, error) {
 		return &dynamodb.QueryOutput{Items: []map[string]types.AttributeValue{odd}}, nil
 	}}
-	if _, err := results.New(api, tableName, results.Options{}).Upload(t.Context(), "k", "u"); err == nil {
+	if _, err := results.New(api, tableName, results.Options{}).RowsByUpload(t.Context(), "k", "u"); err == nil {
 		t.Error("no error")
 	}
 }
@@ -303,13 +303,13 @@ func TestCountJobs(t *testing.T) {
 	day := time.Date(2026, 4, 3, 23, 30, 0, 0, time.FixedZone("", -3600)) // the 4th in UTC
 	count := func(at time.Time, want int64) {
 		t.Helper()
-		if got, err := f.JobsOn(t.Context(), at); got != want || err != nil {
+		if got, err := f.JobCount(t.Context(), at); got != want || err != nil {
 			t.Errorf("JobsOn(%v) = %d, %v, want %d", at, got, err, want)
 		}
 	}
 	count(day, 0)
 	for _, n := range []int{3, 0, 4} {
-		if err := f.CountJobs(t.Context(), day, n); err != nil {
+		if err := f.AddJobs(t.Context(), day, n); err != nil {
 			t.Fatal(err)
 		}
 	}

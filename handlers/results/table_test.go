@@ -108,7 +108,7 @@ func (f *fixture) remove(t *testing.T, key, sortKey string) {
 func (f *fixture) row(t *testing.T) results.Row {
 	t.Helper()
 	var found []results.Row
-	for row, err := range f.Key(t.Context(), upload.Key) {
+	for row, err := range f.RowsByKey(t.Context(), upload.Key) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func (f *fixture) row(t *testing.T) results.Row {
 
 func (f *fixture) apply(t *testing.T, ref media.JobRef, r media.Result, mode results.Mode) results.Outcome {
 	t.Helper()
-	outcome, err := f.Apply(t.Context(), f.now, ref, r, mode)
+	outcome, err := f.Apply(t.Context(), results.Report{At: f.now, Ref: ref, Result: r, Mode: mode})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func (f *fixture) apply(t *testing.T, ref media.JobRef, r media.Result, mode res
 
 func (f *fixture) queued(t *testing.T, ref media.JobRef, r media.Result) (created bool) {
 	t.Helper()
-	created, err := f.Queued(t.Context(), f.now, upload, ref, r, f.now.Add(30*time.Minute))
+	created, err := f.InsertQueued(t.Context(), results.Dispatched{At: f.now, CheckAt: f.now.Add(30 * time.Minute), Upload: upload, Ref: ref, Result: r})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func (f *fixture) queued(t *testing.T, ref media.JobRef, r media.Result) (create
 func (f *fixture) overdue(t *testing.T, now time.Time) []results.Row {
 	t.Helper()
 	var found []results.Row
-	for row, err := range f.Overdue(t.Context(), now) {
+	for row, err := range f.OverdueRows(t.Context(), now) {
 		if err != nil {
 			t.Fatal(err)
 		}

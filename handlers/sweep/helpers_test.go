@@ -288,7 +288,7 @@ func (f *deployed) dispatched(t *testing.T, name string, at time.Time) (id strin
 func (f *deployed) note(t *testing.T, name string, at time.Time, r media.Result) {
 	t.Helper()
 	u := upload(name, at)
-	if _, err := f.table.Queued(t.Context(), at, u, refTo(u), r, at.Add(overdueAfter)); err != nil {
+	if _, err := f.table.InsertQueued(t.Context(), results.Dispatched{At: at, CheckAt: at.Add(overdueAfter), Upload: u, Ref: refTo(u), Result: r}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -314,7 +314,7 @@ func (f *deployed) ends(t *testing.T, id string, status fakeittybit.Status) {
 func (f *deployed) rows(t *testing.T) map[string]results.Row {
 	t.Helper()
 	all := map[string]results.Row{}
-	for row, err := range f.table.ByState(t.Context(), f.db, "") {
+	for row, err := range f.table.RowsByState(t.Context(), f.db, "") {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -72,7 +72,7 @@ func (r *run) feed(ctx, beginning context.Context, stop context.CancelFunc, rows
 	pace := time.NewTicker(time.Second / media.SweepRate)
 	defer pace.Stop()
 	isFirst := true
-	for row, err := range r.jobs.Overdue(ctx, r.now) {
+	for row, err := range r.jobs.OverdueRows(ctx, r.now) {
 		if err != nil {
 			r.fail(err)
 			return

@@ -408,7 +408,7 @@ func TestGiveUp(t *testing.T) {
 					state media.State
 					want  results.Verdict
 				}{{media.Processing, results.Duplicate}, {media.Failed, results.Stored}, {media.Succeeded, results.Stored}} {
-					outcome, err := f.table.Apply(t.Context(), now, row.Ref(), media.Result{JobID: id, State: late.state}, results.CreateOrUpdate)
+					outcome, err := f.table.Apply(t.Context(), results.Report{At: now, Ref: row.Ref(), Result: media.Result{JobID: id, State: late.state}})
 					if err != nil || outcome.Verdict != late.want {
 						t.Errorf("%v, later: %v, %v", late.state, outcome.Verdict, err)
 					}
@@ -556,7 +556,7 @@ func TestCallbackMeanwhile(t *testing.T) {
 				id := f.dispatched(t, "a", start)
 				f.meanwhile(func() {
 					r := media.Result{JobID: id, Status: "succeeded", State: media.Succeeded}
-					if _, err := f.table.Apply(t.Context(), start, refTo(upload("a", start)), r, results.CreateOrUpdate); err != nil {
+					if _, err := f.table.Apply(t.Context(), results.Report{At: start, Ref: refTo(upload("a", start)), Result: r}); err != nil {
 						t.Error(err)
 					}
 				})

@@ -196,7 +196,7 @@ func TestACallbackReplacesAnInferredFailure(t *testing.T) {
 	for _, status := range []string{"failed", "cancelled", "succeeded"} {
 		f := newCloud(t).deploy(t)
 		f.queued(t, upload, ref, "job_1")
-		if _, err := f.table.Apply(t.Context(), time.Now(), ref, media.Result{JobID: "job_1", State: media.InferredFailed, Error: "given up"}, results.UpdateOnly); err != nil {
+		if _, err := f.table.Apply(t.Context(), results.Report{At: time.Now(), Ref: ref, Result: media.Result{JobID: "job_1", State: media.InferredFailed, Error: "given up"}, Mode: results.UpdateOnly}); err != nil {
 			t.Fatal(err)
 		}
 		token := f.token(t, ref, newestKey)

@@ -98,7 +98,7 @@ func (b *backfill) tellLimit(ctx context.Context, p plan) error {
 	if limit == 0 {
 		return nil
 	}
-	today, err := b.table.JobsOn(ctx, operator.Now(ctx))
+	today, err := b.table.JobCount(ctx, operator.Now(ctx))
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func (j *jobs) overview(ctx context.Context) error {
 	o := overview{Stack: j.stack.Name, Region: out.Region, DailyLimit: out.Settings.DailyJobLimit}
 	var errs []error
 	o.Open = known(j.openJobs(ctx))(&errs)
-	o.JobsToday = known(j.table.JobsOn(ctx, operator.Now(ctx)))(&errs)
+	o.JobsToday = known(j.table.JobCount(ctx, operator.Now(ctx)))(&errs)
 	o.RetryQueue = known(j.stack.QueueDepth(ctx, out.RetryQueueURL))(&errs)
 	o.DeadLetters = known(j.stack.QueueDepth(ctx, out.DeadLetterQueueURL))(&errs)
 	if j.count {
@@ -70,7 +70,7 @@ func known[T any](found T, err error) func(*[]error) *T {
 func (j *jobs) openJobs(ctx context.Context) (openJobs, error) {
 	var o openJobs
 	now := operator.Now(ctx)
-	for row, err := range j.table.Unfinished(ctx) {
+	for row, err := range j.table.UnfinishedRows(ctx) {
 		if err != nil {
 			return openJobs{}, err
 		}

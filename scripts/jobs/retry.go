@@ -40,7 +40,7 @@ func (j *jobs) makeAgain(ctx context.Context) error {
 func (j *jobs) question(ctx context.Context, r *repeater) string {
 	cost := "Ittybit charges for each job again."
 	if limit := j.stack.Outputs.Settings.DailyJobLimit; limit > 0 {
-		today, err := j.table.JobsOn(ctx, operator.Now(ctx))
+		today, err := j.table.JobCount(ctx, operator.Now(ctx))
 		if room := max(limit-today, 0); err == nil && int64(r.jobs) > room {
 			cost += fmt.Sprintf(" The day's limit leaves room for %d; the others will wait in the retry queue.", room)
 		}

@@ -27,7 +27,7 @@ const answerMargin = 30 * time.Second
 func (j *jobs) runSweep(ctx context.Context) error {
 	if j.DryRun {
 		overdue := 0
-		for _, err := range j.table.Overdue(ctx, operator.Now(ctx)) {
+		for _, err := range j.table.OverdueRows(ctx, operator.Now(ctx)) {
 			if err != nil {
 				return err
 			}

@@ -54,7 +54,7 @@ func (s *simulation) checkRows() int {
 func (s *simulation) collect(ctx context.Context) error {
 	s.rows, s.states = map[rowID]string{}, map[string]int{}
 	db := s.pipeline.DynamoDB()
-	for row, err := range results.New(db, s.pipeline.Table, results.Options{}).ByState(ctx, db, "") {
+	for row, err := range results.New(db, s.pipeline.Table, results.Options{}).RowsByState(ctx, db, "") {
 		if err != nil {
 			return err
 		}
