@@ -35,6 +35,12 @@ type jobCreator interface {
 
 // store is the table.
 type store interface {
+	// Ledger reads what is known of an upload's jobs; the zero value when there
+	// is nothing.
+	Ledger(ctx context.Context, key, upload string) (results.Ledger, error)
+	// UpdateLedger adds to it and returns it as it is then: an id or a rejection
+	// that was there stays.
+	UpdateLedger(ctx context.Context, now time.Time, key, upload string, entries map[results.Slot]results.Entry) (results.Ledger, error)
 	// RowsByUpload reads the rows of an upload; none when it is not known.
 	RowsByUpload(ctx context.Context, key, upload string) (results.UploadRows, error)
 	// InsertQueued writes a job's row, or completes that of a callback. False:
@@ -44,10 +50,11 @@ type store interface {
 	// Reject notes that a job, or without a job's name the upload, will never
 	// run. False: that was noted before.
 	Reject(ctx context.Context, now time.Time, u media.Upload, ref media.JobRef, reason string) (stored bool, err error)
-	// JobCount reads the day's number of new jobs; 0 for a day without any.
-	JobCount(ctx context.Context, day time.Time) (int64, error)
-	// AddJobs adds to the day's number of new jobs.
-	AddJobs(ctx context.Context, day time.Time, n int) error
+	// ReserveJobs adds to the day's number of new jobs, unless that would exceed
+	// the limit. False: nothing was added.
+	ReserveJobs(ctx context.Context, day time.Time, n int, limit int64) (reserved bool, err error)
+	// ReturnJobs takes jobs that were reserved and not made off that number.
+	ReturnJobs(ctx context.Context, day time.Time, n int) error
 }
 
 // handler turns uploads into jobs.
@@ -64,7 +71,7 @@ type handler struct {
 	queued jobCreator // tries once: the queue is the retry
 	store  store
 	keys   func(context.Context) (media.CallbackKeys, error)
-	budget *budget
+	limit  *limit
 
 	log     *slog.Logger
 	metrics *telemetry.Metrics

@@ -4,83 +4,67 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"time"
 
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/telemetry"
 )
 
-// outcome is what became of a job.
-type outcome struct {
-	id    string // Ittybit's; "" when there is no job
-	isNew bool   // it was made and noted by this try
-	err   error
-}
+// refusalsApart is how far apart the two equal refusals are that end a job: the
+// first one may come of an object that is not readable yet.
+const refusalsApart = time.Minute
 
-// jobs makes the missing jobs, all at once, and returns their ids by name. What
-// fails does not keep the others from being made and noted; it is tried again
-// when the upload comes again.
-func (t task) jobs(ctx context.Context, missing []media.Job, keys media.CallbackKeys) (map[string]string, error) {
-	adopted, err := t.adopt(ctx, missing)
+// jobs makes the missing jobs, all at once, notes what became of them in the
+// ledger, and writes the rows of those that the ledger then names. It returns
+// their ids by name. What fails does not keep the others from being made and
+// noted; it is tried again when the upload comes again.
+func (t task) jobs(ctx context.Context, p plan, s start) (map[string]string, error) {
+	adopted, err := t.adopt(ctx, p.missing)
 	if err != nil {
 		return nil, fmt.Errorf("asking Ittybit for jobs that an earlier try may have made: %w", err)
 	}
-	outcomes := make([]outcome, len(missing))
-	var wg sync.WaitGroup
-	for i, job := range missing {
-		wg.Go(func() { outcomes[i] = t.job(ctx, job, adopted[job.Name], keys) })
+	outcomes := map[results.Slot]outcome{}
+	for _, name := range p.unknown {
+		outcomes[t.slot(name)] = outcome{rejected: &results.Rejection{
+			Why: rejectNoSuchJob, Reason: fmt.Sprintf("the route of the upload has no job %q", name),
+		}}
 	}
-	wg.Wait()
-
-	ids := map[string]string{}
-	created := 0
-	errs := make([]error, len(outcomes))
-	for i, o := range outcomes {
-		if o.id != "" {
-			ids[missing[i].Name] = o.id
+	for name, result := range adopted {
+		outcomes[t.slot(name)] = outcome{result: result, adopted: true}
+	}
+	wanted := slices.DeleteFunc(slices.Clone(p.missing), func(job media.Job) bool { return adopted[job.Name].JobID != "" })
+	if !t.direct {
+		if s.reserved, err = t.reserve(ctx, s.known, wanted); err != nil && !errors.Is(err, errDailyLimit) {
+			return nil, err
 		}
-		if o.isNew {
-			created++
-		}
-		if o.err != nil {
-			errs[i] = fmt.Errorf("job %q: %w", missing[i].Name, o.err)
-		}
+		s.full = err
 	}
-	t.count(ctx, created)
-	err = errors.Join(errs...)
-	if err == nil && len(ids) > 0 {
-		t.metrics.Add(telemetry.UploadsDispatched, 1, "")
+	if len(wanted) > 0 && s.full == nil {
+		t.createAll(ctx, wanted, s, outcomes)
+	} else if len(wanted) == 0 {
+		s.full = nil
 	}
-	return ids, err
-}
-
-// count counts new jobs. It never fails: the jobs are there, and failing now
-// would not unmake them.
-func (t task) count(ctx context.Context, created int) {
-	if created == 0 {
-		return
-	}
-	t.metrics.Add(telemetry.JobsCreated, float64(created), "")
-	if err := t.budget.spend(ctx, created); err != nil {
-		t.log.ErrorContext(ctx, "new jobs not counted against the daily limit", "upload", t.id, "error", err.Error(), "jobs", created)
-	}
+	return t.settle(ctx, s, outcomes)
 }
 
 // adopt finds, for an upload that may have been tried before, the jobs by name
-// that were made then and that no row tells of: the try was interrupted between
-// Ittybit and the table.
+// that were made then and that the ledger does not name: the try was interrupted
+// between Ittybit and the table.
 func (t task) adopt(ctx context.Context, missing []media.Job) (map[string]media.Result, error) {
-	if t.req.Direct {
-		return nil, nil
-	}
 	found := map[string]media.Result{}
+	if t.direct || len(missing) == 0 {
+		return found, nil
+	}
 	for r, err := range t.ittybit.ByInput(ctx, t.req.Upload.URL(), t.req.Upload.Time) {
 		if err != nil {
 			return nil, err
 		}
 		for _, job := range missing {
-			if t.ref(job.Name).Owns(r.Metadata) {
+			if t.ref(t.slot(job.Name)).Owns(r.Metadata) {
 				found[job.Name] = r // the list goes back in time: the oldest one stays
 			}
 		}
@@ -88,40 +72,43 @@ func (t task) adopt(ctx context.Context, missing []media.Job) (map[string]media.
 	return found, nil
 }
 
-// job makes one job, unless one is adopted, and notes it in the table.
-func (t task) job(ctx context.Context, job media.Job, adopted media.Result, keys media.CallbackKeys) outcome {
-	ref := t.ref(job.Name)
-	result, isAdopted := adopted, adopted.JobID != ""
-	if !isAdopted {
-		var err error
-		result, err = t.create(ctx, job, ref, keys)
-		if r, ok := errors.AsType[rejection](err); ok {
-			return outcome{err: t.reject(ctx, job.Name, r.why, r.Error())}
-		}
-		if err != nil {
-			return outcome{err: err}
+// reserve makes room for those of the jobs that have none on this day: of a job
+// that may have been made, the reservation stays.
+func (t task) reserve(ctx context.Context, known results.Ledger, wanted []media.Job) (reservation, error) {
+	n := 0
+	for _, job := range wanted {
+		if !t.isReserved(known, job) {
+			n++
 		}
 	}
-	created, err := t.insert(ctx, ref, result)
+	return t.limit.reserve(ctx, t.now, n)
+}
+
+// isReserved reports whether an earlier try's reservation of this day stands.
+func (t task) isReserved(known results.Ledger, job media.Job) bool {
+	return known.Entries[t.slot(job.Name)].Reserved == dayOf(t.now).Format(time.DateOnly)
+}
+
+// createAll requests the jobs, all at once, and gives back the room of those
+// that surely were not made.
+func (t task) createAll(ctx context.Context, wanted []media.Job, s start, outcomes map[results.Slot]outcome) {
+	made := make([]outcome, len(wanted))
+	var wg sync.WaitGroup
+	for i, job := range wanted {
+		wg.Go(func() { made[i] = t.create(ctx, job, s) })
+	}
+	wg.Wait()
+	for i, job := range wanted {
+		outcomes[t.slot(job.Name)] = made[i]
+	}
+}
+
+// create makes a job at Ittybit.
+func (t task) create(ctx context.Context, job media.Job, s start) outcome {
+	ref := t.ref(t.slot(job.Name))
+	token, err := s.keys.Sign(ref)
 	if err != nil {
 		return outcome{err: err}
-	}
-	t.log.InfoContext(ctx, "job dispatched", "upload", t.id, "job", job.Name, "id", result.JobID, "attempt", ref.Attempt, "adopted", isAdopted, "new", created)
-	return outcome{id: result.JobID, isNew: created && !isAdopted}
-}
-
-// rejection is why a job will never run.
-type rejection struct {
-	why string // as counted
-	error
-}
-
-// create makes a job at Ittybit. It fails with a [rejection] when trying again
-// would not help.
-func (t task) create(ctx context.Context, job media.Job, ref media.JobRef, keys media.CallbackKeys) (media.Result, error) {
-	token, err := keys.Sign(ref)
-	if err != nil {
-		return media.Result{}, err
 	}
 	body, idempotencyKey, err := media.JobRequest{
 		Upload:     t.req.Upload,
@@ -134,13 +121,162 @@ func (t task) create(ctx context.Context, job media.Job, ref media.JobRef, keys 
 		Token:      token,
 	}.Body()
 	if err != nil {
-		return media.Result{}, rejection{rejectOutput, err}
+		return outcome{rejected: &results.Rejection{Why: rejectOutput, Reason: err.Error()}}
 	}
 	result, err := t.ittybit.Create(ctx, body, idempotencyKey)
-	// The first time, the object may not have been readable yet: only the same
-	// answer to a later try is Ittybit's last word.
-	if refusal, ok := errors.AsType[*ittybit.Error](err); ok && refusal.Permanent() && t.fromQueue {
-		return media.Result{}, rejection{rejectRefused, err}
+	failure, answered := errors.AsType[*ittybit.Error](err)
+	switch {
+	case err == nil:
+		return outcome{result: result}
+	case !answered: // no request went out
+		return outcome{err: err}
+	case failure.Unknown:
+		return outcome{unknown: true, err: err}
+	case failure.Refusal():
+		return t.refusal(failure, s.known.Entries[t.slot(job.Name)].Refused)
 	}
-	return result, err
+	return outcome{err: err}
+}
+
+// refusal weighs a refusal against the one that an earlier try noted: the second
+// equal one, a minute later and after a list without the job, is Ittybit's last
+// word.
+func (t task) refusal(failure *ittybit.Error, before *results.Refusal) outcome {
+	isSame := before != nil && before.Status == failure.Status && before.Kind == failure.Kind
+	switch {
+	case isSame && !t.direct && t.now.Sub(before.At.Time()) >= refusalsApart:
+		return outcome{rejected: &results.Rejection{Why: rejectRefused, Reason: failure.Error()}}
+	case isSame:
+		return outcome{err: failure}
+	}
+	return outcome{err: failure, refused: &results.Refusal{Status: failure.Status, Kind: failure.Kind, At: results.Millis(t.now.UnixMilli())}}
+}
+
+// settle writes the ledger, whose answer says which jobs there are, then their
+// rows, and gives back the room that was not used.
+func (t task) settle(ctx context.Context, s start, outcomes map[results.Slot]outcome) (map[string]string, error) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { t.giveBack(ctx, s.reserved, s.reserved.jobs-t.used(s.known, outcomes)) })
+
+	entries := s.known.Entries
+	if !s.known.WrittenAt.IsZero() { // the rest is there already
+		entries = map[results.Slot]results.Entry{}
+	}
+	if entries == nil {
+		entries = map[results.Slot]results.Entry{}
+	}
+	errs := []error{s.full}
+	for slot, o := range outcomes {
+		entries[slot] = o.entry(t.today())
+		if o.err != nil {
+			errs = append(errs, fmt.Errorf("job %q: %w", slot.Job, o.err))
+		}
+	}
+	l, err := t.store.UpdateLedger(ctx, t.now, t.req.Upload.Key, t.id, entries)
+	if err != nil {
+		return nil, errors.Join(append(errs, err)...)
+	}
+	w, err := t.rows(ctx, s, l, outcomes)
+	if w.created > 0 {
+		t.metrics.Add(telemetry.JobsCreated, float64(w.created), "")
+	}
+	err = errors.Join(append(errs, err)...)
+	if err == nil && len(w.ids) > 0 {
+		t.metrics.Add(telemetry.UploadsDispatched, 1, "")
+	}
+	return w.ids, err
+}
+
+// used is how many of this try's reservations its jobs have taken.
+func (t task) used(known results.Ledger, outcomes map[results.Slot]outcome) int {
+	n := 0
+	for slot, o := range outcomes {
+		if o.used() && !o.adopted && (t.direct || known.Entries[slot].Reserved != t.today()) {
+			n++
+		}
+	}
+	return n
+}
+
+func (t task) today() string { return dayOf(t.now).Format(time.DateOnly) }
+
+// written is what [task.rows] did.
+type written struct {
+	ids     map[string]string // of this try's jobs, by name
+	created int               // jobs that this try created, and noted as the first
+}
+
+// rows writes the rows of the jobs and rejections that the ledger names, all at
+// once. A try that is not the first also writes those that an interrupted one
+// left out.
+func (t task) rows(ctx context.Context, s start, l results.Ledger, outcomes map[results.Slot]outcome) (written, error) {
+	var wg sync.WaitGroup
+	slots := l.Slots()
+	errs := make([]error, len(slots)+len(s.migrated))
+	created := make([]bool, len(slots))
+	ids := map[string]string{}
+	for i, slot := range slots {
+		entry, o := l.Entries[slot], outcomes[slot]
+		_, isOurs := outcomes[slot]
+		if isOurs && entry.ID != "" {
+			ids[slot.Job] = entry.ID
+		}
+		if isOurs || t.isRecent(s.known) {
+			wg.Go(func() { created[i], errs[i] = t.row(ctx, slot, entry, o) })
+		}
+	}
+	for i, row := range s.migrated {
+		wg.Go(func() {
+			_, errs[len(slots)+i] = t.insert(ctx, results.Slot{Job: row.Job, Attempt: row.Attempt}, media.Result{JobID: row.JobID()})
+		})
+	}
+	wg.Wait()
+	w := written{ids: ids}
+	for _, isNew := range created {
+		if isNew {
+			w.created++
+		}
+	}
+	return w, errors.Join(errs...)
+}
+
+// isRecent reports whether this try writes the rows of all that an earlier one
+// noted in the ledger.
+func (t task) isRecent(known results.Ledger) bool {
+	return !t.direct && !known.WrittenAt.IsZero() && t.now.Sub(known.WrittenAt) < rowsFor
+}
+
+// row writes the row of one slot, and reports whether it is that of a job which
+// this try created. An id counts for more than a rejection.
+func (t task) row(ctx context.Context, slot results.Slot, entry results.Entry, o outcome) (created bool, err error) {
+	if entry.ID == "" && entry.Rejected != nil {
+		return false, t.rejectionRow(ctx, slot, *entry.Rejected)
+	}
+	if entry.ID == "" {
+		return false, nil
+	}
+	result := o.result
+	if result.JobID != entry.ID {
+		result = media.Result{JobID: entry.ID}
+	}
+	isNew, err := t.insert(ctx, slot, result)
+	if err != nil {
+		return false, fmt.Errorf("job %q: %w", slot.Job, err)
+	}
+	if o.result.JobID != "" {
+		t.log.InfoContext(ctx, "job dispatched", "upload", t.id, "job", slot.Job, "id", entry.ID, "attempt", slot.Attempt, "adopted", o.adopted, "new", isNew)
+	}
+	return isNew && o.result.JobID == entry.ID && !o.adopted, nil
+}
+
+// insert writes the row of a job, and returns whether no try noted it before.
+func (t task) insert(ctx context.Context, slot results.Slot, r media.Result) (created bool, err error) {
+	return t.store.InsertQueued(ctx, results.Dispatched{
+		At:      t.now,
+		CheckAt: t.now.Add(t.overdue),
+		Upload:  t.req.Upload,
+		Ref:     t.ref(slot),
+		Result:  r,
+	})
 }

@@ -38,7 +38,7 @@ func wire(getenv func(string) string) (*handler, error) {
 		return nil, err
 	}
 	log := telemetry.NewLogger(cfg.LogLevel)
-	table := results.New(dynamodb.NewFromConfig(aws), cfg.Table, results.Options{TTL: cfg.ResultTTL})
+	table := results.New(dynamodb.NewFromConfig(aws), cfg.Table, results.Options{TTL: cfg.ResultTTL, GiveUpAfter: cfg.GiveUpAfter})
 
 	// What runs beside the init from here on takes its time from it: the work
 	// is done by now.
@@ -62,7 +62,7 @@ func wire(getenv func(string) string) (*handler, error) {
 		queued:     client.Attempts(1),
 		store:      table,
 		keys:       callbackKeys.Get,
-		budget:     &budget{limit: cfg.DailyJobLimit, store: table},
+		limit:      &limit{jobs: cfg.DailyJobLimit, store: table},
 		log:        log,
 		metrics:    telemetry.NewMetrics(os.Stdout, cfg.Namespace),
 	}, nil

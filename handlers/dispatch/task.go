@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
@@ -24,11 +23,21 @@ const (
 	rejectRefused    = "refused by Ittybit"
 )
 
+const (
+	// directFor is how old S3's own event may be and still count as the first
+	// try. An older one may be a repetition.
+	directFor = time.Minute
+	// rowsFor is how long after the ledger was written a try writes the rows of
+	// its jobs: later they may have expired, and would come back.
+	rowsFor = 14 * 24 * time.Hour
+)
+
 // task is the work on one upload.
 type task struct {
 	*handler
 	now        time.Time // when the invocation began
 	req        event.Request
+	direct     bool   // nothing of the upload can have been tried before
 	unreadable error  // why the message cannot be read as a whole; nil: it can
 	id         string // the upload's
 	ittybit    jobCreator
@@ -37,15 +46,17 @@ type task struct {
 }
 
 func (h *handler) newTask(now time.Time, m event.Message, fromQueue bool) task {
+	u := m.Request.Upload
 	t := task{
 		handler:    h,
 		now:        now,
 		req:        m.Request,
+		direct:     m.Request.Direct && !fromQueue && now.Sub(u.Time) <= directFor,
 		unreadable: m.Err,
-		id:         m.Request.Upload.ID(h.table),
+		id:         u.ID(h.table),
 		ittybit:    h.direct,
 		fromQueue:  fromQueue,
-		log:        h.log.With("bucket", m.Request.Upload.Bucket, "key", m.Request.Upload.Key),
+		log:        h.log.With("bucket", u.Bucket, "key", u.Key),
 	}
 	if fromQueue {
 		t.ittybit = h.queued
@@ -53,10 +64,15 @@ func (h *handler) newTask(now time.Time, m event.Message, fromQueue bool) task {
 	return t
 }
 
+// slot is the job's place in the upload's ledger.
+func (t task) slot(job string) results.Slot {
+	return results.Slot{Job: job, Attempt: t.req.Attempt}
+}
+
 // ref names a job of the upload; without a job's name it is for all of them.
-func (t task) ref(job string) media.JobRef {
+func (t task) ref(s results.Slot) media.JobRef {
 	u := t.req.Upload
-	return media.JobRef{Bucket: u.Bucket, Key: u.Key, Upload: t.id, Job: job, Attempt: t.req.Attempt}
+	return media.JobRef{Bucket: u.Bucket, Key: u.Key, Upload: t.id, Job: s.Job, Attempt: s.Attempt}
 }
 
 // do works on the upload and tells what came of it.
@@ -83,7 +99,7 @@ func (t task) upload(ctx context.Context) (answer, error) {
 	}
 	a := answer{Upload: t.id}
 	if t.unreadable != nil {
-		return a, t.reject(ctx, "", rejectUnreadable, t.unreadable.Error())
+		return a, t.reject(ctx, rejectUnreadable, t.unreadable.Error())
 	}
 	route, skip := t.routes.For(u, media.Folder{Prefix: t.outputs})
 	if skip != "" {
@@ -91,82 +107,112 @@ func (t task) upload(ctx context.Context) (answer, error) {
 		return a, nil
 	}
 	if route.TooLarge(u.Size) {
-		return a, t.reject(ctx, "", rejectTooLarge,
+		return a, t.reject(ctx, rejectTooLarge,
 			fmt.Sprintf("the upload has %d bytes; its route takes %d (maxBytes)", u.Size, route.MaxBytes))
 	}
-	rows, keys, err := t.prepare(ctx)
+	s, err := t.prepare(ctx, len(route.Jobs))
 	if err != nil {
 		return a, err
 	}
-	p := planJobs(route, t.req, rows)
-	if err := t.note(ctx, p); err != nil {
-		return a, err
-	}
-	if len(p.missing) == 0 {
+	p := planJobs(route, t.req, s.known)
+	if len(p.missing)+len(p.unknown) == 0 {
 		a.Skipped = media.SkipHaveJobs
-		return a, nil
+		return a, t.leave(ctx, s)
 	}
-	if err := t.budget.check(); err != nil {
-		return a, err
-	}
-	a.Jobs, err = t.jobs(ctx, p.missing, keys)
+	a.Jobs, err = t.jobs(ctx, p, s)
 	return a, err
 }
 
-// prepare fetches at once what every job of the upload needs.
-func (t task) prepare(ctx context.Context) (rows results.UploadRows, keys media.CallbackKeys, err error) {
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) {
-		rows, err = t.store.RowsByUpload(gctx, t.req.Upload.Key, t.id)
-		return err
-	})
-	g.Go(func() (err error) {
-		keys, err = t.keys(gctx)
-		return err
-	})
-	g.Go(func() error { return t.budget.refresh(gctx, t.now) })
-	err = g.Wait()
-	return rows, keys, err
+// start is what a try begins with.
+type start struct {
+	known    results.Ledger
+	migrated []results.Row // of a job that a callback noted before there were ledgers
+	keys     media.CallbackKeys
+	reserved reservation
+	full     error // [errDailyLimit], or nil
 }
 
-// note writes what the plan says of jobs that are not to be made. A try that was
-// interrupted after its POST left the unnoted ones to the callback, which knows
-// nothing of the upload.
-func (t task) note(ctx context.Context, p plan) error {
-	for _, row := range p.unnoted {
-		if _, err := t.insert(ctx, t.ref(row.Job), media.Result{JobID: row.JobID()}); err != nil {
-			return err
-		}
+// prepare fetches at once what the jobs need. A direct try reserves them all
+// while it reads; any other finds out first which are to be made. What is under
+// way is waited for, whatever fails: a reservation must not be lost.
+func (t task) prepare(ctx context.Context, jobs int) (start, error) {
+	var s start
+	var wg sync.WaitGroup
+	var errs [3]error
+	wg.Go(func() { s.known, s.migrated, errs[0] = t.known(ctx) })
+	wg.Go(func() { s.keys, errs[1] = t.keys(ctx) })
+	if t.direct {
+		wg.Go(func() { s.reserved, errs[2] = t.limit.reserve(ctx, t.now, jobs) })
 	}
-	for _, name := range p.unknown {
-		if err := t.reject(ctx, name, rejectNoSuchJob, fmt.Sprintf("the route of the upload has no job %q", name)); err != nil {
-			return err
-		}
+	wg.Wait()
+	if errors.Is(errs[2], errDailyLimit) {
+		s.full, errs[2] = errs[2], nil
 	}
-	return nil
-}
-
-// insert notes a job of the upload, and returns whether no try noted it before.
-func (t task) insert(ctx context.Context, ref media.JobRef, r media.Result) (created bool, err error) {
-	return t.store.InsertQueued(ctx, results.Dispatched{
-		At:      t.now,
-		CheckAt: t.now.Add(t.overdue),
-		Upload:  t.req.Upload,
-		Ref:     ref,
-		Result:  r,
-	})
-}
-
-// reject notes that the job, or without a job's name the whole upload, will
-// never run.
-func (t task) reject(ctx context.Context, job, why, reason string) error {
-	stored, err := t.store.Reject(ctx, t.now, t.req.Upload, t.ref(job), reason)
+	err := errors.Join(errs[:]...)
 	if err != nil {
+		t.giveBack(ctx, s.reserved, s.reserved.jobs)
+	}
+	return s, err
+}
+
+// known reads the ledger. Where there is none, a try that is not the first may
+// be of an upload that was dispatched before there were ledgers: then the rows of
+// its key tell.
+func (t task) known(ctx context.Context) (results.Ledger, []results.Row, error) {
+	key := t.req.Upload.Key
+	l, err := t.store.Ledger(ctx, key, t.id)
+	if err != nil || t.direct || !l.WrittenAt.IsZero() {
+		return l, nil, err
+	}
+	rows, err := t.store.RowsByUpload(ctx, key, t.id)
+	return rows.Ledger(), rows.Unnoted(t.req.Attempt), err
+}
+
+// leave ends a try that has nothing to make: it gives back what it reserved, and
+// a try that is not the first writes the rows that an interrupted one left out.
+func (t task) leave(ctx context.Context, s start) error {
+	t.giveBack(ctx, s.reserved, s.reserved.jobs)
+	if t.direct {
+		return nil
+	}
+	l := s.known
+	if l.WrittenAt.IsZero() { // from rows: the next try need not read them
+		var err error
+		if l, err = t.store.UpdateLedger(ctx, t.now, t.req.Upload.Key, t.id, s.known.Entries); err != nil {
+			return err
+		}
+	}
+	_, err := t.rows(ctx, s, l, nil)
+	return err
+}
+
+// giveBack returns room for n reserved jobs. It never fails: what cannot be
+// returned stays unused, and the limit holds.
+func (t task) giveBack(ctx context.Context, r reservation, n int) {
+	if err := t.limit.giveBack(ctx, r, n); err != nil {
+		t.log.WarnContext(ctx, "reserved jobs not given back: the day's limit is that much lower", "upload", t.id, "jobs", n, "error", err.Error())
+	}
+}
+
+// reject notes that the whole upload will never run.
+func (t task) reject(ctx context.Context, why, reason string) error {
+	slot := t.slot("")
+	rejection := &results.Rejection{Why: why, Reason: reason}
+	if _, err := t.store.UpdateLedger(ctx, t.now, t.req.Upload.Key, t.id, map[results.Slot]results.Entry{slot: {Rejected: rejection}}); err != nil {
 		return fmt.Errorf("noting the rejection (%s): %w", reason, err)
 	}
+	return t.rejectionRow(ctx, slot, *rejection)
+}
+
+// rejectionRow writes the row of a rejection, and counts it if it is news.
+func (t task) rejectionRow(ctx context.Context, slot results.Slot, r results.Rejection) error {
+	stored, err := t.store.Reject(ctx, t.now, t.req.Upload, t.ref(slot), r.Reason)
+	if err != nil {
+		return fmt.Errorf("noting the rejection (%s): %w", r.Reason, err)
+	}
 	if stored {
-		t.log.ErrorContext(ctx, "rejected", "upload", t.id, "job", job, "reason", media.Redact(reason))
-		t.metrics.Add(telemetry.Rejected, 1, why)
+		t.log.ErrorContext(ctx, "rejected", "upload", t.id, "job", slot.Job, "reason", media.Redact(r.Reason))
+		t.metrics.Add(telemetry.Rejected, 1, r.Why)
 	}
 	return nil
 }

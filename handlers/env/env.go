@@ -75,10 +75,11 @@ const (
 
 // Common is what every function has.
 type Common struct {
-	Table     string
-	ResultTTL time.Duration // 0: rows stay
-	Namespace string        // of the metrics
-	LogLevel  slog.Level
+	Table       string
+	ResultTTL   time.Duration // 0: rows stay
+	GiveUpAfter time.Duration
+	Namespace   string // of the metrics
+	LogLevel    slog.Level
 }
 
 // APIKey says where Ittybit's API key is: one of the two.
@@ -157,7 +158,6 @@ type Sweep struct {
 	APIURL       string
 	APIKey       APIKey
 	OverdueAfter time.Duration
-	GiveUpAfter  time.Duration
 }
 
 // LoadSweep reads sweep's environment.
@@ -168,7 +168,6 @@ func LoadSweep(getenv func(string) string) (Sweep, error) {
 		APIURL:       r.url(IttybitAPIURL, ittybit.DefaultURL),
 		APIKey:       r.apiKey(),
 		OverdueAfter: r.duration(OverdueAfter, DefaultOverdueAfter),
-		GiveUpAfter:  r.duration(GiveUpAfter, DefaultGiveUpAfter),
 	}
 	return s, r.err()
 }
@@ -220,8 +219,9 @@ func (r *reader) optional(name, otherwise string) string {
 
 func (r *reader) common() Common {
 	c := Common{
-		Table:     r.required(TableName),
-		Namespace: r.optional(MetricsNamespace, DefaultNamespace),
+		Table:       r.required(TableName),
+		GiveUpAfter: r.duration(GiveUpAfter, DefaultGiveUpAfter),
+		Namespace:   r.optional(MetricsNamespace, DefaultNamespace),
 	}
 	days := r.count(ResultTTLDays)
 	if days != 0 && days < MinResultTTLDays {

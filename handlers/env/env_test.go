@@ -45,7 +45,7 @@ func TestDispatchDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := env.Dispatch{
-		Common:       env.Common{Table: "results", Namespace: "IttybitMedia"},
+		Common:       env.Common{Table: "results", GiveUpAfter: 168 * time.Hour, Namespace: "IttybitMedia"},
 		Routes:       media.DefaultRoutes(),
 		WebhookURL:   "https://api.example.com/webhook",
 		Placement:    media.PlacementOptions,
@@ -82,7 +82,7 @@ func TestDispatchAllSet(t *testing.T) {
 	}
 	if got.APIKey != (env.APIKey{Parameter: "/ittybit/key"}) || got.Connection != "conn_1" || got.Placement != media.PlacementRoot ||
 		got.APIURL != "http://127.0.0.1:1234" || got.OutputPrefix != "out/" || got.DailyJobLimit != 1000 || got.OverdueAfter != 45*time.Minute ||
-		got.Common != (env.Common{Table: "results", ResultTTL: 30 * 24 * time.Hour, Namespace: "Mine", LogLevel: slog.LevelDebug}) {
+		got.Common != (env.Common{Table: "results", GiveUpAfter: 168 * time.Hour, ResultTTL: 30 * 24 * time.Hour, Namespace: "Mine", LogLevel: slog.LevelDebug}) {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -154,7 +154,7 @@ func TestWebhook(t *testing.T) {
 			}
 			continue
 		}
-		tt.want.Common = env.Common{Table: "results", Namespace: "IttybitMedia"}
+		tt.want.Common = env.Common{Table: "results", GiveUpAfter: 168 * time.Hour, Namespace: "IttybitMedia"}
 		if err != nil || got != tt.want {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
@@ -165,11 +165,10 @@ func TestSweep(t *testing.T) {
 	t.Parallel()
 	vars := map[string]string{"TABLE_NAME": "results", "ITTYBIT_API_KEY_SECRET": "ittybit/key"}
 	want := env.Sweep{
-		Common:       env.Common{Table: "results", Namespace: "IttybitMedia"},
+		Common:       env.Common{Table: "results", GiveUpAfter: 168 * time.Hour, Namespace: "IttybitMedia"},
 		APIURL:       "https://api.ittybit.com",
 		APIKey:       env.APIKey{Secret: "ittybit/key"},
 		OverdueAfter: 30 * time.Minute,
-		GiveUpAfter:  168 * time.Hour,
 	}
 	if got, err := env.LoadSweep(getenv(vars)); err != nil || got != want {
 		t.Errorf("by default: %+v, %v", got, err)
@@ -195,10 +194,10 @@ func TestNamesAreAllThatIsRead(t *testing.T) {
 			t.Errorf("%s is not in %v", name, names)
 		}
 	}
-	if slices.Contains(names, "LAMBDA_TASK_ROOT") || len(names) != 14 {
+	if slices.Contains(names, "LAMBDA_TASK_ROOT") || len(names) != 15 {
 		t.Errorf("dispatch reads %d: %v", len(names), names)
 	}
-	if names := env.Names(env.LoadWebhook); len(names) != 7 {
+	if names := env.Names(env.LoadWebhook); len(names) != 8 {
 		t.Errorf("webhook reads %d: %v", len(names), names)
 	}
 	if names := env.Names(env.LoadSweep); len(names) != 9 || !slices.Contains(names, env.GiveUpAfter) {

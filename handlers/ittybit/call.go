@@ -41,7 +41,7 @@ type answer struct {
 }
 
 func (r request) malformed(a answer, format string, args ...any) *Error {
-	return &Error{Op: r.op, Status: a.status, Kind: kindMalformed, Message: redact(fmt.Sprintf(format, args...))}
+	return &Error{Op: r.op, Status: a.status, Kind: kindMalformed, Message: redact(fmt.Sprintf(format, args...)), Unknown: true}
 }
 
 // call makes attempts until one succeeds, fails for good or is the last one.
@@ -52,8 +52,13 @@ func (c *Client) call(ctx context.Context, r request) (answer, error) {
 	}
 	secrets := []string{key}
 	refreshed := c.refreshKey == nil
+	unknown := false
 	for attempt := 1; ; attempt++ {
 		a, failure := c.attempt(ctx, r, key, secrets)
+		if failure != nil {
+			unknown = unknown || !failure.definite()
+			failure.Unknown = unknown
+		}
 		switch {
 		case failure == nil:
 			return a, nil

@@ -155,7 +155,7 @@ func TestSuccess(t *testing.T) {
 				}
 				return
 			}
-			if e := asError(t, err); e.Kind != "malformed_answer" || e.Status != tt.status || e.Permanent() {
+			if e := asError(t, err); e.Kind != "malformed_answer" || e.Status != tt.status || e.Refusal() {
 				t.Errorf("got %+v", e)
 			}
 		})
@@ -221,8 +221,8 @@ func TestFailure(t *testing.T) {
 			if e.Status != tt.status || e.Kind != tt.kind || e.Message != tt.message || e.FromIttybit != tt.fromIttybit {
 				t.Errorf("got %+v", e)
 			}
-			if e.Permanent() != tt.permanent || e.NotFound() != tt.notFound {
-				t.Errorf("permanent %v, not found %v", e.Permanent(), e.NotFound())
+			if e.Refusal() != tt.permanent || e.NotFound() != tt.notFound {
+				t.Errorf("permanent %v, not found %v", e.Refusal(), e.NotFound())
 			}
 			if !strings.Contains(e.Error(), tt.text) {
 				t.Errorf("text %q", e)
@@ -252,7 +252,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 				http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
 			}, change)
 			_, err := c.Create(t.Context(), []byte(`{}`), "k")
-			if e := asError(t, err); e.Status != 307 || e.Permanent() || !strings.Contains(e.Error(), "check the API URL") {
+			if e := asError(t, err); e.Status != 307 || e.Refusal() || !strings.Contains(e.Error(), "check the API URL") {
 				t.Errorf("got %v", e)
 			}
 		})
@@ -288,7 +288,7 @@ func TestRefusedKeyIsReadAgainOnce(t *testing.T) {
 		})
 		_, err := c.Create(t.Context(), []byte(`{}`), "k")
 		e := asError(t, err)
-		if e.Status != 401 || e.Permanent() || calls.Load() != 2 || reads.Load() != 1 || !strings.Contains(e.Error(), "check the API key") {
+		if e.Status != 401 || e.Refusal() || calls.Load() != 2 || reads.Load() != 1 || !strings.Contains(e.Error(), "check the API key") {
 			t.Errorf("got %v after %d calls, %d reads", e, calls.Load(), reads.Load())
 		}
 		if strings.Contains(e.Error(), fresh) || e.Message != "the token [redacted] is invalid" {

@@ -28,6 +28,9 @@ type Error struct {
 	// FromIttybit: the answer has the form of Ittybit's errors. Without it, it
 	// may be the word of a proxy on the way.
 	FromIttybit bool
+	// Unknown: some attempt of the call had no answer, or one that is not a
+	// plain refusal (4xx other than 408): what it asked for may have been done.
+	Unknown bool
 
 	cause error
 }
@@ -54,15 +57,33 @@ func (e *Error) Error() string {
 // Unwrap is the network's error, so that [errors.Is] finds an ended context.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Permanent reports whether Ittybit itself refused the request for what is in
-// it: the same one will be refused again.
-func (e *Error) Permanent() bool {
+// Refusal reports whether Ittybit itself refused the request for what is in it.
+// A first refusal may still pass, where the object was not readable yet.
+func (e *Error) Refusal() bool {
+	if e.Conflict() {
+		return false
+	}
 	switch e.Status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
 		return e.FromIttybit
 	default:
 		return false
 	}
+}
+
+// Conflict reports whether the answer speaks of the idempotency key: the job is
+// there already, or is being made.
+func (e *Error) Conflict() bool {
+	if e.Status == http.StatusConflict {
+		return true
+	}
+	said := strings.ToLower(e.Kind + " " + e.Message)
+	return e.Status/100 == 4 && strings.Contains(said, "idempoten")
+}
+
+// definite reports whether the attempt surely did nothing.
+func (e *Error) definite() bool {
+	return e.Status/100 == 4 && e.Status != http.StatusRequestTimeout
 }
 
 // NotFound reports whether Ittybit itself says that there is no such job. A 404

@@ -287,7 +287,7 @@ func TestByInputFails(t *testing.T) {
 				handler = withMetadata(handler)
 			}
 			_, err := find(t, newClient(t, handler), time.Time{})
-			if e := asError(t, err); e.Kind != tt.kind || e.Permanent() {
+			if e := asError(t, err); e.Kind != tt.kind || e.Refusal() {
 				t.Errorf("got %v", e)
 			}
 		})

@@ -125,7 +125,7 @@ func TestRetries(t *testing.T) {
 				s := recorder{answer: func(int, *http.Request) (*http.Response, error) { return failure() }}
 				_, err := s.client(t).Create(t.Context(), []byte(`{}`), "k")
 				e := asError(t, err)
-				if len(s.at) != 3 || e.Permanent() {
+				if len(s.at) != 3 || e.Refusal() {
 					t.Errorf("%d attempts, %v", len(s.at), e)
 				}
 				if name == "network" && (!errors.Is(err, reset) || e.Kind != "no_answer" || e.Status != 0) {

@@ -49,8 +49,20 @@ var operations = map[string]func(context.Context, *results.Table, dynamodb.ScanA
 		_, err := t.Reschedule(ctx, upload.Key, jobID, start)
 		return err
 	},
-	"UpdateItem AddJobs": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
-		return t.AddJobs(ctx, start, 1)
+	"UpdateItem ReserveJobs": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
+		_, err := t.ReserveJobs(ctx, start, 1, 1)
+		return err
+	},
+	"UpdateItem ReturnJobs": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
+		return t.ReturnJobs(ctx, start, 1)
+	},
+	"GetItem Ledger": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
+		_, err := t.Ledger(ctx, upload.Key, "u")
+		return err
+	},
+	"UpdateItem UpdateLedger": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
+		_, err := t.UpdateLedger(ctx, start, upload.Key, "u", nil)
+		return err
 	},
 	"GetItem JobCount": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
 		_, err := t.JobCount(ctx, start)

@@ -123,7 +123,7 @@ func TestWhatIsNoNews(t *testing.T) {
 	events := f.listen(t)
 	for what, do := range map[string]func() error{
 		"a job is noted":           func() error { f.queued(t, ref, queued); return nil },
-		"a day's count":            func() error { return f.AddJobs(t.Context(), start, 3) },
+		"a day's count":            func() error { _, err := f.ReserveJobs(t.Context(), start, 3, 3); return err },
 		"the check of an open job": func() error { _, err := f.Reschedule(t.Context(), ref.Key, jobID, start.Add(time.Hour)); return err },
 	} {
 		if err := do(); err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // UploadRows are the rows of one upload, of all attempts. They have only the
-// sort key, Job, Attempt, State and DispatchedAt.
+// sort key, Job, Attempt, State, DispatchedAt and Error.
 type UploadRows []Row
 
 // Has reports whether the job needs no dispatch in that attempt: there is a row
@@ -56,7 +56,7 @@ func (t *Table) RowsByUpload(ctx context.Context, key, upload string) (UploadRow
 	for row, err := range t.query(ctx, doing, &dynamodb.QueryInput{
 		KeyConditionExpression:    aws.String("#pk = :pk"),
 		FilterExpression:          aws.String("#upload = :upload"),
-		ProjectionExpression:      aws.String("#sk, #job, #attempt, #state, #dispatched_at"),
+		ProjectionExpression:      aws.String("#sk, #job, #attempt, #state, #dispatched_at, #error"),
 		ExpressionAttributeValues: item{":pk": text(key), ":upload": text(upload)},
 		ConsistentRead:            aws.Bool(true),
 	}) {

@@ -177,7 +177,7 @@ func TestByState(t *testing.T) {
 	if _, err := f.Reject(t.Context(), f.now, media.Upload{}, ref, "no"); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.AddJobs(t.Context(), start, 7); err != nil {
+	if _, err := f.ReserveJobs(t.Context(), start, 7, 1000); err != nil {
 		t.Fatal(err)
 	}
 	for state, want := range map[string][]string{
@@ -309,7 +309,7 @@ func TestCountJobs(t *testing.T) {
 	}
 	count(day, 0)
 	for _, n := range []int{3, 0, 4} {
-		if err := f.AddJobs(t.Context(), day, n); err != nil {
+		if _, err := f.ReserveJobs(t.Context(), day, n, 1000); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -25,20 +25,22 @@ type DynamoDB interface {
 
 // Options are those of a [Table].
 type Options struct {
-	TTL time.Duration // how long rows stay after the end; 0: for ever
+	TTL         time.Duration // how long rows stay after the end; 0: for ever
+	GiveUpAfter time.Duration // how long after its dispatch a job may end
 }
 
 // Table is the results table. Many goroutines may use it at once. It has no
 // clock: who writes says when.
 type Table struct {
-	api  DynamoDB
-	name string
-	ttl  time.Duration
+	api         DynamoDB
+	name        string
+	ttl         time.Duration
+	giveUpAfter time.Duration
 }
 
 // New uses the table of that name.
 func New(api DynamoDB, name string, o Options) *Table {
-	return &Table{api: api, name: name, ttl: o.TTL}
+	return &Table{api: api, name: name, ttl: o.TTL, giveUpAfter: o.GiveUpAfter}
 }
 
 // Name is the table's name.
