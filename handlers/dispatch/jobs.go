@@ -204,7 +204,7 @@ func (t task) today() string { return dayOf(t.now).Format(time.DateOnly) }
 // written is what [task.rows] did.
 type written struct {
 	ids     map[string]string // of this try's jobs, by name
-	created int               // jobs that this try created, and noted as the first
+	created int               // rows of jobs that had none
 }
 
 // rows writes the rows of the jobs and rejections that the ledger names, all at
@@ -248,7 +248,7 @@ func (t task) isRecent(known results.Ledger) bool {
 }
 
 // row writes the row of one slot, and reports whether it is that of a job which
-// this try created. An id counts for more than a rejection.
+// had none: of all tries, one finds so. An id counts for more than a rejection.
 func (t task) row(ctx context.Context, slot results.Slot, entry results.Entry, o outcome) (created bool, err error) {
 	if entry.ID == "" && entry.Rejected != nil {
 		return false, t.rejectionRow(ctx, slot, *entry.Rejected)
@@ -267,7 +267,7 @@ func (t task) row(ctx context.Context, slot results.Slot, entry results.Entry, o
 	if o.result.JobID != "" {
 		t.log.InfoContext(ctx, "job dispatched", "upload", t.id, "job", slot.Job, "id", entry.ID, "attempt", slot.Attempt, "adopted", o.adopted, "new", isNew)
 	}
-	return isNew && o.result.JobID == entry.ID && !o.adopted, nil
+	return isNew, nil
 }
 
 // insert writes the row of a job, and returns whether no try noted it before.
