@@ -283,7 +283,7 @@ func TestTheScriptsTakeTheirCommands(t *testing.T) {
 
 func TestAlarmsSayWhatToDo(t *testing.T) {
 	t.Parallel()
-	form := regexp.MustCompile(`(?s)^[A-Z].*\.\nLook: .+\nMend: .+\nMore: OPERATIONS\.md#(\S+)$`)
+	form := regexp.MustCompile(`(?s)^[A-Z].*\.\nCheck: .+\nFix: .+\nMore: OPERATIONS\.md#(\S+)$`)
 	for _, stack := range []string{"prod", "Feature_Branch.42", strings.Repeat("x", 100)} {
 		d := deploy(t, stack, stackFile(t, "prod").with(values{"resultEvents": "true"}))
 		if len(d.all("MetricAlarm")) == 0 {

@@ -740,7 +740,7 @@ func outputs(t *testing.T, stackName string, v values) map[string]any {
 		if err != nil {
 			return err
 		}
-		p.Outputs().ToMapOutput().ApplyT(func(outputs map[string]any) error {
+		p.Outputs.ToMapOutput().ApplyT(func(outputs map[string]any) error {
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			all = outputs
