@@ -132,12 +132,12 @@ func TestWithoutResultEvents(t *testing.T) {
 func TestOutputsOfResultEvents(t *testing.T) {
 	t.Parallel()
 	const queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/ittybit-dev-dead-events" + random
-	on := understood(t, outputs(t, "dev", values{"resultEvents": "true"}))
+	on := deploy(t, "dev", values{"resultEvents": "true"}).understood(t)
 	if on.ResultEventBus != "arn:aws:events:eu-west-1:123456789012:event-bus/default" || on.ResultEventsDeadLetterQueueURL != queue ||
 		on.LogGroups["pipe"] != "/aws/vendedlogs/ittybit-dev-pipe"+random || !strings.HasSuffix(on.Console["resultEventsDeadLetters"], "ittybit-dev-dead-events"+random) || on.Console["pipeLogs"] == "" {
 		t.Errorf("outputs %+v", on)
 	}
-	off := understood(t, outputs(t, "dev", values{}))
+	off := deploy(t, "dev", nil).understood(t)
 	if off.ResultEventBus+off.ResultEventsDeadLetterQueueURL+off.LogGroups["pipe"]+off.Console["resultEventsDeadLetters"] != "" {
 		t.Errorf("outputs %+v", off)
 	}

@@ -13,8 +13,8 @@ import (
 )
 
 func TestTheFunctionsGetTheEnvironmentThatTheyRead(t *testing.T) {
-	eachStack(t, func(t *testing.T, name string, v values, d *deployment) {
-		c := config(t, v)
+	eachStack(t, func(t *testing.T, name string, v values, _ *deployment) {
+		c, d := config(t, v), deployWhole(t, name, v)
 		common := env.Common{
 			Table:     d.one(t, "Table", "").out(t, "name"),
 			ResultTTL: time.Duration(c.ResultTTLDays) * 24 * time.Hour,
@@ -144,7 +144,7 @@ func TestDebugLinesReachTheLog(t *testing.T) {
 	t.Parallel()
 	for level, want := range map[string]slog.Level{"debug": slog.LevelDebug, "error": slog.LevelError} {
 		t.Run(level, func(t *testing.T) {
-			d := deploy(t, "dev", values{"logLevel": level})
+			d := deployWhole(t, "dev", values{"logLevel": level})
 			if got := loaded(t, d, "webhook", env.LoadWebhook).LogLevel; got != want {
 				t.Errorf("webhook's level is %v", got)
 			}

@@ -34,11 +34,12 @@ type made struct {
 // secret is a value that Pulumi keeps encrypted.
 type secret struct{ value any }
 
-// deployment is all that one run of the program asked for.
+// deployment is all that was asked for in one run.
 type deployment struct {
 	mu        sync.Mutex
 	stack     string
 	resources []*made
+	outputs   map[string]any // what it tells its users
 }
 
 func (d *deployment) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {

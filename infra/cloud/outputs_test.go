@@ -1,51 +1,21 @@
 package cloud_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-
-	"ittybit-media/infra/cloud"
 	"ittybit-media/infra/stack"
 )
 
-// outputs are what a stack tells its users.
-func outputs(t testing.TB, stackName string, v values) map[string]any {
-	t.Helper()
-	var all map[string]any
-	d := &deployment{stack: stackName}
-	if err := pulumi.RunErr(func(ctx *pulumi.Context) error {
-		p, err := cloud.NewPipeline(ctx, cloud.Prefix(stackName), cloud.Args{
-			Config:   config(t, v),
-			Archives: map[string]string{"dispatch": "dispatch.zip", "webhook": "webhook.zip", "sweep": "sweep.zip"},
-		})
-		if err != nil {
-			return err
-		}
-		p.Outputs.ToMapOutput().ApplyT(func(outputs map[string]any) error {
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			all = outputs
-			return nil
-		})
-		return nil
-	}, pulumi.WithMocks("ittybit-media", stackName, d)); err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
-
 // understood returns the outputs as the scripts read them.
-func understood(t testing.TB, outputs map[string]any) stack.Outputs {
+func (d *deployment) understood(t testing.TB) stack.Outputs {
 	t.Helper()
-	d := json.NewDecoder(bytes.NewReader([]byte(toJSON(t, outputs))))
-	d.DisallowUnknownFields()
+	decoder := json.NewDecoder(strings.NewReader(toJSON(t, d.outputs)))
+	decoder.DisallowUnknownFields()
 	var o stack.Outputs
-	if err := d.Decode(&o); err != nil {
+	if err := decoder.Decode(&o); err != nil {
 		t.Fatal(err)
 	}
 	return o
@@ -53,7 +23,7 @@ func understood(t testing.TB, outputs map[string]any) stack.Outputs {
 
 func TestOutputsOfDev(t *testing.T) {
 	t.Parallel()
-	got := understood(t, outputs(t, "dev", stackFile(t, "dev")))
+	got := deploy(t, "dev", stackFile(t, "dev")).understood(t)
 	const name, queue = "ittybit-dev-", "https://sqs.eu-west-1.amazonaws.com/123456789012/ittybit-dev-"
 	want := stack.Outputs{
 		Region:             "eu-west-1",
@@ -92,12 +62,11 @@ func TestOutputsOfDev(t *testing.T) {
 }
 
 func TestOutputsOfEachStack(t *testing.T) {
-	eachStack(t, func(t *testing.T, name string, v values, _ *deployment) {
-		c, all := config(t, v), outputs(t, name, v)
-		if strings.Contains(toJSON(t, all), callbackKey) {
+	eachStack(t, func(t *testing.T, name string, v values, d *deployment) {
+		c, o := config(t, v), d.understood(t)
+		if strings.Contains(toJSON(t, d.outputs), callbackKey) {
 			t.Error("an output has a callback key")
 		}
-		o := understood(t, all)
 		if missing := o.Missing(); len(missing) > 0 {
 			t.Errorf("there is no output %v", missing)
 		}

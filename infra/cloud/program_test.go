@@ -114,7 +114,7 @@ func TestACopiedEnvironmentCollidesWithNothing(t *testing.T) {
 	dev := stackFile(t, "dev").with(values{"bucketName": "my-media-bucket", "manageNotifications": "true"})
 	seen := map[string]bool{}
 	for name, v := range map[string]values{"dev": dev, "staging": dev.with(values{"manageNotifications": "false"})} {
-		d := deploy(t, name, v)
+		d := deployWhole(t, name, v)
 		for _, m := range d.resources {
 			if key, ok := nameProperties[m.kind]; ok {
 				id := m.kind + " " + strings.TrimSuffix(m.out(t, key), random)

@@ -173,8 +173,8 @@ func TestTheConnectionMayReadUploadsAndWriteOutputsOnly(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := outputs(t, "dev", values{"bucketName": "my-media-bucket", "manageNotifications": "false", "routes": tt.routes})
-			parsePolicy(t, got["ittybitConnectionPolicy"]).grants(t, tt.may)
+			d := deploy(t, "dev", values{"bucketName": "my-media-bucket", "manageNotifications": "false", "routes": tt.routes})
+			parsePolicy(t, d.outputs["ittybitConnectionPolicy"]).grants(t, tt.may)
 		})
 	}
 }
