@@ -165,7 +165,7 @@ func TestDamagedZipIsMadeAgain(t *testing.T) {
 		"note gone":         func(path string) error { return os.Remove(path + ".json") },
 		"note cut short":    func(path string) error { return os.Truncate(path+".json", 10) },
 	}
-	o := bundle.Options{Root: newModule(t, nil), Target: target, Handlers: []string{"a"}, Files: routes("1")}
+	o := bundle.Options{Root: newModule(t, nil), Target: target, Files: routes("1")}
 	whole := build(t, o)
 	// One after the other, as all damage the same zip.
 	for name, damage := range tests {

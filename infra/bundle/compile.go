@@ -58,8 +58,8 @@ func (j *job) compile(ctx context.Context) error {
 	return nil
 }
 
-// Toolchain returns the Go that compiles the handlers of the module at root, such
-// as go1.26.8, and fetches it as a compilation would if it is not there.
+// Toolchain returns the Go that compiles the handlers of the module at root,
+// such as go1.26.8, and fetches it as a compilation would if it is not there.
 func Toolchain(ctx context.Context, root string) (string, error) {
 	m, err := openModule(root)
 	if err != nil {

@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"golang.org/x/mod/modfile"
 )
@@ -72,27 +70,8 @@ func toolchainOf(path string, gomod []byte) (string, error) {
 	return "go" + file.Go.Version, nil
 }
 
-// choose returns the handlers named in want, or all if it names none.
-func (m module) choose(want []string) ([]string, error) {
-	all, err := m.handlers()
-	if err != nil {
-		return nil, err
-	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("no handler to compile: no package main in the folders of %s", filepath.Join(m.root, handlersDir))
-	}
-	if len(want) == 0 {
-		want = all
-	}
-	for _, h := range want {
-		if !slices.Contains(all, h) {
-			return nil, fmt.Errorf("handler %q: no package main in %s/%s; there are: %s", h, handlersDir, h, strings.Join(all, ", "))
-		}
-	}
-	return slices.Compact(slices.Sorted(slices.Values(want))), nil
-}
-
-// handlers lists the folders that hold a package main for Linux, sorted.
+// handlers lists the folders that hold a package main for Linux, sorted. None is
+// an error.
 func (m module) handlers() ([]string, error) {
 	dir := filepath.Join(m.root, handlersDir)
 	entries, err := os.ReadDir(dir)
@@ -117,6 +96,9 @@ func (m module) handlers() ([]string, error) {
 		if pkg.IsCommand() {
 			names = append(names, e.Name())
 		}
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("no handler to compile: no package main in the folders of %s", dir)
 	}
 	return names, nil
 }

@@ -36,32 +36,32 @@ type kind struct {
 }
 
 var (
-	// happened: something that must not. Its metrics exist only when it does, so no
-	// data is no trouble. A mail that says "OK" would read as if it were fixed, only
-	// because it did not happen again.
+	// happened: something that must not. Its metrics exist only when it does, so
+	// no data is no trouble. A mail that says "OK" would read as if it were fixed,
+	// only because it did not happen again.
 	happened = kind{operator: "GreaterThanThreshold", missing: "notBreaching"}
 
 	// lasting: a state that goes on. A function that is not invoked has no errors,
-	// and a queue that is empty and unused for six hours reports nothing at all: no
-	// data is the end of it.
+	// and a queue that is empty and unused for six hours reports nothing at all:
+	// no data is the end of it.
 	lasting = kind{operator: "GreaterThanThreshold", missing: "notBreaching", ends: true}
 
-	// stopped: something that must happen and does not. Then there is no data, which
-	// is the very trouble.
+	// stopped: something that must happen and does not. Then there is no data,
+	// which is the very trouble.
 	stopped = kind{operator: "LessThanThreshold", missing: "breaching", ends: true}
 )
 
 // window is how many of the last periods must be beyond the threshold. Together
-// they may be a week, or a day where one is shorter than an hour (PutMetricAlarm,
-// Amazon CloudWatch API Reference).
+// they may be a week, or a day where one is shorter than an hour
+// (PutMetricAlarm, Amazon CloudWatch API Reference).
 type window struct {
 	period     time.Duration
 	beyond, of int
 }
 
 var (
-	// atOnce goes off after one period and holds for an hour: what happens again and
-	// again, such as a retry every 15 minutes, is told once and not each time.
+	// atOnce goes off after one period and holds for an hour: what happens again
+	// and again, such as a retry every 15 minutes, is told once and not each time.
 	atOnce = window{five, 1, int(time.Hour / five)}
 
 	// level goes off after one period, too, and outlasts a gap: a message that is
@@ -84,10 +84,11 @@ const (
 const jobsWithoutLimit = 100_000
 
 // tolerated returns how many times something may happen in five minutes before
-// it is more than noise: the share of what an even five minutes of the jobs bring
-// that the stack is meant for, which are dailyJobLimit a day, and at least so
-// many. Of requests and invocations one in a hundred may fail, since all of them
-// are retried; of jobs one in twenty, since not every upload is a film.
+// it is more than noise: the share of what an even five minutes of the jobs
+// bring that the stack is meant for, which are dailyJobLimit a day, and at
+// least so many. Of requests and invocations one in a hundred may fail, since
+// all of them are retried; of jobs one in twenty, since not every upload is a
+// film.
 func (s scope) tolerated(share float64, least int) float64 {
 	jobs := s.Config.DailyJobLimit
 	if jobs == 0 {
@@ -126,11 +127,11 @@ func makeAlarms(s scope, p parts) (pulumi.StringArray, error) {
 	return arns, nil
 }
 
-// makeTopic makes what sends the mails, if there is an address. It has no policy:
-// the one that SNS gives it lets only the account's own alarms publish. Nor has
-// it a key: CloudWatch could not publish with the free one, whose policy cannot
-// be changed, and a mail is not encrypted anyway ("Key management", Amazon SNS
-// Developer Guide). No alarm holds a secret.
+// makeTopic makes what sends the mails, if there is an address. It has no
+// policy: the one that SNS gives it lets only the account's own alarms publish.
+// Nor has it a key: CloudWatch could not publish with the free one, whose
+// policy cannot be changed, and a mail is not encrypted anyway ("Key
+// management", Amazon SNS Developer Guide). No alarm holds a secret.
 func makeTopic(s scope) (pulumi.Array, error) {
 	if s.Config.AlarmEmail == "" {
 		return nil, nil

@@ -89,8 +89,8 @@ func TestAlarmsWatchTheWholeWay(t *testing.T) {
 }
 
 // TestAlarmsAreAsCloudWatchTakesThem: what PutMetricAlarm refuses, only an
-// update would show (PutMetricAlarm, Amazon CloudWatch API Reference; "Alarms on
-// math expressions", Amazon CloudWatch User Guide).
+// update would show (PutMetricAlarm, Amazon CloudWatch API Reference; "Alarms
+// on math expressions", Amazon CloudWatch User Guide).
 func TestAlarmsAreAsCloudWatchTakesThem(t *testing.T) {
 	t.Parallel()
 	const day, week = 86400, 7 * 86400

@@ -9,8 +9,8 @@ import (
 	"ittybit-media/handlers/telemetry"
 )
 
-// The alarms of each part, in the order in which the dashboard shows them. Where
-// a single event is a lost upload, the threshold is 0 in every stack.
+// The alarms of each part, in the order in which the dashboard shows them.
+// Where a single event is a lost upload, the threshold is 0 in every stack.
 
 // What several alarms say.
 const (
@@ -45,10 +45,10 @@ func queueAlarms(s scope, q queues) []alarm {
 			fix:     "once the cause is fixed, send them back to dispatch: " + s.script("redrive", "-send"),
 		},
 		{
-			// Not their age, which messages distort that were received so often. They are
-			// deleted 14 days after the first send and come here within three, so four days
-			// are left ("Capturing problematic messages", "Setting up dead-letter queue
-			// retention", Amazon SQS Developer Guide).
+			// Not their age, which messages distort that were received so often. They
+			// are deleted 14 days after the first send and come here within three, so
+			// four days are left ("Capturing problematic messages", "Setting up
+			// dead-letter queue retention", Amazon SQS Developer Guide).
 			name: "dead-letters-old", kind: lasting, window: aWeek, metrics: dead,
 			meaning: "The dead-letter queue has not been empty for a week. The oldest messages are deleted within days, and their uploads are then lost.",
 			check:   s.byReason(),
@@ -56,7 +56,8 @@ func queueAlarms(s scope, q queues) []alarm {
 		},
 		{
 			name: "retry-queue", kind: lasting, window: anHour,
-			// All three: a message is out of sight for most of the time between two tries.
+			// All three: a message is out of sight for most of the time between two
+			// tries.
 			metrics: []metric{
 				queueMetric("ApproximateNumberOfMessagesVisible", q.retry),
 				queueMetric("ApproximateNumberOfMessagesNotVisible", q.retry),
@@ -80,8 +81,8 @@ func deliveryAlarms(s scope, dispatch function, rule *cloudwatch.EventRule) []al
 			check:   "whether dispatch's role or the retry queue was changed",
 			fix:     backfill,
 		},
-		// Not AsyncEventsDropped: without retries of Lambda's own, that is every event
-		// that failed and went to the retry queue.
+		// Not AsyncEventsDropped: without retries of Lambda's own, that is every
+		// event that failed and went to the retry queue.
 		{
 			name: "waiting", kind: lasting, window: level, threshold: float64((15 * time.Minute).Milliseconds()),
 			metrics: []metric{functionMetric("AsyncEventAge", maximum, dispatch)},

@@ -59,8 +59,8 @@ func makeDashboard(s scope, p parts, alarms pulumi.StringArray) (*cloudwatch.Das
 	}, s.child())
 }
 
-// rows returns the dashboard from top to bottom: the way of an upload, then what
-// keeps it from going on, then the machinery.
+// rows returns the dashboard from top to bottom: the way of an upload, then
+// what keeps it from going on, then the machinery.
 func rows(s scope, p parts, alarms pulumi.StringArray) [][]widget {
 	all := [][]widget{{introduction(s)}}
 	if alarms != nil {

@@ -32,8 +32,8 @@ type events struct {
 	pipe *pipes.Pipe
 }
 
-// makeEvents makes the pipe that sends the result events from the table's stream
-// to the bus. None of our code runs in it: [results.EventFilters] and
+// makeEvents makes the pipe that sends the result events from the table's
+// stream to the bus. None of our code runs in it: [results.EventFilters] and
 // [results.EventTemplate] say what it does. Returns nil when the stack sends no
 // result events.
 func makeEvents(s scope, p place, table *dynamodb.Table) (*events, error) {
@@ -41,8 +41,8 @@ func makeEvents(s scope, p place, table *dynamodb.Table) (*events, error) {
 		return nil, nil
 	}
 	bus := eventBus(p, s.Config.ResultEventBus)
-	// A dead letter tells a record's place in the stream, which keeps it for a day;
-	// the row stays.
+	// A dead letter tells a record's place in the stream, which keeps it for a
+	// day; the row stays.
 	dead, err := makeDeadLetterQueue(s, "dead-events")
 	if err != nil {
 		return nil, err
@@ -54,8 +54,8 @@ func makeEvents(s scope, p place, table *dynamodb.Table) (*events, error) {
 	// The pipe has its random digits only once the role is there.
 	trust := from(p.arn("pipes", "pipe/"+s.named("pipe")+"-*"))
 	trust["StringEquals"] = pulumi.Map{"aws:SourceAccount": p.account}
-	// As "Event source permissions for Amazon EventBridge Pipes" lists them (Amazon
-	// EventBridge User Guide). Its log needs none.
+	// As "Event source permissions for Amazon EventBridge Pipes" lists them
+	// (Amazon EventBridge User Guide). Its log needs none.
 	role, rights, err := makeRole(s, "pipe", "Sends the result events", statement{principals: service("pipes"), condition: trust}, []statement{
 		{
 			actions:   []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"},

@@ -25,7 +25,8 @@ const (
 
 // maxThrottled is how long Lambda tries to start an invocation that it has no
 // capacity for; it is also the longest that AWS allows ("How Lambda handles
-// errors and retries with asynchronous invocation", AWS Lambda Developer Guide).
+// errors and retries with asynchronous invocation", AWS Lambda Developer
+// Guide).
 const maxThrottled = 6 * time.Hour
 
 // function is a Lambda function with its log group.

@@ -148,8 +148,8 @@ func TestDebugLinesReachTheLog(t *testing.T) {
 			if got := loaded(t, d, "webhook", env.LoadWebhook).LogLevel; got != want {
 				t.Errorf("webhook's level is %v", got)
 			}
-			// Lambda's own filter would drop metrics above INFO and our debug lines above
-			// DEBUG.
+			// Lambda's own filter would drop metrics above INFO and our debug lines
+			// above DEBUG.
 			d.function(t, "webhook").has(t, inputs{"loggingConfig.applicationLogLevel": "DEBUG"})
 		})
 	}

@@ -10,7 +10,8 @@ import (
 	"ittybit-media/infra/internal/generated"
 )
 
-// grants are what the roles may do, by what on: action → handlers, and the pipe.
+// grants are what the roles may do, by what on: action → handlers, and the
+// pipe.
 func grants(t *testing.T, d *deployment) map[string]map[string][]string {
 	t.Helper()
 	names := map[string]string{

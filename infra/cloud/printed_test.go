@@ -35,9 +35,10 @@ func dimensions(values map[string]string) string {
 	return strings.Join(all, " ")
 }
 
-// TestWatchedIsWhatIsPrinted runs the real handlers, in the environment that the
-// program gives their functions, through all that they have a metric for. What
-// they print is what CloudWatch gets: nothing else may be watched or asked for.
+// TestWatchedIsWhatIsPrinted runs the real handlers, in the environment that
+// the program gives their functions, through all that they have a metric for.
+// What they print is what CloudWatch gets: nothing else may be watched or asked
+// for.
 func TestWatchedIsWhatIsPrinted(t *testing.T) {
 	t.Parallel()
 	d := watched(t)

@@ -60,8 +60,8 @@ filter status >= 400
 }
 
 // lastErrors are the errors of all functions, also of those that had no time or
-// no memory left to log one: then Lambda's own report says so ("Lambda Telemetry
-// API Event schema reference", AWS Lambda Developer Guide).
+// no memory left to log one: then Lambda's own report says so ("Lambda
+// Telemetry API Event schema reference", AWS Lambda Developer Guide).
 const lastErrors = `fields @timestamp, message, error, key, job, id, requestId, record.requestId, record.status
 | filter level = "ERROR" or record.status in ["error", "failure", "timeout"]
 | sort @timestamp desc

@@ -30,8 +30,8 @@ func (s scope) child(opts ...pulumi.ResourceOption) pulumi.ResourceOption {
 	return pulumi.Composite(append(opts, pulumi.Parent(s.parent))...)
 }
 
-// kept returns the options of a resource whose loss could not be made good: with
-// `protect`, Pulumi refuses to delete or replace it.
+// kept returns the options of a resource whose loss could not be made good:
+// with `protect`, Pulumi refuses to delete or replace it.
 func (s scope) kept() pulumi.ResourceOption {
 	return s.child(pulumi.Protect(s.Config.Protect))
 }

@@ -16,8 +16,8 @@ import (
 // back; its name is taken as long.
 const recoveryDays = 30
 
-// callbackKeyBytes is the length of a callback key: HS256 wants as many bytes as
-// its digest has, at least (RFC 7518, section 3.2).
+// callbackKeyBytes is the length of a callback key: HS256 wants as many bytes
+// as its digest has, at least (RFC 7518, section 3.2).
 const callbackKeyBytes = 32
 
 // reference is a secret as one function has it: the variable that names it, and
@@ -66,17 +66,19 @@ func makeSecrets(s scope, p place) (secrets, error) {
 	return all, nil
 }
 
-// makeCallbackKeys makes the keys of the callback tokens, in a secret and not in
-// a parameter: with Parameter Store's own key everyone who may read parameters
-// could forge callbacks. It also returns the resource that puts them there.
+// makeCallbackKeys makes the keys of the callback tokens, in a secret and not
+// in a parameter: with Parameter Store's own key everyone who may read
+// parameters could forge callbacks. It also returns the resource that puts them
+// there.
 func makeCallbackKeys(s scope) (reference, pulumi.Resource, error) {
 	secret, err := makeSecret(s, "callback-keys", "Keys of the callback tokens, newest first; rotated with callbackKeyVersion", s.kept())
 	if err != nil {
 		return reference{}, nil, err
 	}
 	// The key before stays valid, so that callbacks under way are not refused; the
-	// one before that goes. Only the newest is kept: a version that goes up by more
-	// than one would take away the key in use, and a protected stack refuses that.
+	// one before that goes. Only the newest is kept: a version that goes up by
+	// more than one would take away the key in use, and a protected stack refuses
+	// that.
 	version := s.Config.CallbackKeyVersion
 	keys := pulumi.StringArray{}
 	for v := version; v >= max(1, version-1); v-- {
@@ -115,8 +117,8 @@ func secretReference(variable string, value, arn pulumi.StringInput) reference {
 	}}}
 }
 
-// existingSecret returns a secret of the user's, by name or ARN. Secrets Manager
-// puts a hyphen and six random characters behind the name in the ARN.
+// existingSecret returns a secret of the user's, by name or ARN. Secrets
+// Manager puts a hyphen and six random characters behind the name in the ARN.
 func existingSecret(p place, variable, nameOrARN, kmsKey string) reference {
 	var arn pulumi.StringInput = pulumi.String(nameOrARN)
 	if !stack.IsARN(nameOrARN) {

@@ -75,8 +75,8 @@ func makeSchedule(s scope, sweep function) error {
 	return err
 }
 
-// rate returns a schedule in EventBridge's words, which has minutes at the least
-// ("Schedule expressions", Amazon EventBridge User Guide).
+// rate returns a schedule in EventBridge's words, which has minutes at the
+// least ("Schedule expressions", Amazon EventBridge User Guide).
 func rate(interval time.Duration) string {
 	minutes := int(interval / time.Minute)
 	if minutes == 1 {

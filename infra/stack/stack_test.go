@@ -90,7 +90,8 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// What Pulumi.yaml declares is what a program gets where a stack file is silent.
+// What Pulumi.yaml declares is what a program gets where a stack file is
+// silent.
 func TestTheProjectFileChangesNoDefault(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile("../../Pulumi.yaml")
