@@ -20,11 +20,14 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"ittybit-media/handlers/event"
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/telemetry"
+	"ittybit-media/scripts/local/aws/dynamodb"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/fakeittybit"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 const (
@@ -45,7 +48,7 @@ var jobNames = []string{"audio", "thumbnail", "video"}
 // Ittybit.
 type world struct {
 	t       testing.TB
-	aws     *awsjson.Server
+	aws     *handlertest.AWS
 	ittybit *fakeittybit.Server
 	table   *results.Table
 	vars    map[string]string
@@ -82,12 +85,12 @@ type setup struct {
 
 func newWorld(t testing.TB, s setup) *world {
 	t.Helper()
-	w := &world{t: t, aws: awsjson.New(), logs: &buffer{}}
-	w.aws.SetSecret("ittybit/key", apiKey+"\n")
-	w.aws.SetSecret("callback/keys", `["`+strings.Repeat("k", 32)+`"]`)
+	w := &world{t: t, aws: handlertest.NewAWS(), logs: &buffer{}}
+	w.aws.Secrets.Set("ittybit/key", apiKey+"\n")
+	w.aws.Secrets.Set("callback/keys", `["`+strings.Repeat("k", 32)+`"]`)
 	awsServer := httptest.NewServer(w.aws)
 	t.Cleanup(awsServer.Close)
-	dynamo := awsjson.DynamoDB(awsServer.URL)
+	dynamo := dynamodb.Client(awsServer.URL)
 	if _, err := dynamo.CreateTable(t.Context(), results.CreateTableInput(tableName)); err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +272,7 @@ func file(t testing.TB, name string) []byte {
 const key = "uploads/video.mov" // of the event in testdata
 
 // event is S3's event for an object, from the one in testdata.
-func event(t testing.TB, change func(object map[string]any)) []byte {
+func payload(t testing.TB, change func(object map[string]any)) []byte {
 	t.Helper()
 	var e map[string]any
 	if err := json.Unmarshal(file(t, "s3_object_created.json"), &e); err != nil {
@@ -286,13 +289,13 @@ func event(t testing.TB, change func(object map[string]any)) []byte {
 }
 
 func withKey(t testing.TB, k string) []byte {
-	return event(t, func(o map[string]any) { o["key"] = k })
+	return payload(t, func(o map[string]any) { o["key"] = k })
 }
 
 func TestTheGuidesEventGivesTheGuidesRequest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{routes: `{"routes":[{"jobs":[{"name":"video","kind":"video","options":{"width":1920,"format":"mp4","quality":"high"}}]}]}`})
-	a, err := w.invoke(event(t, nil))
+	a, err := w.invoke(payload(t, nil))
 	if err != nil || len(a.Jobs) != 1 {
 		t.Fatal(a, err)
 	}
@@ -341,7 +344,7 @@ func TestTheGuidesEventGivesTheGuidesRequest(t *testing.T) {
 func TestAnEventWithNoMoreThanTheGuideReads(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
-	e := event(t, func(o map[string]any) {
+	e := payload(t, func(o map[string]any) {
 		maps.DeleteFunc(o, func(name string, _ any) bool { return name != "key" && name != "size" })
 	})
 	for range 2 {
@@ -396,11 +399,11 @@ func TestWhatIsSkippedSaysWhy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{routes: `{"routes":[{"prefix":"uploads/","suffixes":[".mov"],"jobs":[{"name":"v","kind":"video"}]}]}`})
 	sized := func(k string, size int) []byte {
-		return event(t, func(o map[string]any) { o["key"], o["size"] = k, size })
+		return payload(t, func(o map[string]any) { o["key"], o["size"] = k, size })
 	}
 	for _, tt := range []struct {
-		event []byte
-		want  string
+		payload []byte
+		want    string
 	}{
 		{sized("uploads/notes.txt", 1), media.SkipNoRoute},
 		{sized("uploads/x.mov.part", 1), media.SkipNoRoute},
@@ -409,7 +412,7 @@ func TestWhatIsSkippedSaysWhy(t *testing.T) {
 		{sized("uploads/empty.mov", 0), media.SkipEmpty},
 		{sized("ittybit-output/uploads/x.mov", 1), media.SkipOutput},
 	} {
-		a, err := w.invoke(tt.event)
+		a, err := w.invoke(tt.payload)
 		if err != nil || a.Skipped != tt.want {
 			t.Errorf("%v, %v; want %q", a, err, tt.want)
 		}
@@ -428,7 +431,7 @@ func TestWhatIsSkippedSaysWhy(t *testing.T) {
 func TestAnUnknownSizeIsNotZero(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
-	if _, err := w.invoke(event(t, func(o map[string]any) { delete(o, "size") })); err != nil {
+	if _, err := w.invoke(payload(t, func(o map[string]any) { delete(o, "size") })); err != nil {
 		t.Fatal(err)
 	}
 	w.wantJobs(key, jobNames...)
@@ -440,12 +443,12 @@ func TestTheSameEventTenTimesAtOnceAndAgainLater(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, setup{ittybit: fakeittybit.Options{InFlight: inFlight, Latency: 50 * time.Millisecond}})
-			e := event(t, nil)
+			e := payload(t, nil)
 			// All of them see that there is no row before any of them makes a job.
 			const times = 10
 			var looked sync.WaitGroup
 			looked.Add(times)
-			w.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+			w.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
 				if c.Operation == "Query" && c.Ordinal <= times {
 					looked.Done()
 					looked.Wait()
@@ -523,7 +526,7 @@ func TestAReplayedFailureIsAdopted(t *testing.T) {
 	}})
 	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond) // no time for a second attempt
 	defer cancel()
-	if _, err := w.Invoke(ctx, event(t, nil)); err == nil {
+	if _, err := w.Invoke(ctx, payload(t, nil)); err == nil {
 		t.Fatal("the failure does not show")
 	}
 	if failed := w.queue(file(t, "lambda_failure_envelope.json")); len(failed) > 0 {
@@ -542,17 +545,17 @@ func TestCutShortBetweenIttybitAndTheTable(t *testing.T) {
 			// The process dies before it can note any of its jobs but one.
 			var mu sync.Mutex
 			puts := 0
-			w.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+			w.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
 				mu.Lock()
 				defer mu.Unlock()
 				if c.Operation == "PutItem" {
 					if puts++; puts > 1 {
-						return &awsjson.Fault{Type: "ValidationException", Message: "the process died here"}
+						return &endpoint.Fault{Type: "ValidationException", Message: "the process died here"}
 					}
 				}
 				return nil
 			})
-			if _, err := w.invoke(event(t, nil)); err == nil {
+			if _, err := w.invoke(payload(t, nil)); err == nil {
 				t.Fatal("the failure does not show")
 			}
 			if n := len(w.rows(key)); n != 1 {
@@ -562,7 +565,7 @@ func TestCutShortBetweenIttybitAndTheTable(t *testing.T) {
 			if forget {
 				w.ittybit.ForgetKeys()
 			}
-			if failed := w.queue(event(t, nil)); len(failed) > 0 {
+			if failed := w.queue(payload(t, nil)); len(failed) > 0 {
 				t.Errorf("again: %v", failed)
 			}
 			w.wantJobs(key, jobNames...)
@@ -576,27 +579,27 @@ func TestCutShortBetweenIttybitAndTheTable(t *testing.T) {
 func TestEveryFormGivesWhatTheDirectEventGives(t *testing.T) {
 	t.Parallel()
 	direct := newWorld(t, setup{})
-	if _, err := direct.invoke(event(t, nil)); err != nil {
+	if _, err := direct.invoke(payload(t, nil)); err != nil {
 		t.Fatal(err)
 	}
 	want := direct.rows(key)
 	ours := func(detailType string) []byte {
-		p, err := media.DecodePayload(event(t, nil))
+		p, err := event.DecodePayload(payload(t, nil))
 		if err != nil {
 			t.Fatal(err)
 		}
-		data, err := media.EncodeRequest(detailType, p.Messages[0].Request)
+		data, err := event.EncodeRequest(detailType, p.Messages[0].Request)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return data
 	}
 	for name, deliver := range map[string]func(*world) error{
-		"a queue message":   func(w *world) error { return failedOf(w.queue(event(t, nil))) },
+		"a queue message":   func(w *world) error { return failedOf(w.queue(payload(t, nil))) },
 		"Lambda's envelope": func(w *world) error { return failedOf(w.queue(file(t, "lambda_failure_envelope.json"))) },
-		media.Backfill:      func(w *world) error { _, err := w.invoke(ours(media.Backfill)); return err },
-		media.Redrive:       func(w *world) error { _, err := w.invoke(ours(media.Redrive)); return err },
-		media.Retry:         func(w *world) error { _, err := w.invoke(ours(media.Retry)); return err },
+		event.Backfill:      func(w *world) error { _, err := w.invoke(ours(event.Backfill)); return err },
+		event.Redrive:       func(w *world) error { _, err := w.invoke(ours(event.Redrive)); return err },
+		event.Retry:         func(w *world) error { _, err := w.invoke(ours(event.Retry)); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -650,7 +653,7 @@ func TestWhenAskingFailsNothingIsMade(t *testing.T) {
 		}
 		return fakeittybit.Fault{}
 	}}})
-	if failed := w.queue(event(t, nil)); !slices.Equal(failed, []string{"m0"}) {
+	if failed := w.queue(payload(t, nil)); !slices.Equal(failed, []string{"m0"}) {
 		t.Errorf("failed: %v", failed)
 	}
 	if n := len(w.ittybit.Jobs()); n != 0 {
@@ -666,7 +669,7 @@ func TestTheQueueIsTheRetryOfTheQueuePath(t *testing.T) {
 		}
 		return fakeittybit.Fault{}
 	}}})
-	if failed := w.queue(event(t, nil)); len(failed) != 1 {
+	if failed := w.queue(payload(t, nil)); len(failed) != 1 {
 		t.Errorf("failed: %v", failed)
 	}
 	if n := w.ittybit.Requests()[fakeittybit.Create]; n != 3 {
@@ -682,11 +685,11 @@ func TestPermanentRefusal(t *testing.T) {
 		}
 		return fakeittybit.Fault{}
 	}}})
-	if _, err := w.invoke(event(t, nil)); err == nil {
+	if _, err := w.invoke(payload(t, nil)); err == nil {
 		t.Fatal("the first time, the object may not have been readable yet")
 	}
 	w.wantJobs(key, "video", "thumbnail")
-	if failed := w.queue(event(t, nil)); len(failed) > 0 {
+	if failed := w.queue(payload(t, nil)); len(failed) > 0 {
 		t.Errorf("failed again: %v", failed)
 	}
 	row := w.find(w.rows(key), "audio")
@@ -695,7 +698,7 @@ func TestPermanentRefusal(t *testing.T) {
 	}
 	w.wantCount(telemetry.Rejected, map[string]float64{rejectRefused: 1})
 	posts := w.ittybit.Requests()[fakeittybit.Create]
-	if failed := w.queue(event(t, nil)); len(failed) > 0 {
+	if failed := w.queue(payload(t, nil)); len(failed) > 0 {
 		t.Errorf("a third time: %v", failed)
 	}
 	if n := w.ittybit.Requests()[fakeittybit.Create]; n != posts {
@@ -715,7 +718,7 @@ func TestOnlyIttybitsWordIsPermanent(t *testing.T) {
 			}
 			return fakeittybit.Fault{}
 		}}})
-		if failed := w.queue(event(t, nil)); len(failed) != 1 {
+		if failed := w.queue(payload(t, nil)); len(failed) != 1 {
 			t.Errorf("%d: failed %v", status, failed)
 		}
 		if rows := w.rows(key); len(rows) != 0 {
@@ -727,7 +730,7 @@ func TestOnlyIttybitsWordIsPermanent(t *testing.T) {
 func TestARetryIsAnAttemptOfItsOwn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
-	if _, err := w.invoke(event(t, nil)); err != nil {
+	if _, err := w.invoke(payload(t, nil)); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // asked for twice, made once
@@ -765,7 +768,7 @@ func TestAJobThatTheRouteDoesNotHave(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
-	large := event(t, func(o map[string]any) { o["size"] = 10000001 })
+	large := payload(t, func(o map[string]any) { o["size"] = 10000001 })
 	for range 2 {
 		if _, err := w.invoke(large); err != nil {
 			t.Fatal(err)
@@ -806,7 +809,7 @@ func TestUnreadableEvents(t *testing.T) {
 func TestAProbeOnlyFailsOutsideTheQueue(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
-	probe, err := media.EncodeProbe("4SGKL2M7QJ", time.Now())
+	probe, err := event.EncodeProbe("4SGKL2M7QJ", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -843,7 +846,7 @@ func TestAProbeOnlyFailsOutsideTheQueue(t *testing.T) {
 func TestABatchWithTheSameUploadTwice(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{ittybit: fakeittybit.Options{InFlight: fakeittybit.RefuseInFlight, Latency: 5 * time.Millisecond}})
-	if failed := w.queue(event(t, nil), file(t, "lambda_failure_envelope.json"), event(t, nil), withKey(t, "b.mov")); len(failed) > 0 {
+	if failed := w.queue(payload(t, nil), file(t, "lambda_failure_envelope.json"), payload(t, nil), withKey(t, "b.mov")); len(failed) > 0 {
 		t.Errorf("failed %v", failed)
 	}
 	w.wantJobs(key, jobNames...)
@@ -876,7 +879,7 @@ func TestTheCallbackMayBeFaster(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
 	// The callback's row is there before dispatch writes its own.
-	w.aws.Intercept(func(ctx context.Context, c awsjson.Call) error {
+	w.aws.Intercept(func(ctx context.Context, c endpoint.Call) error {
 		if c.Operation != "PutItem" || c.Ordinal > 1 {
 			return nil
 		}
@@ -910,9 +913,9 @@ func TestTheCallbackMayBeFaster(t *testing.T) {
 func TestACallbackMayComeAfterATryThatWasCutShort(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
-	w.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.Operation == "PutItem" {
-			return &awsjson.Fault{Type: "InternalServerError", Message: "cut short"}
+			return &endpoint.Fault{Type: "InternalServerError", Message: "cut short"}
 		}
 		return nil
 	})
@@ -1004,13 +1007,13 @@ func TestTimesAreThoseOfTheInvocation(t *testing.T) {
 func TestWhatIsNotCountedIsSaid(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{vars: map[string]string{"DAILY_JOB_LIMIT": "4"}})
-	w.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.Operation == "UpdateItem" {
-			return &awsjson.Fault{Type: "ValidationException", Message: "no"}
+			return &endpoint.Fault{Type: "ValidationException", Message: "no"}
 		}
 		return nil
 	})
-	if _, err := w.invoke(event(t, nil)); err != nil {
+	if _, err := w.invoke(payload(t, nil)); err != nil {
 		t.Fatalf("the jobs are there, and it fails all the same: %v", err)
 	}
 	if !strings.Contains(w.logs.String(), "not counted against the daily limit") {
@@ -1025,7 +1028,7 @@ func TestTheAPIKeyIsReadAgainWhenItIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.ittybit.SetKeys("rotated")
-	w.aws.SetSecret("ittybit/key", `{"api_key":"rotated"}`)
+	w.aws.Secrets.Set("ittybit/key", `{"api_key":"rotated"}`)
 	if _, err := w.invoke(withKey(t, "2.mov")); err != nil {
 		t.Fatal(err)
 	}
@@ -1035,8 +1038,8 @@ func TestTheAPIKeyIsReadAgainWhenItIsRefused(t *testing.T) {
 func TestTheAPIKeyInParameterStore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{vars: map[string]string{"ITTYBIT_API_KEY_SECRET": "", "ITTYBIT_API_KEY_PARAMETER": "/ittybit/key"}})
-	w.aws.SetParameter("/ittybit/key", apiKey)
-	if _, err := w.invoke(event(t, nil)); err != nil {
+	w.aws.Parameters.Set("/ittybit/key", apiKey)
+	if _, err := w.invoke(payload(t, nil)); err != nil {
 		t.Fatal(err)
 	}
 	w.wantJobs(key, jobNames...)
@@ -1045,13 +1048,13 @@ func TestTheAPIKeyInParameterStore(t *testing.T) {
 func TestTheFirstUseSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{vars: map[string]string{"ITTYBIT_API_KEY_SECRET": "not/yet"}})
-	w.aws.SetEmptySecret("not/yet")
-	_, err := w.invoke(event(t, nil))
+	w.aws.Secrets.SetEmpty("not/yet")
+	_, err := w.invoke(payload(t, nil))
 	if err == nil || !strings.Contains(err.Error(), "not/yet") || !strings.Contains(err.Error(), "put-secret-value") {
 		t.Errorf("got %v", err)
 	}
-	w.aws.SetSecret("not/yet", apiKey)
-	if failed := w.queue(event(t, nil)); len(failed) > 0 {
+	w.aws.Secrets.Set("not/yet", apiKey)
+	if failed := w.queue(payload(t, nil)); len(failed) > 0 {
 		t.Errorf("once it is there: %v", failed)
 	}
 	w.wantJobs(key, jobNames...)
@@ -1059,19 +1062,19 @@ func TestTheFirstUseSaysWhatIsMissing(t *testing.T) {
 
 func TestWithoutTheTableOrTheCallbackKeysNothingIsMade(t *testing.T) {
 	t.Parallel()
-	for name, refuse := range map[string]func(awsjson.Call) bool{
-		"table":         func(c awsjson.Call) bool { return c.Operation == "Query" },
-		"callback keys": func(c awsjson.Call) bool { return c.Service == awsjson.ServiceSecrets },
+	for name, refuse := range map[string]func(endpoint.Call) bool{
+		"table":         func(c endpoint.Call) bool { return c.Operation == "Query" },
+		"callback keys": func(c endpoint.Call) bool { return c.Service == endpoint.ServiceSecrets },
 	} {
 		w := newWorld(t, setup{})
-		w.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+		w.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
 			if refuse(c) {
-				return &awsjson.Fault{Type: "AccessDeniedException", Message: "no"}
+				return &endpoint.Fault{Type: "AccessDeniedException", Message: "no"}
 			}
 			return nil
 		})
 		w.handler = w.wire()
-		if _, err := w.invoke(event(t, nil)); err == nil {
+		if _, err := w.invoke(payload(t, nil)); err == nil {
 			t.Errorf("without the %s it works", name)
 		}
 		if n := len(w.ittybit.Jobs()); n != 0 {
@@ -1083,13 +1086,13 @@ func TestWithoutTheTableOrTheCallbackKeysNothingIsMade(t *testing.T) {
 func TestARejectionThatCannotBeNotedIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
-	w.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
-		if c.Service == awsjson.ServiceDynamoDB {
-			return &awsjson.Fault{Type: "AccessDeniedException", Message: "no"}
+	w.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
+		if c.Service == endpoint.ServiceDynamoDB {
+			return &endpoint.Fault{Type: "AccessDeniedException", Message: "no"}
 		}
 		return nil
 	})
-	if _, err := w.invoke(event(t, func(o map[string]any) { o["size"] = 10000001 })); err == nil {
+	if _, err := w.invoke(payload(t, func(o map[string]any) { o["size"] = 10000001 })); err == nil {
 		t.Error("the rejection is lost")
 	}
 }
@@ -1114,7 +1117,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 		}
 		return fakeittybit.Fault{}
 	}}})
-	if _, err := w.invoke(event(t, nil)); err == nil {
+	if _, err := w.invoke(payload(t, nil)); err == nil {
 		t.Fatal("nothing to log")
 	}
 	for _, secret := range []string{apiKey, "eyJ", strings.Repeat("k", 32)} {

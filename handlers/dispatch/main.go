@@ -10,9 +10,9 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"ittybit-media/handlers/account"
 	"ittybit-media/handlers/awsclient"
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/function"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/secrets"
 	"ittybit-media/handlers/telemetry"
@@ -21,7 +21,7 @@ import (
 func main() {
 	h, err := wire(os.Getenv)
 	if err != nil {
-		telemetry.Exit(err)
+		function.Exit(err)
 	}
 	lambda.Start(h)
 }
@@ -42,7 +42,7 @@ func wire(getenv func(string) string) (*handler, error) {
 
 	// What runs beside the init from here on takes its time from it: the work
 	// is done by now.
-	client, _, err := account.Open(aws, cfg.APIURL, cfg.APIKey, log)
+	client, _, err := function.OpenAccount(aws, cfg.APIURL, cfg.APIKey, log)
 	if err != nil {
 		return nil, err
 	}

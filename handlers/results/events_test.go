@@ -47,7 +47,7 @@ func (f *fixture) listen(t *testing.T) (events func() []resultEvent) {
 		t.Fatal(err)
 	}
 	t.Cleanup(pipe.Close)
-	if err := f.server.Stream(tableName, pipe.Put); err != nil {
+	if err := f.server.Tables.Stream(tableName, pipe.Put); err != nil {
 		t.Fatal(err)
 	}
 	return func() []resultEvent {

@@ -13,9 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 const (
@@ -44,7 +44,7 @@ func refTo(job string, attempt int) media.JobRef {
 // fixture is an empty table and the clock of who writes to it.
 type fixture struct {
 	*results.Table
-	server *awsjson.Server
+	server *handlertest.AWS
 	client *dynamodb.Client
 	now    time.Time
 }
@@ -53,7 +53,7 @@ type fixture struct {
 // the test moves it.
 func newFixture(t *testing.T, ttl time.Duration) *fixture {
 	t.Helper()
-	f := &fixture{server: awsjson.New(), now: start}
+	f := &fixture{server: handlertest.NewAWS(), now: start}
 	srv := httptest.NewServer(f.server)
 	t.Cleanup(srv.Close)
 	f.client = client(srv.URL)

@@ -9,8 +9,8 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Advice says what one error code of an AWS service means for a secret.
-type Advice struct {
+// advice says what one error code of an AWS service means for a secret.
+type advice struct {
 	Reason error  // ErrMissing or ErrDenied
 	Do     string // what a person has to do
 }
@@ -20,15 +20,15 @@ const (
 	decrypt      = "kms:Decrypt"
 )
 
-// AllowDecrypt is the advice for error codes that mean trouble with a secret's KMS key.
-var AllowDecrypt = Advice{ErrDenied, allow(decrypt + " on the secret's KMS key")}
+// allowDecrypt is the advice for error codes that mean trouble with a secret's KMS key.
+var allowDecrypt = advice{ErrDenied, allow(decrypt + " on the secret's KMS key")}
 
 func allow(action string) string { return "allow the function's role " + action }
 
-// Explain turns an error of an AWS client, met while reading the secret that what names, into one that says what to do
-// about it. action is the IAM action that reads the secret; advice holds the service's error codes that need a person.
+// explain turns an error of an AWS client, met while reading the secret that what names, into one that says what to do
+// about it. action is the IAM action that reads the secret; known holds the service's error codes that need a person.
 // The result wraps err and, where it is known, the reason: ErrMissing, ErrDenied or ErrThrottled.
-func Explain(what, action string, err error, advice map[string]Advice) error {
+func explain(what, action string, err error, known map[string]advice) error {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		return fmt.Errorf("%s: %w", what, err)
@@ -37,15 +37,15 @@ func Explain(what, action string, err error, advice map[string]Advice) error {
 	if _, ok := retry.DefaultThrottleErrorCodes[code]; ok {
 		return fmt.Errorf("%s: %w: %w", what, ErrThrottled, err)
 	}
-	a, ok := advice[code]
+	a, ok := known[code]
 	switch {
 	case ok:
 	case code != accessDenied:
 		return fmt.Errorf("%s: %w", what, err)
 	case aboutKey(api.ErrorMessage(), action):
-		a = AllowDecrypt
+		a = allowDecrypt
 	default:
-		a = Advice{ErrDenied, allow(action + ", and " + decrypt + " if the secret has a KMS key of its own")}
+		a = advice{ErrDenied, allow(action + ", and " + decrypt + " if the secret has a KMS key of its own")}
 	}
 	return fmt.Errorf("%s: %w: %s: %w", what, a.Reason, a.Do, err)
 }

@@ -1,5 +1,5 @@
-// Package secrets reads secrets from AWS Secrets Manager and keeps them for a while; its package parameterstore reads
-// from AWS Systems Manager Parameter Store.
+// Package secrets reads secrets from AWS Secrets Manager and from AWS Systems Manager Parameter Store, and keeps them for
+// a while.
 //
 // A secret's text never gets into an error or a log line of this package.
 package secrets

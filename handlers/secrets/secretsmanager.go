@@ -7,10 +7,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"ittybit-media/handlers/awsclient/awscall"
+	"ittybit-media/handlers/awsclient"
 )
 
-var secretsManager = awscall.Service{Name: "Secrets Manager", ID: "Secrets Manager", Signed: "secretsmanager", Target: "secretsmanager"}
+var secretsManager = awsclient.Service{Name: "Secrets Manager", ID: "Secrets Manager", Signed: "secretsmanager", Target: "secretsmanager"}
 
 type getSecretValue struct {
 	ID string `json:"SecretId"`
@@ -27,19 +27,19 @@ func FromSecretsManager(cfg aws.Config, id string) Fetcher {
 	what := fmt.Sprintf("secret %q", id)
 	fill := fmt.Sprintf("put the value in with `aws secretsmanager put-secret-value --secret-id %s --secret-string file://FILE`", id)
 	// AWS Secrets Manager API Reference, GetSecretValue, "Errors".
-	advice := map[string]Advice{
+	known := map[string]advice{
 		// Secrets Manager says the same of a secret without any version, as the stack makes it.
 		"ResourceNotFoundException": {ErrMissing, "it does not exist in this region, or has no value yet: " + fill},
 		"InvalidRequestException":   {ErrMissing, "if it is marked for deletion, take it back with `aws secretsmanager restore-secret --secret-id " + id + "`"},
-		"DecryptionFailure":         AllowDecrypt,
+		"DecryptionFailure":         allowDecrypt,
 	}
-	client := awscall.New(cfg, secretsManager)
+	client := awsclient.NewClient(cfg, secretsManager)
 	return func(ctx context.Context) (string, error) {
 		var out secretValue
 		err := client.Call(ctx, "GetSecretValue", getSecretValue{id}, &out)
 		switch {
 		case err != nil:
-			return "", Explain(what, "secretsmanager:GetSecretValue", err, advice)
+			return "", explain(what, "secretsmanager:GetSecretValue", err, known)
 		case out.SecretString != nil:
 			return *out.SecretString, nil
 		case out.SecretBinary == nil:

@@ -9,11 +9,11 @@ import (
 	"net/http"
 	"time"
 
-	"ittybit-media/handlers/invocation"
+	"ittybit-media/handlers/function"
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/record"
 	"ittybit-media/handlers/results"
-	"ittybit-media/handlers/settle"
 	"ittybit-media/handlers/telemetry"
 )
 
@@ -65,7 +65,7 @@ type handler struct {
 	ittybit asker
 	apiKey  func(context.Context) (string, error)
 	jobs    ledger
-	results settle.Settler
+	results record.Recorder
 
 	log     *slog.Logger
 	metrics *telemetry.Metrics
@@ -77,8 +77,8 @@ type handler struct {
 // no job keeps the others from being asked for.
 //
 // It fails with all that went wrong, after it did what could be done.
-func (h *handler) Handle(ctx context.Context) (settle.Summary, error) {
-	now := invocation.Time(ctx, media.SweepTimeout)
+func (h *handler) Handle(ctx context.Context) (record.Summary, error) {
+	now := function.InvokedAt(ctx, media.SweepTimeout)
 	// The deadline tells the time, so it may be days away from the clock on the
 	// wall; a run does not take longer for it.
 	ctx, cancel := context.WithTimeout(ctx, media.SweepTimeout)
@@ -91,7 +91,7 @@ func (h *handler) Handle(ctx context.Context) (settle.Summary, error) {
 // take does with the answer for a job what there is to do. An error means that
 // the job is as open as before, and due later where that could be written.
 func (r *run) take(ctx context.Context, row results.Row, answer media.Result, err error) (string, error) {
-	log := settle.Log(r.log, row.Ref(), row.JobID())
+	log := record.Log(r.log, row.Ref(), row.JobID())
 	refusal, _ := errors.AsType[*ittybit.Error](err)
 	switch age := r.now.Sub(row.Since()); {
 	case refusal != nil && refusal.NotFound() && age >= r.giveUp:
@@ -130,7 +130,7 @@ func (r *run) take(ctx context.Context, row results.Row, answer media.Result, er
 // settle stores an answer, which makes the job what the caller says unless its
 // row is gone.
 func (r *run) settle(ctx context.Context, log *slog.Logger, row results.Row, answer media.Result, what string) (string, error) {
-	verdict, err := r.results.Settle(ctx, log, r.now, row.Ref(), answer, results.UpdateOnly)
+	verdict, err := r.results.Record(ctx, log, r.now, row.Ref(), answer, results.UpdateOnly)
 	switch {
 	case err != nil:
 		return failed, errors.Join(err, r.later(ctx, row))

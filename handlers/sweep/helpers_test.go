@@ -22,13 +22,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/record"
 	"ittybit-media/handlers/results"
-	"ittybit-media/handlers/settle"
 	"ittybit-media/handlers/telemetry"
+	localdynamodb "ittybit-media/scripts/local/aws/dynamodb"
 	"ittybit-media/scripts/local/fakeittybit"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 const (
@@ -54,7 +55,7 @@ func refTo(u media.Upload) media.JobRef {
 // network while the bubble's clock is to move. For the same reason one request
 // is over before the next one begins, unless a test makes it wait.
 type world struct {
-	aws     *awsjson.Server
+	aws     *handlertest.AWS
 	ittybit *fakeittybit.Server
 	db      *dynamodb.Client
 	table   *results.Table // dispatch's and webhook's
@@ -76,10 +77,10 @@ type end struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{aws: awsjson.New(), finish: make(chan end), ended: make(chan error)}
-	w.aws.SetSecret(keyName, apiKey)
+	w := &world{aws: handlertest.NewAWS(), finish: make(chan end), ended: make(chan error)}
+	w.aws.Secrets.Set(keyName, apiKey)
 	awsURL := serve(t, http.HandlerFunc(w.dynamoDB))
-	w.db = awsjson.DynamoDB(awsURL)
+	w.db = localdynamodb.Client(awsURL)
 	if _, err := w.db.CreateTable(t.Context(), results.CreateTableInput(tableName)); err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +177,7 @@ func (w *world) status(status int, ids ...string) {
 }
 
 // function is the deployed function with all that it says.
-type function struct {
+type deployed struct {
 	*handler
 	*world
 	asked   []string // jobs, in the order in which they were asked for
@@ -186,7 +187,7 @@ type function struct {
 }
 
 // deploy wires the function; the pairs of changes are set in its environment.
-func (w *world) deploy(t *testing.T, changes ...string) *function {
+func (w *world) deploy(t *testing.T, changes ...string) *deployed {
 	t.Helper()
 	vars := maps.Clone(w.vars)
 	for pair := range slices.Chunk(changes, 2) {
@@ -196,7 +197,7 @@ func (w *world) deploy(t *testing.T, changes ...string) *function {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &function{handler: h, world: w}
+	f := &deployed{handler: h, world: w}
 	h.log = slog.New(slog.NewJSONHandler(&f.logs, nil))
 	h.metrics = telemetry.NewMetrics(&f.counts, "Test")
 	h.results.Metrics = h.metrics
@@ -228,18 +229,18 @@ func (a asked) Get(ctx context.Context, id string) (media.Result, error) { retur
 
 // at is an invocation of the function at that time, whatever the clock of the
 // bubble says: all that tells it is the deadline.
-func (f *function) at(t *testing.T, now time.Time) settle.Summary {
+func (f *deployed) at(t *testing.T, now time.Time) record.Summary {
 	t.Helper()
 	ctx, cancel := context.WithDeadline(t.Context(), now.Add(media.SweepTimeout))
 	defer cancel()
 	f.asked = nil
-	var s settle.Summary
+	var s record.Summary
 	s, f.lastErr = f.Handle(ctx)
 	return s
 }
 
 // well is an invocation without an error.
-func (f *function) well(t *testing.T, now time.Time) settle.Summary {
+func (f *deployed) well(t *testing.T, now time.Time) record.Summary {
 	t.Helper()
 	s := f.at(t, now)
 	if f.lastErr != nil {
@@ -249,7 +250,7 @@ func (f *function) well(t *testing.T, now time.Time) settle.Summary {
 }
 
 // badly is an invocation that fails and says all that.
-func (f *function) badly(t *testing.T, now time.Time, says ...string) settle.Summary {
+func (f *deployed) badly(t *testing.T, now time.Time, says ...string) record.Summary {
 	t.Helper()
 	s := f.at(t, now)
 	for _, text := range says {
@@ -261,7 +262,7 @@ func (f *function) badly(t *testing.T, now time.Time, says ...string) settle.Sum
 }
 
 // dispatched makes a job at Ittybit and notes it as dispatch does.
-func (f *function) dispatched(t *testing.T, name string, at time.Time) (id string) {
+func (f *deployed) dispatched(t *testing.T, name string, at time.Time) (id string) {
 	t.Helper()
 	client, err := ittybit.New(ittybit.Options{BaseURL: f.vars[env.IttybitAPIURL], Key: func(context.Context) (string, error) { return apiKey, nil }})
 	if err != nil {
@@ -284,7 +285,7 @@ func (f *function) dispatched(t *testing.T, name string, at time.Time) (id strin
 }
 
 // note writes the row of a job.
-func (f *function) note(t *testing.T, name string, at time.Time, r media.Result) {
+func (f *deployed) note(t *testing.T, name string, at time.Time, r media.Result) {
 	t.Helper()
 	u := upload(name, at)
 	if _, err := f.table.Queued(t.Context(), at, u, refTo(u), r, at.Add(overdueAfter)); err != nil {
@@ -293,7 +294,7 @@ func (f *function) note(t *testing.T, name string, at time.Time, r media.Result)
 }
 
 // unknown notes a job that Ittybit does not have.
-func (f *function) unknown(t *testing.T, name string, at time.Time) (id string) {
+func (f *deployed) unknown(t *testing.T, name string, at time.Time) (id string) {
 	t.Helper()
 	id = "job_unknown_" + name
 	f.note(t, name, at, media.Result{JobID: id, Status: "queued"})
@@ -301,7 +302,7 @@ func (f *function) unknown(t *testing.T, name string, at time.Time) (id string) 
 }
 
 // ends ends a job at Ittybit, whose callback is lost.
-func (f *function) ends(t *testing.T, id string, status fakeittybit.Status) {
+func (f *deployed) ends(t *testing.T, id string, status fakeittybit.Status) {
 	t.Helper()
 	f.finish <- end{id, status}
 	if err := <-f.ended; err != nil {
@@ -310,7 +311,7 @@ func (f *function) ends(t *testing.T, id string, status fakeittybit.Status) {
 }
 
 // rows is the whole table by the ids of the jobs.
-func (f *function) rows(t *testing.T) map[string]results.Row {
+func (f *deployed) rows(t *testing.T) map[string]results.Row {
 	t.Helper()
 	all := map[string]results.Row{}
 	for row, err := range f.table.ByState(t.Context(), f.db, "") {
@@ -324,7 +325,7 @@ func (f *function) rows(t *testing.T) map[string]results.Row {
 
 // want checks a job's row: its state, and when it is looked at next, which is
 // the zero time for a job that is over.
-func (f *function) want(t *testing.T, id string, state media.State, checkAt time.Time) results.Row {
+func (f *deployed) want(t *testing.T, id string, state media.State, checkAt time.Time) results.Row {
 	t.Helper()
 	row, ok := f.rows(t)[id]
 	if !ok {
@@ -343,7 +344,7 @@ func (f *function) want(t *testing.T, id string, state media.State, checkAt time
 }
 
 // delete deletes a job's row.
-func (f *function) delete(t *testing.T, id string) {
+func (f *deployed) delete(t *testing.T, id string) {
 	t.Helper()
 	row := f.rows(t)[id]
 	key := map[string]types.AttributeValue{
@@ -356,7 +357,7 @@ func (f *function) delete(t *testing.T, id string) {
 }
 
 // wantCounted compares a metric's sums by the value of its dimension.
-func (f *function) wantCounted(t *testing.T, m telemetry.Metric, want map[string]float64) {
+func (f *deployed) wantCounted(t *testing.T, m telemetry.Metric, want map[string]float64) {
 	t.Helper()
 	got := map[string]float64{}
 	for _, line := range f.counts.decode(t) {
@@ -370,7 +371,7 @@ func (f *function) wantCounted(t *testing.T, m telemetry.Metric, want map[string
 	}
 }
 
-func wantJobs(t *testing.T, s settle.Summary, behind bool, want map[string]int) {
+func wantJobs(t *testing.T, s record.Summary, behind bool, want map[string]int) {
 	t.Helper()
 	if !maps.Equal(s.Jobs, want) || s.Behind != behind {
 		t.Errorf("the run says %v, behind %v; want %v, %v", s.Jobs, s.Behind, want, behind)

@@ -9,18 +9,18 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"ittybit-media/handlers/account"
 	"ittybit-media/handlers/awsclient"
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/function"
+	"ittybit-media/handlers/record"
 	"ittybit-media/handlers/results"
-	"ittybit-media/handlers/settle"
 	"ittybit-media/handlers/telemetry"
 )
 
 func main() {
 	h, err := wire(os.Getenv)
 	if err != nil {
-		telemetry.Exit(err)
+		function.Exit(err)
 	}
 	lambda.Start(h.Handle)
 }
@@ -39,7 +39,7 @@ func wire(getenv func(string) string) (*handler, error) {
 	log := telemetry.NewLogger(cfg.LogLevel)
 	metrics := telemetry.NewMetrics(os.Stdout, cfg.Namespace)
 
-	client, apiKey, err := account.Open(aws, cfg.APIURL, cfg.APIKey, log)
+	client, apiKey, err := function.OpenAccount(aws, cfg.APIURL, cfg.APIKey, log)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func wire(getenv func(string) string) (*handler, error) {
 		ittybit: client,
 		apiKey:  apiKey.Get,
 		jobs:    table,
-		results: settle.Settler{Table: table, Metrics: metrics},
+		results: record.Recorder{Table: table, Metrics: metrics},
 		log:     log,
 		metrics: metrics,
 	}, nil

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/record"
 	"ittybit-media/handlers/results"
-	"ittybit-media/handlers/settle"
 	"ittybit-media/handlers/telemetry"
 )
 
@@ -117,7 +117,7 @@ func (r *run) job(ctx, asking context.Context, stop context.CancelFunc, row resu
 	what, err := r.take(ctx, row, answer, err)
 	if err != nil {
 		err = fmt.Errorf("job %s: %w", row.JobID(), err)
-		settle.Log(r.log, row.Ref(), row.JobID()).ErrorContext(ctx, "job not swept", "error", err.Error())
+		record.Log(r.log, row.Ref(), row.JobID()).ErrorContext(ctx, "job not swept", "error", err.Error())
 	}
 	if r.count(what, err) {
 		r.abort(stop, fmt.Errorf("the run ended early, since %d jobs failed in a row; the next one goes on", maxInARow))
@@ -136,7 +136,7 @@ func (r *run) decide(ctx context.Context) {
 		slots <- struct{}{}
 		writes.Go(func() {
 			defer func() { <-slots }()
-			what, err := r.infer(ctx, settle.Log(r.log, row.Ref(), row.JobID()), row,
+			what, err := r.infer(ctx, record.Log(r.log, row.Ref(), row.JobID()), row,
 				fmt.Sprintf("lost: Ittybit does not know the job, %v after it was dispatched", r.now.Sub(row.Since()).Round(time.Second)))
 			r.recount(missing, what, err)
 		})
@@ -145,7 +145,7 @@ func (r *run) decide(ctx context.Context) {
 }
 
 // end tells what the run did.
-func (r *run) end(ctx context.Context) (settle.Summary, error) {
+func (r *run) end(ctx context.Context) (record.Summary, error) {
 	if r.omitted > 0 {
 		r.errs = append(r.errs, fmt.Errorf("and %d more, which are in the log", r.omitted))
 	}
@@ -163,7 +163,7 @@ func (r *run) end(ctx context.Context) (settle.Summary, error) {
 	} else {
 		r.log.InfoContext(ctx, "sweep ended", fields...)
 	}
-	return settle.Summary{Jobs: r.counts, Behind: r.behind}, err
+	return record.Summary{Jobs: r.counts, Behind: r.behind}, err
 }
 
 // abort ends the run. Requests under way are cut off, and what was not asked for

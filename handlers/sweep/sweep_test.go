@@ -18,13 +18,13 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/telemetry"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/fakeittybit"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // inBubble runs a test in a bubble of its own time, in which start is when it
 // begins.
-func inBubble(t *testing.T, test func(t *testing.T, f *function, start time.Time)) {
+func inBubble(t *testing.T, test func(t *testing.T, f *deployed, start time.Time)) {
 	t.Helper()
 	w := newWorld(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -34,7 +34,7 @@ func inBubble(t *testing.T, test func(t *testing.T, f *function, start time.Time
 
 func TestLostCallbacks(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, f *function, start time.Time) {
+	inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
 		ends := map[fakeittybit.Status]media.State{
 			fakeittybit.Succeeded: media.Succeeded,
 			fakeittybit.Failed:    media.Failed,
@@ -75,7 +75,7 @@ func TestLostCallbacks(t *testing.T) {
 // the index, and nothing but the index is read.
 func TestOrderOverPagesOfTheIndex(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, f *function, start time.Time) {
+	inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
 		f.pageSize = 2
 		const jobs = 9
 		want := make([]string, jobs)
@@ -89,7 +89,7 @@ func TestOrderOverPagesOfTheIndex(t *testing.T) {
 			t.Errorf("asked for %v\nwant      %v", f.asked, want)
 		}
 		for name, n := range f.aws.Calls() {
-			if strings.HasPrefix(name, awsjson.ServiceDynamoDB) && n > before[name] && name != "DynamoDB.Query" && name != "DynamoDB.UpdateItem" {
+			if strings.HasPrefix(name, endpoint.ServiceDynamoDB) && n > before[name] && name != "DynamoDB.Query" && name != "DynamoDB.UpdateItem" {
 				t.Errorf("sweep called %s", name)
 			}
 		}
@@ -108,7 +108,7 @@ func TestOrderOverPagesOfTheIndex(t *testing.T) {
 // hours, and its progress is stored once.
 func TestOpenJobs(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, f *function, start time.Time) {
+	inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
 		id := f.dispatched(t, "a", start)
 		now := start.Add(overdueAfter)
 		for i, minutes := range []int{15, 15, 30, 60, 120, 240, 360, 360} {
@@ -133,7 +133,7 @@ func TestOpenJobs(t *testing.T) {
 // on where it ended.
 func TestDeadline(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, f *function, start time.Time) {
+	inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
 		const jobs, fit = 30, 19 // in 2 seconds less the first tenth
 		var ids []string
 		for i := range jobs {
@@ -177,7 +177,7 @@ func TestRateAndTime(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, f *function, start time.Time) {
+			inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
 				work := &endless{}
 				f.handler.jobs = work
 				var mu sync.Mutex
@@ -234,7 +234,7 @@ func TestNoJobStarves(t *testing.T) {
 	for _, bad := range []int{1, 3 * maxInARow} {
 		t.Run(fmt.Sprint(bad), func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, f *function, start time.Time) {
+			inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
 				var broken, good []string
 				for i := range bad {
 					broken = append(broken, f.dispatched(t, fmt.Sprint("bad", i), start.Add(time.Duration(i)*time.Millisecond)))
@@ -290,7 +290,7 @@ func TestJobsThatIttybitDoesNotKnow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, f *function, start time.Time) {
+			inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
 				now := start.Add(1000 * time.Hour)
 				id := f.unknown(t, "lost", now.Add(-tt.age))
 				for i, age := range tt.known {
@@ -331,7 +331,7 @@ func TestJobsThatIttybitDoesNotKnow(t *testing.T) {
 // The verdict on missing jobs is left to another run when this one ended early.
 func TestNobodyIsGivenUpInARunThatEndedEarly(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, f *function, start time.Time) {
+	inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
 		now := start.Add(1000 * time.Hour)
 		f.dispatched(t, "known", now.Add(-50*time.Hour))
 		lost := f.unknown(t, "lost", now.Add(-40*time.Hour))
@@ -382,7 +382,7 @@ func TestGiveUp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, f *function, start time.Time) {
+			inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
 				id := f.dispatched(t, "a", start)
 				now := start.Add(tt.age)
 				if tt.status != 200 {
@@ -434,8 +434,8 @@ func TestNothingIsTouchedWithoutTheAccount(t *testing.T) {
 		"unpaid":        {func(w *world, _ []string) { w.status(http.StatusPaymentRequired) }, "check the bill of the Ittybit account", 0},
 		"forbidden":     {func(w *world, _ []string) { w.status(http.StatusForbidden) }, "check what the API key may do", 0},
 		"refused later": {func(w *world, ids []string) { w.status(http.StatusUnauthorized, ids[3:]...) }, "check the API key", 3},
-		"no key":        {func(w *world, _ []string) { w.aws.SetEmptySecret(keyName) }, "no job was asked for: Ittybit's API key (ittybit/key)", 0},
-		"blank key":     {func(w *world, _ []string) { w.aws.SetSecret(keyName, " ") }, "store the API key in it", 0},
+		"no key":        {func(w *world, _ []string) { w.aws.Secrets.SetEmpty(keyName) }, "no job was asked for: Ittybit's API key (ittybit/key)", 0},
+		"blank key":     {func(w *world, _ []string) { w.aws.Secrets.Set(keyName, " ") }, "store the API key in it", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -475,7 +475,7 @@ func TestNothingIsTouchedWithoutTheAccount(t *testing.T) {
 func TestNoJobsNeedNoKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.aws.SetEmptySecret(keyName)
+	w.aws.Secrets.SetEmpty(keyName)
 	synctest.Test(t, func(t *testing.T) {
 		wantJobs(t, w.deploy(t).well(t, time.Now()), false, map[string]int{})
 	})
@@ -485,7 +485,7 @@ func TestNoJobsNeedNoKey(t *testing.T) {
 // they are in the order.
 func TestRequestsUnderWayAreCutOff(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, f *function, start time.Time) {
+	inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
 		slow := f.dispatched(t, "slow", start)
 		locked := f.dispatched(t, "locked", start.Add(time.Second))
 		f.handler.ittybit = askFunc(func(ctx context.Context, _ asker, id string) (media.Result, error) {
@@ -509,7 +509,7 @@ func TestRequestsUnderWayAreCutOff(t *testing.T) {
 }
 
 // meanwhile has f done while Ittybit is asked for a job.
-func (f *function) meanwhile(do func()) {
+func (f *deployed) meanwhile(do func()) {
 	f.handler.ittybit = askFunc(func(ctx context.Context, ask asker, id string) (media.Result, error) {
 		do()
 		return ask.Get(ctx, id)
@@ -530,7 +530,7 @@ func TestRowGoneMeanwhile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, f *function, start time.Time) {
+			inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
 				id := f.dispatched(t, "a", start)
 				if tt.end != "" {
 					f.ends(t, id, tt.end)
@@ -552,7 +552,7 @@ func TestCallbackMeanwhile(t *testing.T) {
 	for name, age := range map[string]time.Duration{"goes on": time.Hour, "given up": giveUpAfter} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, f *function, start time.Time) {
+			inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
 				id := f.dispatched(t, "a", start)
 				f.meanwhile(func() {
 					r := media.Result{JobID: id, Status: "succeeded", State: media.Succeeded}
@@ -572,7 +572,7 @@ func TestCallbackMeanwhile(t *testing.T) {
 // job's.
 func TestMetadataOfAnotherJob(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, f *function, start time.Time) {
+	inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
 		id := f.dispatched(t, "a", start)
 		f.ends(t, id, fakeittybit.Succeeded)
 		f.delete(t, id)
@@ -596,7 +596,7 @@ func TestMetadataOfAnotherJob(t *testing.T) {
 // readable.
 func TestManyBadJobs(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, f *function, start time.Time) {
+	inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
 		const bad = maxErrors + 4
 		var ids []string
 		for i := range bad {
@@ -616,7 +616,7 @@ func TestManyBadJobs(t *testing.T) {
 // Only failures without a success in between end the run.
 func TestFailuresInBetween(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, f *function, start time.Time) {
+	inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
 		const each = 2 * maxInARow
 		var broken []string
 		for i := range each {
@@ -637,11 +637,11 @@ func TestDynamoDBFails(t *testing.T) {
 	t.Parallel()
 	t.Run("query", func(t *testing.T) {
 		t.Parallel()
-		inBubble(t, func(t *testing.T, f *function, start time.Time) {
+		inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
 			f.dispatched(t, "a", start)
-			f.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+			f.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
 				if c.Operation == "Query" {
-					return awsjson.Throttled(c)
+					return endpoint.Throttled(c)
 				}
 				return nil
 			})
@@ -651,16 +651,16 @@ func TestDynamoDBFails(t *testing.T) {
 	// What cannot be stored is due later, too: it must not come first for ever.
 	t.Run("one result", func(t *testing.T) {
 		t.Parallel()
-		inBubble(t, func(t *testing.T, f *function, start time.Time) {
+		inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
 			var ids []string
 			for i := range 3 {
 				ids = append(ids, f.dispatched(t, fmt.Sprint(i), start.Add(time.Duration(i)*time.Second)))
 				f.ends(t, ids[i], fakeittybit.Succeeded)
 			}
 			first := f.aws.Calls()["DynamoDB.UpdateItem"] + 1
-			f.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+			f.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
 				if c.Operation == "UpdateItem" && c.Ordinal == first {
-					return &awsjson.Fault{Type: "ValidationException", Message: "Item size has exceeded the maximum allowed size"}
+					return &endpoint.Fault{Type: "ValidationException", Message: "Item size has exceeded the maximum allowed size"}
 				}
 				return nil
 			})
@@ -672,13 +672,13 @@ func TestDynamoDBFails(t *testing.T) {
 	})
 	t.Run("writes", func(t *testing.T) {
 		t.Parallel()
-		inBubble(t, func(t *testing.T, f *function, start time.Time) {
+		inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
 			for i := range 3 * maxInARow {
 				f.dispatched(t, fmt.Sprint(i), start)
 			}
-			f.aws.Intercept(func(_ context.Context, c awsjson.Call) error {
+			f.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
 				if c.Operation == "UpdateItem" {
-					return &awsjson.Fault{Type: "AccessDeniedException", Message: "no"}
+					return &endpoint.Fault{Type: "AccessDeniedException", Message: "no"}
 				}
 				return nil
 			})
@@ -699,7 +699,7 @@ func TestInitStaysLight(t *testing.T) {
 		}
 		return strings.Fields(string(out))
 	}
-	known := append(linked("dispatch"), "ittybit-media/handlers/settle", "ittybit-media/handlers/sweep")
+	known := append(linked("dispatch"), "ittybit-media/handlers/record", "ittybit-media/handlers/sweep")
 	for _, name := range linked("sweep") {
 		if !slices.Contains(known, name) {
 			t.Errorf("sweep links %s, dispatch does not", name)
@@ -729,7 +729,7 @@ func TestWireNamesTheVariable(t *testing.T) {
 func TestWireUsesTheEnvironment(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.aws.SetParameter("/ittybit/key", apiKey)
+	w.aws.Parameters.Set("/ittybit/key", apiKey)
 	synctest.Test(t, func(t *testing.T) {
 		f := w.deploy(t, env.OverdueAfter, "1h", env.GiveUpAfter, "2h", env.ResultTTLDays, "30",
 			env.IttybitAPIKeySecret, "", env.IttybitAPIKeyParam, "/ittybit/key")

@@ -2,22 +2,25 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
 	"ittybit-media/handlers/env"
-	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/telemetry"
-	"ittybit-media/scripts/localaws/awsjson"
+	localdynamodb "ittybit-media/scripts/local/aws/dynamodb"
+	"ittybit-media/scripts/local/aws/endpoint"
 )
 
 // faults answers the calls of one operation with the faults, in their order;
 // the last one goes on. nil lets a call through.
-func (c *cloud) faults(operation string, faults ...*awsjson.Fault) {
-	c.Intercept(func(_ context.Context, call awsjson.Call) error {
+func (c *cloud) faults(operation string, faults ...*endpoint.Fault) {
+	c.Intercept(func(_ context.Context, call endpoint.Call) error {
 		if call.Operation != operation {
 			return nil
 		}
@@ -34,7 +37,7 @@ func (c *cloud) block(t *testing.T, service string) {
 	t.Helper()
 	ended := make(chan struct{})
 	t.Cleanup(func() { close(ended) })
-	c.Intercept(func(ctx context.Context, call awsjson.Call) error {
+	c.Intercept(func(ctx context.Context, call endpoint.Call) error {
 		if call.Service == service {
 			select {
 			case <-ctx.Done():
@@ -45,23 +48,23 @@ func (c *cloud) block(t *testing.T, service string) {
 	})
 }
 
-var down = &awsjson.Fault{Type: "InternalServerError", Message: "down", Status: 500}
+var down = &endpoint.Fault{Type: "InternalServerError", Message: "down", Status: 500}
 
 func TestDynamoDBFails(t *testing.T) {
 	t.Parallel()
-	throttled := awsjson.Throttled(awsjson.Call{Service: awsjson.ServiceDynamoDB})
+	throttled := endpoint.Throttled(endpoint.Call{Service: endpoint.ServiceDynamoDB})
 	tests := map[string]struct {
-		faults []*awsjson.Fault
+		faults []*endpoint.Fault
 		want   answer
 		says   string // in the log, where it is not stored
 	}{
-		"down":                {[]*awsjson.Fault{down}, notStored, "down"},
-		"down once":           {[]*awsjson.Fault{down, nil}, stored, ""},
-		"throttled":           {[]*awsjson.Fault{throttled}, notStored, results.ErrThrottled.Error()},
-		"throttled twice":     {[]*awsjson.Fault{throttled, throttled, nil}, stored, ""},
-		"access denied":       {[]*awsjson.Fault{{Type: "AccessDeniedException", Message: "not allowed"}}, notStored, "allow the role dynamodb:UpdateItem"},
-		"no such table":       {[]*awsjson.Fault{{Type: "ResourceNotFoundException", Message: "not found"}}, notStored, results.ErrNoTable.Error()},
-		"the answer was lost": {[]*awsjson.Fault{{Type: "InternalServerError", Status: 500, Applied: true}, nil}, duplicate, ""},
+		"down":                {[]*endpoint.Fault{down}, notStored, "down"},
+		"down once":           {[]*endpoint.Fault{down, nil}, stored, ""},
+		"throttled":           {[]*endpoint.Fault{throttled}, notStored, results.ErrThrottled.Error()},
+		"throttled twice":     {[]*endpoint.Fault{throttled, throttled, nil}, stored, ""},
+		"access denied":       {[]*endpoint.Fault{{Type: "AccessDeniedException", Message: "not allowed"}}, notStored, "allow the role dynamodb:UpdateItem"},
+		"no such table":       {[]*endpoint.Fault{{Type: "ResourceNotFoundException", Message: "not found"}}, notStored, results.ErrNoTable.Error()},
+		"the answer was lost": {[]*endpoint.Fault{{Type: "InternalServerError", Status: 500, Applied: true}, nil}, duplicate, ""},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -103,7 +106,7 @@ func TestDynamoDBFails(t *testing.T) {
 // What is silent is given up when the time is over.
 func TestSilenceOfAWS(t *testing.T) {
 	t.Parallel()
-	for _, service := range []string{awsjson.ServiceDynamoDB, awsjson.ServiceSecrets} {
+	for _, service := range []string{endpoint.ServiceDynamoDB, endpoint.ServiceSecrets} {
 		t.Run(service, func(t *testing.T) {
 			t.Parallel()
 			c := newCloud(t)
@@ -128,10 +131,12 @@ func TestSilenceOfAWS(t *testing.T) {
 	}
 }
 
-type storeFunc func(context.Context) (results.Outcome, error)
+// silent is an HTTP client that never gets an answer.
+type silent struct{}
 
-func (s storeFunc) Apply(ctx context.Context, _ time.Time, _ media.JobRef, _ media.Result, _ results.Mode) (results.Outcome, error) {
-	return s(ctx)
+func (silent) Do(req *http.Request) (*http.Response, error) {
+	<-req.Context().Done()
+	return nil, req.Context().Err()
 }
 
 // Ittybit waits for 5 s.
@@ -140,10 +145,7 @@ func TestTheAnswerIsGivenWithin4s(t *testing.T) {
 	c := newCloud(t)
 	synctest.Test(t, func(t *testing.T) {
 		f := c.deploy(t)
-		f.results.Table = storeFunc(func(ctx context.Context) (results.Outcome, error) {
-			<-ctx.Done()
-			return results.Outcome{}, ctx.Err()
-		})
+		f.results.Table = results.New(localdynamodb.Client(c.url, func(o *dynamodb.Options) { o.HTTPClient = silent{} }), tableName, results.Options{})
 		began := time.Now()
 		f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), notStored)
 		if took := time.Since(began); took != 4*time.Second {
@@ -176,9 +178,9 @@ func TestSecretsThatCannotBeUsed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newCloud(t)
-			c.SetEmptySecret(keysName)
+			c.Secrets.SetEmpty(keysName)
 			if tt.value != nil {
-				c.SetSecret(keysName, *tt.value)
+				c.Secrets.Set(keysName, *tt.value)
 			}
 			f := c.deploy(t)
 			f.private = append(f.private, short, broken)
@@ -209,7 +211,7 @@ func TestSecretsThatCannotBeUsed(t *testing.T) {
 			if text, _ := f.logged(t, "callback not stored")["error"].(string); !strings.Contains(text, put(name)) {
 				t.Errorf("the log says %q, want %q", text, put(name))
 			}
-			c.SetSecret(name, signingSecret)
+			c.Secrets.Set(name, signingSecret)
 			f.want(t, req, stored)
 		})
 	}

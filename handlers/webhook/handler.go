@@ -10,11 +10,11 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"ittybit-media/handlers/invocation"
+	"ittybit-media/handlers/function"
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/record"
 	"ittybit-media/handlers/results"
-	"ittybit-media/handlers/settle"
 	"ittybit-media/handlers/telemetry"
 )
 
@@ -30,7 +30,7 @@ const (
 // handler writes callbacks to the table.
 type handler struct {
 	auth    authenticator
-	results settle.Settler
+	results record.Recorder
 	log     *slog.Logger
 	metrics *telemetry.Metrics
 }
@@ -48,7 +48,7 @@ func (r refusal) Unwrap() error { return r.err }
 // Handle answers one callback. It never fails: Ittybit sends again what is not
 // answered with 2xx.
 func (h *handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
-	now := invocation.Time(ctx, media.WebhookTimeout)
+	now := function.InvokedAt(ctx, media.WebhookTimeout)
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	text, err := h.callback(ctx, now, req)
@@ -105,11 +105,11 @@ func (h *handler) callback(ctx context.Context, now time.Time, req events.APIGat
 	} else if ref.Contradicts(c.Result.Metadata) {
 		return "", refusal{http.StatusUnauthorized, "unauthorized", errors.New("the token is for another job than the callback's metadata name")}
 	}
-	log := settle.Log(h.log, ref, c.Result.JobID)
+	log := record.Log(h.log, ref, c.Result.JobID)
 	if c.Conflict {
 		log.WarnContext(ctx, "the callback's event and status disagree", "event", c.Event, "status", c.Result.Status)
 	}
-	verdict, err := h.results.Settle(ctx, log.With("event", c.Event, "signed", hasSignature(req.Headers)), now, ref, c.Result, mode)
+	verdict, err := h.results.Record(ctx, log.With("event", c.Event, "signed", hasSignature(req.Headers)), now, ref, c.Result, mode)
 	if err != nil {
 		return "", err
 	}

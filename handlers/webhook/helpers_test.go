@@ -22,10 +22,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/telemetry"
-	"ittybit-media/scripts/localaws/awsjson"
+	localdynamodb "ittybit-media/scripts/local/aws/dynamodb"
 )
 
 const (
@@ -60,7 +61,7 @@ var ref = refTo(upload, "video", 0)
 
 // cloud is the AWS that the function is deployed in: a table and the secrets.
 type cloud struct {
-	*awsjson.Server
+	*handlertest.AWS
 	url string
 }
 
@@ -69,17 +70,17 @@ type cloud struct {
 // move. It must be made outside of the bubble.
 func newCloud(t testing.TB) *cloud {
 	t.Helper()
-	c := &cloud{Server: awsjson.New()}
-	server := httptest.NewUnstartedServer(c.Server)
+	c := &cloud{AWS: handlertest.NewAWS()}
+	server := httptest.NewUnstartedServer(c.AWS)
 	server.Config.SetKeepAlivesEnabled(false)
 	server.Start()
 	t.Cleanup(server.Close)
 	c.url = server.URL
-	if _, err := awsjson.DynamoDB(c.url).CreateTable(t.Context(), results.CreateTableInput(tableName)); err != nil {
+	if _, err := localdynamodb.Client(c.url).CreateTable(t.Context(), results.CreateTableInput(tableName)); err != nil {
 		t.Fatal(err)
 	}
 	c.setKeys(t, newestKey, olderKey)
-	c.SetSecret(secretName, signingSecret)
+	c.Secrets.Set(secretName, signingSecret)
 	return c
 }
 
@@ -89,7 +90,7 @@ func (c *cloud) setKeys(t testing.TB, keys ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetSecret(keysName, string(list))
+	c.Secrets.Set(keysName, string(list))
 }
 
 // calls counts the calls to one service.
@@ -120,7 +121,7 @@ func (c *cloud) environment(changes ...string) func(string) string {
 }
 
 // function is the deployed function with all that it says.
-type function struct {
+type deployed struct {
 	*handler
 	cloud   *cloud
 	db      *dynamodb.Client
@@ -134,14 +135,14 @@ type function struct {
 
 // deploy wires the function. When the test ends it checks that no secret and no
 // token is in anything that the function said.
-func (c *cloud) deploy(t testing.TB, changes ...string) *function {
+func (c *cloud) deploy(t testing.TB, changes ...string) *deployed {
 	t.Helper()
 	h, err := wire(c.environment(changes...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := awsjson.DynamoDB(c.url)
-	f := &function{
+	db := localdynamodb.Client(c.url)
+	f := &deployed{
 		handler: h,
 		cloud:   c,
 		db:      db,
@@ -166,7 +167,7 @@ func (c *cloud) deploy(t testing.TB, changes ...string) *function {
 }
 
 // token is the callback token for r, signed with the key.
-func (f *function) token(t testing.TB, r media.JobRef, key string) string {
+func (f *deployed) token(t testing.TB, r media.JobRef, key string) string {
 	t.Helper()
 	keys, err := media.NewCallbackKeys([]string{key})
 	if err != nil {
@@ -256,7 +257,7 @@ var (
 )
 
 // post hands the request to the function.
-func (f *function) post(ctx context.Context, t testing.TB, req events.APIGatewayV2HTTPRequest) answer {
+func (f *deployed) post(ctx context.Context, t testing.TB, req events.APIGatewayV2HTTPRequest) answer {
 	t.Helper()
 	resp, err := f.Handle(ctx, req)
 	if err != nil {
@@ -270,7 +271,7 @@ func (f *function) post(ctx context.Context, t testing.TB, req events.APIGateway
 }
 
 // want posts the request and compares the answer.
-func (f *function) want(t testing.TB, req events.APIGatewayV2HTTPRequest, want answer) {
+func (f *deployed) want(t testing.TB, req events.APIGatewayV2HTTPRequest, want answer) {
 	t.Helper()
 	if got := f.post(t.Context(), t, req); got != want {
 		t.Errorf("answered %v, want %v; the log:\n%s", got, want, f.logs)
@@ -281,7 +282,7 @@ func (f *function) want(t testing.TB, req events.APIGatewayV2HTTPRequest, want a
 type row = map[string]any
 
 // rows is the whole table.
-func (f *function) rows(t testing.TB) []row {
+func (f *deployed) rows(t testing.TB) []row {
 	t.Helper()
 	var all []row
 	pages := dynamodb.NewScanPaginator(f.db, &dynamodb.ScanInput{TableName: aws.String(tableName), ConsistentRead: aws.Bool(true)})
@@ -300,7 +301,7 @@ func (f *function) rows(t testing.TB) []row {
 }
 
 // only is the table's single row.
-func (f *function) only(t testing.TB) row {
+func (f *deployed) only(t testing.TB) row {
 	t.Helper()
 	all := f.rows(t)
 	if len(all) != 1 {
@@ -310,7 +311,7 @@ func (f *function) only(t testing.TB) row {
 }
 
 // queued notes the job as dispatch does.
-func (f *function) queued(t testing.TB, u media.Upload, r media.JobRef, id string) {
+func (f *deployed) queued(t testing.TB, u media.Upload, r media.JobRef, id string) {
 	t.Helper()
 	_, err := f.table.Queued(t.Context(), time.Now(), u, r, media.Result{JobID: id, Status: "queued", Kind: "video"}, time.Now().Add(30*time.Minute))
 	if err != nil {
@@ -319,7 +320,7 @@ func (f *function) queued(t testing.TB, u media.Upload, r media.JobRef, id strin
 }
 
 // counted sums a metric by the value of its dimension; "" if it has none.
-func (f *function) counted(t testing.TB, m telemetry.Metric) map[string]float64 {
+func (f *deployed) counted(t testing.TB, m telemetry.Metric) map[string]float64 {
 	t.Helper()
 	sums := map[string]float64{}
 	for _, line := range f.counts.decode(t) {
@@ -332,7 +333,7 @@ func (f *function) counted(t testing.TB, m telemetry.Metric) map[string]float64 
 }
 
 // wantCounted compares a metric's sums with pairs of dimension and sum.
-func (f *function) wantCounted(t testing.TB, m telemetry.Metric, want map[string]float64) {
+func (f *deployed) wantCounted(t testing.TB, m telemetry.Metric, want map[string]float64) {
 	t.Helper()
 	if got := f.counted(t, m); !maps.Equal(got, want) {
 		t.Errorf("metric %s counted %v, want %v", m.Name, got, want)
@@ -340,7 +341,7 @@ func (f *function) wantCounted(t testing.TB, m telemetry.Metric, want map[string
 }
 
 // logged is the one line with that message.
-func (f *function) logged(t testing.TB, message string) map[string]any {
+func (f *deployed) logged(t testing.TB, message string) map[string]any {
 	t.Helper()
 	found := slices.DeleteFunc(f.logs.decode(t), func(line map[string]any) bool { return line["msg"] != message })
 	if len(found) != 1 {

@@ -11,16 +11,17 @@ import (
 
 	"ittybit-media/handlers/awsclient"
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/function"
+	"ittybit-media/handlers/record"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/secrets"
-	"ittybit-media/handlers/settle"
 	"ittybit-media/handlers/telemetry"
 )
 
 func main() {
 	h, err := wire(os.Getenv)
 	if err != nil {
-		telemetry.Exit(err)
+		function.Exit(err)
 	}
 	lambda.Start(h.Handle)
 }
@@ -56,7 +57,7 @@ func wire(getenv func(string) string) (*handler, error) {
 	metrics := telemetry.NewMetrics(os.Stdout, cfg.Namespace)
 	return &handler{
 		auth:    auth,
-		results: settle.Settler{Table: table, Metrics: metrics},
+		results: record.Recorder{Table: table, Metrics: metrics},
 		log:     log,
 		metrics: metrics,
 	}, nil

@@ -16,12 +16,12 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"ittybit-media/handlers/telemetry"
-	"ittybit-media/scripts/localaws/awsjson"
+	"ittybit-media/scripts/local/aws/endpoint"
 )
 
 // forge is a token as media's, with the method, the key id and the key of the
 // forger's choice.
-func (f *function) forge(t testing.TB, method jwt.SigningMethod, kid any, key any, claims jwt.MapClaims) string {
+func (f *deployed) forge(t testing.TB, method jwt.SigningMethod, kid any, key any, claims jwt.MapClaims) string {
 	t.Helper()
 	token := jwt.NewWithClaims(method, claims)
 	if kid != nil {
@@ -271,9 +271,9 @@ func TestOrderOfReplies(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
 	f := c.deploy(t)
-	c.Intercept(func(_ context.Context, call awsjson.Call) error {
+	c.Intercept(func(_ context.Context, call endpoint.Call) error {
 		if call.Operation == "UpdateItem" {
-			return &awsjson.Fault{Type: "AccessDeniedException", Message: "no"} // not retried
+			return &endpoint.Fault{Type: "AccessDeniedException", Message: "no"} // not retried
 		}
 		return nil
 	})

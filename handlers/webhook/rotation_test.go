@@ -9,7 +9,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"ittybit-media/scripts/localaws/awsjson"
+	"ittybit-media/scripts/local/aws/endpoint"
 )
 
 // Keys are cached for 5 minutes, and read again for an unknown one once a
@@ -108,9 +108,9 @@ func TestTheKeysCannotBeReadAgain(t *testing.T) {
 		f := c.deploy(t)
 		f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), stored)
 		c.setKeys(t, foreignKey, newestKey)
-		c.Intercept(func(_ context.Context, call awsjson.Call) error {
-			if call.Service == awsjson.ServiceSecrets {
-				return &awsjson.Fault{Type: "InternalServiceError", Message: "down", Status: 500}
+		c.Intercept(func(_ context.Context, call endpoint.Call) error {
+			if call.Service == endpoint.ServiceSecrets {
+				return &endpoint.Fault{Type: "InternalServiceError", Message: "down", Status: 500}
 			}
 			return nil
 		})

@@ -18,12 +18,12 @@ import (
 )
 
 // With signatures alone no callback key is needed, and none is read.
-func (c *cloud) deploySigned(t testing.TB) *function {
+func (c *cloud) deploySigned(t testing.TB) *deployed {
 	t.Helper()
 	return c.deploy(t, env.WebhookAuth, string(env.AuthSignature), env.IttybitWebhookSecret, secretName, env.CallbackKeySecret, "")
 }
 
-func (c *cloud) deployBoth(t testing.TB) *function {
+func (c *cloud) deployBoth(t testing.TB) *deployed {
 	t.Helper()
 	return c.deploy(t, env.WebhookAuth, string(env.AuthBoth), env.IttybitWebhookSecret, secretName)
 }
@@ -90,7 +90,7 @@ func TestSignatureHeader(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for mode, deploy := range map[string]func(*cloud, testing.TB) *function{"signature": (*cloud).deploySigned, "both": (*cloud).deployBoth} {
+			for mode, deploy := range map[string]func(*cloud, testing.TB) *deployed{"signature": (*cloud).deploySigned, "both": (*cloud).deployBoth} {
 				for _, isEncoded := range []bool{false, true} {
 					f := deploy(newCloud(t), t)
 					f.queued(t, upload, ref, "task_abc123")
@@ -188,7 +188,7 @@ func TestSigningSecretsInRotation(t *testing.T) {
 
 		f.want(t, old, stored)
 		f.want(t, newer, forbidden)
-		c.SetSecret(secretName, toJSON(t, []string{next, signingSecret}))
+		c.Secrets.Set(secretName, toJSON(t, []string{next, signingSecret}))
 		f.want(t, newer, forbidden) // the secret was read a moment ago
 		c.reads(t, 2)               // keys and secret
 
@@ -201,7 +201,7 @@ func TestSigningSecretsInRotation(t *testing.T) {
 		}
 		c.reads(t, 3)
 
-		c.SetSecret(secretName, next)
+		c.Secrets.Set(secretName, next)
 		time.Sleep(afterTheTTL)
 		f.want(t, old, forbidden)
 		f.want(t, newer, duplicate)

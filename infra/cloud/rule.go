@@ -7,7 +7,7 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/event"
 )
 
 // How long and how often EventBridge tries to hand an event to dispatch: as
@@ -23,7 +23,7 @@ func makeRule(s scope, bucket pulumi.StringOutput, dispatch function, retry *sqs
 	rule, err := cloudwatch.NewEventRule(s.ctx, s.named("uploads"), &cloudwatch.EventRuleArgs{
 		Description: pulumi.String("Uploads with the suffixes of the routes"),
 		EventPattern: bucket.ApplyT(func(bucket string) (string, error) {
-			return media.EventPattern(bucket, s.Config.Routes)
+			return event.Pattern(bucket, s.Config.Routes)
 		}).(pulumi.StringOutput),
 		Tags: s.tags,
 	}, s.child())

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 	"ittybit-media/infra/stack"
 )
@@ -323,7 +324,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := media.EventPattern(c.BucketName, c.Routes); err != nil || c.WebhookBurst < 1 || c.WebhookRate < 1 || c.GiveUpAfter <= c.OverdueAfter {
+		if _, err := event.Pattern(c.BucketName, c.Routes); err != nil || c.WebhookBurst < 1 || c.WebhookRate < 1 || c.GiveUpAfter <= c.OverdueAfter {
 			t.Errorf("was accepted: %+v, %v", c, err)
 		}
 		maps.DeleteFunc(native, func(_ string, v any) bool { return v == nil }) // Pulumi has no such values

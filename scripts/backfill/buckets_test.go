@@ -15,8 +15,8 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/pipeline"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // late are the events of uploads that are delivered when the test says so.
@@ -130,9 +130,9 @@ func TestInterruptedAmongVersions(t *testing.T) {
 	w := start(t, nil)
 	w.versioning(types.BucketVersioningStatusEnabled)
 	w.before("a.mov", "b.mov", "b.mov", "b.mov", "c.mov")
-	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if isInvoke(c) && c.Ordinal == 3 {
-			return &awsjson.Fault{Type: "AccessDeniedException", Message: "no longer", Status: http.StatusForbidden}
+			return &endpoint.Fault{Type: "AccessDeniedException", Message: "no longer", Status: http.StatusForbidden}
 		}
 		return nil
 	})

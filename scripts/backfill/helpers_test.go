@@ -17,9 +17,9 @@ import (
 
 	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/access"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // fast is a rate that holds nothing up.
@@ -188,11 +188,11 @@ func (w *world) wantOnce(keys ...string) {
 func (w *world) invocations() int { return w.AWS.Calls()["Lambda.Invoke"] }
 
 // isInvoke reports whether a call hands an upload to dispatch.
-func isInvoke(c awsjson.Call) bool {
-	return c.Service == awsjson.ServiceLambda && c.Operation == "Invoke"
+func isInvoke(c endpoint.Call) bool {
+	return c.Service == endpoint.ServiceLambda && c.Operation == "Invoke"
 }
 
 // lost is a fault after which the caller does not know what became of the call.
-func lost() *awsjson.Fault {
-	return &awsjson.Fault{Type: "ServiceException", Message: "the answer is lost", Status: http.StatusInternalServerError, Applied: true}
+func lost() *endpoint.Fault {
+	return &endpoint.Fault{Type: "ServiceException", Message: "the answer is lost", Status: http.StatusInternalServerError, Applied: true}
 }

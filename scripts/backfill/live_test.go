@@ -9,10 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/local/aws/dynamodb"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/pipeline"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // live are the events of some of the objects, as they come while a backfill runs:
@@ -43,8 +45,8 @@ func (l *live) observe(s pipeline.Step) {
 func (l *live) next(key string) (events [][]byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if event, ok := l.same[key]; ok {
-		events = append(events, event)
+	if payload, ok := l.same[key]; ok {
+		events = append(events, payload)
 		delete(l.same, key)
 	}
 	if len(l.whenever) > 0 && rand.IntN(10) == 0 {
@@ -58,8 +60,8 @@ func (l *live) next(key string) (events [][]byte) {
 func (l *live) rest() (events [][]byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, event := range l.same {
-		events = append(events, event)
+	for _, payload := range l.same {
+		events = append(events, payload)
 	}
 	return append(events, l.whenever...)
 }
@@ -85,16 +87,16 @@ func TestBackfillBesideLiveEvents(t *testing.T) {
 	began := time.Now()
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if !isInvoke(c) {
 			return nil
 		}
-		p, err := media.DecodePayload(c.Body)
+		p, err := event.DecodePayload(c.Body)
 		if err != nil {
 			return err
 		}
-		for _, event := range l.next(p.Messages[0].Request.Upload.Key) {
-			w.Deliver(event)
+		for _, payload := range l.next(p.Messages[0].Request.Upload.Key) {
+			w.Deliver(payload)
 		}
 		if c.Ordinal == objects/2 {
 			interrupt()
@@ -110,8 +112,8 @@ func TestBackfillBesideLiveEvents(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	sent := time.Since(began)
-	for _, event := range l.rest() {
-		w.Deliver(event)
+	for _, payload := range l.rest() {
+		w.Deliver(payload)
 	}
 	if err := w.Pipeline.Quiet(t.Context()); err != nil {
 		t.Fatal(err)
@@ -131,7 +133,7 @@ func TestBackfillBesideLiveEvents(t *testing.T) {
 		}
 	}
 	rows := map[string]int{}
-	w.AWS.Rows(w.Table, func(row awsjson.Row) {
+	w.Tables.Rows(w.Table, func(row dynamodb.Row) {
 		if row.Text("job") != "" && row.Text("state") == "succeeded" {
 			rows[row.Text("pk")+" "+row.Text("job")]++
 		}

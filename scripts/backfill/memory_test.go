@@ -13,14 +13,16 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/access"
+	"ittybit-media/scripts/local/aws/dynamodb"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/aws/sqs"
 	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // sizeOf is how many objects a test works with: some in every run of the tests,
@@ -78,25 +80,25 @@ func (i *imagined) start(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	aws := awsjson.New()
+	aws := handlertest.NewAWS()
 	services := httptest.NewServer(aws)
 	t.Cleanup(services.Close)
 	bucket := httptest.NewServer(i)
 	t.Cleanup(bucket.Close)
 	aws.Mount(sqs.API(services.URL, queue))
-	aws.Mount(awsjson.Service{
-		Name: awsjson.ServiceLambda,
+	aws.Mount(endpoint.Service{
+		Name: endpoint.ServiceLambda,
 		Find: func(r *http.Request, _ []byte) (string, bool) {
 			return "Invoke", strings.HasSuffix(r.URL.Path, "/invocations")
 		},
-		Operations: map[string]awsjson.Operation{"Invoke": func(*awsjson.Request) (any, error) {
+		Operations: map[string]endpoint.Operation{"Invoke": func(*endpoint.Request) (any, error) {
 			if i.sent.Add(1)%1000 == 500 {
 				i.moment()
 			}
-			return awsjson.Response{Status: http.StatusAccepted}, nil
+			return endpoint.Response{Status: http.StatusAccepted}, nil
 		}},
 	})
-	if _, err := awsjson.DynamoDB(services.URL).CreateTable(t.Context(), results.CreateTableInput("results")); err != nil {
+	if _, err := dynamodb.Client(services.URL).CreateTable(t.Context(), results.CreateTableInput("results")); err != nil {
 		t.Fatal(err)
 	}
 	settings, err := pipelinetest.Config(t, map[string]any{"dailyJobLimit": 0}).Settings()

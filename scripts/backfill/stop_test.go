@@ -18,8 +18,8 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/local/aws/endpoint"
 	locals3 "ittybit-media/scripts/local/aws/s3"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // saved is the checkpoint that a run left.
@@ -50,7 +50,7 @@ func TestInterruptedAndStartedAgain(t *testing.T) {
 				w.before(keys...)
 				ctx, interrupt := context.WithCancel(t.Context())
 				defer interrupt()
-				w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+				w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 					if isInvoke(c) && c.Ordinal == at {
 						interrupt()
 						return lost()
@@ -104,12 +104,12 @@ func TestThrottledAndLostAnswers(t *testing.T) {
 	w := start(t, nil)
 	keys := numbered(12)
 	w.before(keys...)
-	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		switch {
 		case isInvoke(c) && c.Ordinal%4 == 0:
 			return lost()
 		case c.AccessKey == w.AccessKey && c.Ordinal%7 == 1:
-			return awsjson.Throttled(c)
+			return endpoint.Throttled(c)
 		}
 		return nil
 	})
@@ -190,14 +190,14 @@ func TestTheRateIsNeverExceeded(t *testing.T) {
 	w.before(numbered(3)...)
 	var mu sync.Mutex
 	var calls []time.Time
-	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if !isInvoke(c) {
 			return nil
 		}
 		mu.Lock()
 		defer mu.Unlock()
 		if calls = append(calls, time.Now()); len(calls)%4 != 0 {
-			return &awsjson.Fault{Type: "ServiceException", Status: http.StatusInternalServerError}
+			return &endpoint.Fault{Type: "ServiceException", Status: http.StatusInternalServerError}
 		}
 		return nil
 	})
@@ -270,7 +270,7 @@ func TestJobsThatAreFoundAreNotOfTheDaysLimit(t *testing.T) {
 	}
 	w.before("new.mov")
 	w.Clock.Advance(24 * time.Hour)
-	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.Operation == "GetItem" && c.AccessKey == w.AccessKey { // it reads the day's count
 			w.Clock.Advance(media.DispatchTimeout / 2)
 		}
@@ -347,7 +347,7 @@ func TestItStopsWhenTheRetryQueueGrows(t *testing.T) {
 	keys := numbered(160)
 	w.before(keys...)
 	w.Ittybit.SetKeys("another")
-	w.AWS.Intercept(func(ctx context.Context, c awsjson.Call) error {
+	w.AWS.Intercept(func(ctx context.Context, c endpoint.Call) error {
 		if isInvoke(c) && c.Ordinal%lookEvery == 0 { // what failed is in the queue by then
 			return w.Dispatch.Idle(ctx)
 		}
@@ -371,9 +371,9 @@ func TestWhatAWSDenies(t *testing.T) {
 	t.Parallel()
 	denied := func(operation string) func(*world) {
 		return func(w *world) {
-			w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+			w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 				if c.Operation == operation && c.AccessKey == w.AccessKey {
-					return &awsjson.Fault{Type: "AccessDeniedException", Message: "not you"}
+					return &endpoint.Fault{Type: "AccessDeniedException", Message: "not you"}
 				}
 				return nil
 			})

@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/fakeittybit"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // counts are requests so far, by service and operation.
@@ -79,11 +79,11 @@ func (b *bench) callsWith(ctx context.Context, limit int) error {
 			delete(made, name)
 		}
 		one("POSTs to Ittybit", "Ittybit."+string(fakeittybit.Create), exactly(float64(n)))
-		one("reads of rows", awsjson.ServiceDynamoDB+".Query", exactly(1))
-		one("writes of rows", awsjson.ServiceDynamoDB+".PutItem", exactly(float64(n)))
+		one("reads of rows", endpoint.ServiceDynamoDB+".Query", exactly(1))
+		one("writes of rows", endpoint.ServiceDynamoDB+".PutItem", exactly(float64(n)))
 		if limit > 0 {
-			one("reads of the day's count", awsjson.ServiceDynamoDB+".GetItem", atMost(1))
-			one("writes of the day's count", awsjson.ServiceDynamoDB+".UpdateItem", atMost(1))
+			one("reads of the day's count", endpoint.ServiceDynamoDB+".GetItem", atMost(1))
+			one("writes of the day's count", endpoint.ServiceDynamoDB+".UpdateItem", atMost(1))
 		}
 		b.others(fmt.Sprintf("dispatch, %s%s", jobs(n), with), made)
 	}
@@ -92,7 +92,7 @@ func (b *bench) callsWith(ctx context.Context, limit int) error {
 		return err
 	}
 	made := w.since(before)
-	const update = awsjson.ServiceDynamoDB + ".UpdateItem"
+	const update = endpoint.ServiceDynamoDB + ".UpdateItem"
 	b.report("webhook"+with+": writes of rows", "calls", sample{float64(made[update])}, exactly(1))
 	delete(made, update)
 	b.others("webhook"+with, made)
@@ -133,7 +133,7 @@ func (w *world) writesAtOnce(ctx context.Context, dispatch *function, n int) (mo
 			}
 		}
 	}
-	w.AWS.Intercept(func(ctx context.Context, c awsjson.Call) error {
+	w.AWS.Intercept(func(ctx context.Context, c endpoint.Call) error {
 		if c.Operation != "PutItem" {
 			return nil
 		}

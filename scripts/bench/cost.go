@@ -14,7 +14,7 @@ import (
 
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/internal/prices"
-	"ittybit-media/scripts/localaws/awsjson"
+	"ittybit-media/scripts/local/aws/endpoint"
 )
 
 // load is what one upload takes.
@@ -159,8 +159,8 @@ func (w *world) measure(ctx context.Context, runs, n int, start func(*exec.Cmd) 
 	}
 	defer webhook.Close()
 	sizes := writes{rows: map[string]float64{}}
-	w.AWS.Intercept(func(ctx context.Context, c awsjson.Call) error {
-		if c.Service != awsjson.ServiceDynamoDB {
+	w.AWS.Intercept(func(ctx context.Context, c endpoint.Call) error {
+		if c.Service != endpoint.ServiceDynamoDB {
 			return nil
 		}
 		sizes.add(c)
@@ -239,7 +239,7 @@ type writes struct {
 // Amazon DynamoDB Developer Guide).
 const unit = 1024
 
-func (w *writes) add(c awsjson.Call) {
+func (w *writes) add(c endpoint.Call) {
 	var in struct {
 		Item                      map[string]any
 		ExpressionAttributeValues map[string]any

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
 )
@@ -22,7 +23,7 @@ type decoding struct {
 }
 
 func (b *bench) decodings() ([]decoding, error) {
-	event, err := os.ReadFile(filepath.Join(b.root, "handlers/media/testdata/s3_object_created.json"))
+	payload, err := os.ReadFile(filepath.Join(b.root, "handlers/event/testdata/s3_object_created.json"))
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +42,7 @@ func (b *bench) decodings() ([]decoding, error) {
 	}
 	return []decoding{
 		{"an upload's event", maxEventAllocations, func() error {
-			_, err := media.DecodePayload(event)
+			_, err := event.DecodePayload(payload)
 			return err
 		}},
 		{"a callback", maxCallbackAllocations, func() error {

@@ -21,11 +21,11 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/aws/eventbridge"
 	"ittybit-media/scripts/local/aws/lambda"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // jobCounts are the numbers of jobs that uploads are given: a route for each,
@@ -177,10 +177,10 @@ func (b *bench) world(ctx context.Context, dailyJobLimit int, l latency) (*world
 	w.stops = append(w.stops, w.Pipeline.Close)
 	settings := w.Access().Outputs.Settings
 	w.table, w.apiURL, w.apiKey = w.DynamoDB(), settings.IttybitAPIURL, rand.Text()
-	w.AWS.SetSecret(settings.APIKeySecret, w.apiKey)
+	w.Secrets.Set(settings.APIKeySecret, w.apiKey)
 	w.Ittybit.SetKeys(w.apiKey)
-	w.AWS.Intercept(func(ctx context.Context, c awsjson.Call) error {
-		if c.Service == awsjson.ServiceDynamoDB {
+	w.AWS.Intercept(func(ctx context.Context, c endpoint.Call) error {
+		if c.Service == endpoint.ServiceDynamoDB {
 			return sleep(ctx, l.table)
 		}
 		return nil
@@ -230,7 +230,7 @@ func (w *world) function(ctx context.Context, name string, s setup) (*function, 
 	maps.Copy(vars, s.env)
 	var err error
 	measured.Function, err = lambda.Start(ctx, lambda.Config{
-		Name: name, ARN: "arn:aws:lambda:" + pipeline.Region + ":000000000000:function:" + name,
+		Name: name, ARN: "arn:aws:lambda:" + endpoint.Region + ":" + endpoint.Account + ":function:" + name,
 		Binary: w.binaries[name], Dir: filepath.Join(w.dir, "functions", "dispatch"), // with the routes
 		Env: vars, Timeout: media.DispatchTimeout, MaxConcurrency: 1, Log: s.log, Start: s.start,
 		Observe: func(e lambda.Event) {
@@ -257,7 +257,7 @@ func (w *world) upload(n int) (media.Upload, []byte) {
 		ETag: fmt.Sprintf("%032x", i), Sequencer: fmt.Sprintf("%016X", i), Time: time.Now(),
 	}
 	return u, eventbridge.ObjectCreated(eventbridge.Object{
-		Account: "000000000000", Region: pipeline.Region, Bucket: u.Bucket, Key: u.Key,
+		Account: endpoint.Account, Region: endpoint.Region, Bucket: u.Bucket, Key: u.Key,
 		Size: u.Size, ETag: u.ETag, Sequencer: u.Sequencer, Reason: "PutObject", Time: u.Time,
 	})
 }

@@ -16,9 +16,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ittybit-media/infra/bundle"
+	"ittybit-media/scripts/local/aws/dynamodb"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // What the local run must keep to as it grows.
@@ -136,7 +136,7 @@ func (b *bench) takeThrough(ctx context.Context, n int) (taken, error) {
 	if peak, _, err := usageOf(os.Getpid()); err == nil {
 		t.PeakMB = float64(peak) / 1e6
 	}
-	p.AWS.Rows(p.Table, func(r awsjson.Row) {
+	p.Tables.Rows(p.Table, func(r dynamodb.Row) {
 		if r.Text("state") == "succeeded" {
 			t.Rows++
 		}

@@ -7,9 +7,9 @@ import (
 
 	"ittybit-media/handlers/results"
 	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 func TestFollow(t *testing.T) {
@@ -23,7 +23,7 @@ func TestFollow(t *testing.T) {
 	w.ends(fakeittybit.Processing, "video")
 	w.upload("b.mov")
 	queries := w.AWS.Calls()["DynamoDB.Query"]
-	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.Operation == "Query" && c.AccessKey == w.AccessKey && c.Ordinal == queries+3 {
 			_ = w.Ittybit.Finish(w.row("b.mov", "video", 0).JobID(), fakeittybit.Outcome{Status: fakeittybit.Failed, Message: "no"})
 		}

@@ -11,10 +11,10 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // world is a pipeline and what a test changes of it as it goes.
@@ -108,9 +108,9 @@ func (w *world) wantJobs(key string, want int) {
 
 // deny has the services refuse an operation to the operator.
 func (w *world) deny(service, operation string) {
-	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.AccessKey == w.AccessKey && c.Service == service && c.Operation == operation {
-			return &awsjson.Fault{Type: "AccessDeniedException", Message: "not you", Status: http.StatusForbidden}
+			return &endpoint.Fault{Type: "AccessDeniedException", Message: "not you", Status: http.StatusForbidden}
 		}
 		return nil
 	})

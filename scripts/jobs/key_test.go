@@ -8,9 +8,9 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 func TestWhatHappenedToAKey(t *testing.T) {
@@ -126,12 +126,12 @@ func TestAKeyWithoutRows(t *testing.T) {
 	}
 
 	// What is denied does not hide the rest.
-	w.deny(awsjson.ServiceLogs, "FilterLogEvents")
+	w.deny(endpoint.ServiceLogs, "FilterLogEvents")
 	got = w.fails(operator.ExitFailed, []string{"reading the log", "have this action allowed"}, "waits.mov")
 	pipelinetest.WantIn(t, got.Stdout, "retry queue 1")
-	w.deny(awsjson.ServiceSQS, "GetQueueAttributes")
+	w.deny(endpoint.ServiceSQS, "GetQueueAttributes")
 	got = w.fails(operator.ExitFailed, []string{"have this action allowed"}, "waits.mov")
 	pipelinetest.WantIn(t, got.Stdout, "retry queue unknown", "upload not dispatched")
-	w.deny(awsjson.ServiceDynamoDB, "Query")
+	w.deny(endpoint.ServiceDynamoDB, "Query")
 	w.fails(operator.ExitFailed, []string{"allow the role dynamodb:Query"}, "waits.mov")
 }

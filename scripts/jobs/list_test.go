@@ -10,11 +10,11 @@ import (
 
 	"ittybit-media/handlers/results"
 	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/aws/lambda"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // found are "KEY JOB STATE" of the rows that -json lists.
@@ -71,12 +71,12 @@ func TestLists(t *testing.T) {
 	pipelinetest.WantIn(t, w.Want(operator.ExitOK, script, "-state", "rejected"), "no row fits")
 	pipelinetest.WantIn(t, w.Want(operator.ExitOK, script, "-state", "open"), "sweep asks for it in 30 min")
 
-	w.deny(awsjson.ServiceDynamoDB, "Scan")
+	w.deny(endpoint.ServiceDynamoDB, "Scan")
 	w.fails(operator.ExitFailed, []string{"reading the whole table", "allow the role dynamodb:Scan"}, "-state", "failed")
 	// A throttled table is asked again.
-	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.Operation == "Scan" && c.Ordinal%3 != 0 {
-			return awsjson.Throttled(c)
+			return endpoint.Throttled(c)
 		}
 		return nil
 	})
@@ -119,7 +119,7 @@ func TestTheOverview(t *testing.T) {
 
 	all := pipelinetest.Lines[overview](t, w.Want(operator.ExitOK, script, "-json", "-count"))
 	o := all[0]
-	if len(all) != 1 || o.Region != pipeline.Region || *o.JobsToday != 9 || o.DailyLimit != 7 || o.RetryQueue.All() != 1 || o.DeadLetters.Visible != 1 || o.States["failed"] != 1 {
+	if len(all) != 1 || o.Region != endpoint.Region || *o.JobsToday != 9 || o.DailyLimit != 7 || o.RetryQueue.All() != 1 || o.DeadLetters.Visible != 1 || o.States["failed"] != 1 {
 		t.Errorf("%+v", all)
 	}
 	for state, n := range o.States {
@@ -128,10 +128,10 @@ func TestTheOverview(t *testing.T) {
 		}
 	}
 
-	w.deny(awsjson.ServiceSQS, "GetQueueAttributes")
+	w.deny(endpoint.ServiceSQS, "GetQueueAttributes")
 	got := w.fails(operator.ExitFailed, []string{"counting the messages of", "have this action allowed"})
 	pipelinetest.WantIn(t, got.Stdout, "new jobs today (UTC) 9 of 7", "retry queue unknown", "dead letters unknown")
-	w.deny(awsjson.ServiceDynamoDB, "Query")
+	w.deny(endpoint.ServiceDynamoDB, "Query")
 	got = w.fails(operator.ExitFailed, []string{"allow the role dynamodb:Query"})
 	pipelinetest.WantIn(t, got.Stdout, "open jobs unknown", "dead letters 1")
 }

@@ -15,10 +15,10 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 func TestFailedJobsAreMadeAgain(t *testing.T) {
@@ -123,10 +123,10 @@ func TestARetryIsStoppedAndStartedAgain(t *testing.T) {
 	}
 	w.upload(keys...)
 	w.heal()
-	for _, fault := range []*awsjson.Fault{nil, {Type: "ServiceException", Status: http.StatusInternalServerError, Applied: true}} {
+	for _, fault := range []*endpoint.Fault{nil, {Type: "ServiceException", Status: http.StatusInternalServerError, Applied: true}} {
 		ctx, stop := context.WithCancel(t.Context())
 		calls := atomic.Int32{}
-		w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+		w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 			if c.AccessKey != w.AccessKey || c.Operation != "Invoke" {
 				return nil
 			}
@@ -189,7 +189,7 @@ func TestTheAnswerToAQuestion(t *testing.T) {
 	w.Quiet()
 	w.wantJobs("a.mov", 3)
 	// No more than was agreed to, whatever has failed since.
-	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.AccessKey == w.AccessKey && c.Operation == "GetItem" { // it asks for the day's count with its question
 			w.reject("0.mov")
 		}
@@ -337,13 +337,13 @@ func TestARetryThatFails(t *testing.T) {
 	w.upload("a.mov")
 	w.heal()
 	w.fails(operator.ExitUsage, []string{"The day's limit leaves room for 1; the others will wait in the retry queue."}, "-retry", "a.mov")
-	w.deny(awsjson.ServiceLambda, "Invoke")
+	w.deny(endpoint.ServiceLambda, "Invoke")
 	w.fails(operator.ExitFailed, []string{"handing a.mov to dispatch", "have this action allowed", "0 jobs of 0 uploads handed to dispatch"}, "-retry", "-yes", "a.mov")
-	w.deny(awsjson.ServiceDynamoDB, "Query")
+	w.deny(endpoint.ServiceDynamoDB, "Query")
 	w.fails(operator.ExitFailed, []string{"allow the role dynamodb:Query"}, "-retry", "-yes", "a.mov")
-	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.Operation == "Invoke" && c.Ordinal%3 != 0 {
-			return &awsjson.Fault{Type: "TooManyRequestsException", Status: http.StatusTooManyRequests}
+			return &endpoint.Fault{Type: "TooManyRequestsException", Status: http.StatusTooManyRequests}
 		}
 		return nil
 	})

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/handlers/settle"
+	"ittybit-media/handlers/record"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -53,7 +53,7 @@ func (j *jobs) runSweep(ctx context.Context) error {
 	return nil
 }
 
-func summaryText(s settle.Summary) string {
+func summaryText(s record.Summary) string {
 	if len(s.Jobs) == 0 {
 		return "no job is overdue"
 	}
@@ -66,7 +66,7 @@ func summaryText(s settle.Summary) string {
 
 // invokeSweep never tries twice: a second sweep would run beside the first one,
 // whose answer was only lost or late.
-func (j *jobs) invokeSweep(ctx context.Context) (settle.Summary, error) {
+func (j *jobs) invokeSweep(ctx context.Context) (record.Summary, error) {
 	name := j.stack.Outputs.Functions["sweep"]
 	out, err := j.stack.Lambda().Invoke(ctx, &lambda.InvokeInput{
 		FunctionName:   &name,
@@ -77,18 +77,18 @@ func (j *jobs) invokeSweep(ctx context.Context) (settle.Summary, error) {
 		o.HTTPClient = awshttp.NewBuildableClient().WithTimeout(media.SweepTimeout + answerMargin)
 	})
 	if err != nil {
-		return settle.Summary{}, fmt.Errorf("running sweep: %w\nif it began, it goes on: its log is %s", err, j.stack.Outputs.LogGroups["sweep"])
+		return record.Summary{}, fmt.Errorf("running sweep: %w\nif it began, it goes on: its log is %s", err, j.stack.Outputs.LogGroups["sweep"])
 	}
 	if out.FunctionError != nil {
 		var failure struct {
 			Message string `json:"errorMessage"`
 		}
 		_ = json.Unmarshal(out.Payload, &failure) // what is no JSON says nothing
-		return settle.Summary{}, fmt.Errorf("sweep failed: %s\nits log is %s", failure.Message, j.stack.Outputs.LogGroups["sweep"])
+		return record.Summary{}, fmt.Errorf("sweep failed: %s\nits log is %s", failure.Message, j.stack.Outputs.LogGroups["sweep"])
 	}
-	var s settle.Summary
+	var s record.Summary
 	if err := json.Unmarshal(out.Payload, &s); err != nil {
-		return settle.Summary{}, fmt.Errorf("sweep's answer is not one of this version: %w", err)
+		return record.Summary{}, fmt.Errorf("sweep's answer is not one of this version: %w", err)
 	}
 	return s, nil
 }

@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"ittybit-media/handlers/settle"
+	"ittybit-media/handlers/record"
 	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // unscheduled keeps sweep from running by itself.
@@ -29,7 +29,7 @@ func TestSettleAsksForWhatIsOverdue(t *testing.T) {
 	w.Pass(30*time.Minute + time.Second)
 	w.wantStates("a.mov", "video", "queued")
 	pipelinetest.WantIn(t, w.Want(operator.ExitOK, script, "-settle", "-dry-run"), "sweep would ask Ittybit for 6 jobs")
-	all := pipelinetest.Lines[settle.Summary](t, w.Want(operator.ExitOK, script, "-settle", "-json"))
+	all := pipelinetest.Lines[record.Summary](t, w.Want(operator.ExitOK, script, "-settle", "-json"))
 	if len(all) != 1 || all[0].Jobs["settled"] != 6 || all[0].Behind {
 		t.Errorf("%+v", all)
 	}
@@ -45,9 +45,9 @@ func TestASettleThatFails(t *testing.T) {
 
 	// The answer is lost: no second sweep runs beside the first one.
 	before := w.Sweep.Stats().Invocations
-	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.Operation == "Invoke" {
-			return &awsjson.Fault{Type: "ServiceException", Status: http.StatusInternalServerError, Applied: true}
+			return &endpoint.Fault{Type: "ServiceException", Status: http.StatusInternalServerError, Applied: true}
 		}
 		return nil
 	})
@@ -57,7 +57,7 @@ func TestASettleThatFails(t *testing.T) {
 	}
 	w.wantStates("a.mov", "video", "succeeded")
 
-	w.deny(awsjson.ServiceLambda, "Invoke")
+	w.deny(endpoint.ServiceLambda, "Invoke")
 	w.fails(operator.ExitFailed, []string{"have this action allowed"}, "-settle")
 	w.AWS.Intercept(nil)
 
@@ -97,7 +97,7 @@ func TestASettleThatIsBehind(t *testing.T) {
 		answer = tt.answer
 		var stdout, stderr strings.Builder
 		code := script.Run(t.Context(), append([]string{"-local=" + file, "-settle"}, tt.args...), nil, &stdout, &stderr)
-		if code != operator.ExitFailed || !strings.Contains(stderr.String(), tt.stderr) || tt.args != nil && pipelinetest.Lines[settle.Summary](t, stdout.String())[0].Jobs["settled"] != 1040 || tt.args == nil && strings.TrimSpace(stdout.String()) != tt.stdout {
+		if code != operator.ExitFailed || !strings.Contains(stderr.String(), tt.stderr) || tt.args != nil && pipelinetest.Lines[record.Summary](t, stdout.String())[0].Jobs["settled"] != 1040 || tt.args == nil && strings.TrimSpace(stdout.String()) != tt.stdout {
 			t.Errorf("%d, %s%s", code, &stdout, &stderr)
 		}
 	}

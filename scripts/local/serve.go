@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/pipeline"
 )
 
@@ -39,7 +40,7 @@ The scripts take -local in place of -stack while this runs.
 
 Ctrl-C ends it.
 
-`, p.S3URL, pipeline.Region, p.Bucket, p.AccessKey, p.SecretKey, key, page)
+`, p.S3URL, endpoint.Region, p.Bucket, p.AccessKey, p.SecretKey, key, page)
 	news := o.news()
 	for {
 		select {

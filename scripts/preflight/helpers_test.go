@@ -116,10 +116,10 @@ func around(t *testing.T, run *pipelinetest.Run) *world {
 	w.access.AWSURL, w.access.S3URL = w.toAWS.URL, w.toS3.URL
 	w.toAWS.answer("DescribeEventBus", says(http.StatusOK, `{"Name":"media-results"}`)) // which the local run has not
 	w.Ittybit.SetKeys(apiKey)
-	w.AWS.SetSecret(keyName, apiKey)
-	w.AWS.SetSecret(hookName, hook)
-	w.AWS.SetParameter(parameterName, apiKey)
-	w.AWS.SetSecret(w.access.Outputs.Settings.APIKeySecret, apiKey)
+	w.Secrets.Set(keyName, apiKey)
+	w.Secrets.Set(hookName, hook)
+	w.Parameters.Set(parameterName, apiKey)
+	w.Secrets.Set(w.access.Outputs.Settings.APIKeySecret, apiKey)
 	w.values = map[string]any{
 		"aws:region":                         "us-east-1",
 		"ittybit-media:bucketName":           w.Bucket,

@@ -12,8 +12,8 @@ import (
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // order is that of the checks.
@@ -344,7 +344,7 @@ func TestFindings(t *testing.T) {
 			func(w *world) {
 				w.set("ittybitApiKeySecret", nil)
 				w.deploy(nil)
-				w.AWS.SetEmptySecret(w.access.Outputs.Settings.APIKeySecret)
+				w.Secrets.SetEmpty(w.access.Outputs.Settings.APIKeySecret)
 			},
 			[]want{{"api key", fix, "has no value", `eval "$(pulumi stack output apiKeyCommand --stack dev)"`}, {"ittybit", skip, "", ""}},
 		},
@@ -353,15 +353,15 @@ func TestFindings(t *testing.T) {
 			[]want{{"api key", fix, "ittybitApiKeySecret names no secret that is in us-east-1", "create-secret"}},
 		},
 		"an empty secret": {
-			func(w *world) { w.AWS.SetEmptySecret(keyName) },
+			func(w *world) { w.Secrets.SetEmpty(keyName) },
 			[]want{{"api key", fix, "has no value", "put-secret-value"}, {"ittybit", skip, "", ""}},
 		},
 		"a secret that is no key": {
-			func(w *world) { w.AWS.SetSecret(keyName, apiKey+"\n"+apiKey) },
+			func(w *world) { w.Secrets.Set(keyName, apiKey+"\n"+apiKey) },
 			[]want{{"api key", fix, "holds a space, a line break", "put-secret-value"}, {"ittybit", skip, "", ""}},
 		},
 		"a secret of the console's": {
-			func(w *world) { w.AWS.SetSecret(keyName, `{"api_key":"`+apiKey+`"}`) },
+			func(w *world) { w.Secrets.Set(keyName, `{"api_key":"`+apiKey+`"}`) },
 			[]want{{"api key", ok, "23 characters", ""}, {"ittybit", ok, "", ""}},
 		},
 		"a secret that is going": {
@@ -458,15 +458,15 @@ func TestFindings(t *testing.T) {
 			[]want{{"api key", fix, "is a String", "SecureString"}},
 		},
 		"no webhook secret": {
-			func(w *world) { w.AWS.SetEmptySecret(hookName) },
+			func(w *world) { w.Secrets.SetEmpty(hookName) },
 			[]want{{"webhook secret", fix, "has no value", "put-secret-value"}},
 		},
 		"a wrong webhook secret": {
-			func(w *world) { w.AWS.SetSecret(hookName, `["`+hook+`", ""]`) },
+			func(w *world) { w.Secrets.Set(hookName, `["`+hook+`", ""]`) },
 			[]want{{"webhook secret", fix, "entry 2", "put-secret-value"}},
 		},
 		"two webhook secrets": {
-			func(w *world) { w.AWS.SetSecret(hookName, `["`+hook+`", "`+apiKey+`"]`) },
+			func(w *world) { w.Secrets.Set(hookName, `["`+hook+`", "`+apiKey+`"]`) },
 			[]want{{"webhook secret", ok, "2 webhook secrets", ""}},
 		},
 
@@ -619,9 +619,9 @@ func TestPatienceEnds(t *testing.T) {
 func TestThrottlingIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.AccessKey == w.AccessKey && c.Ordinal == 1 {
-			return awsjson.Throttled(c)
+			return endpoint.Throttled(c)
 		}
 		return nil
 	})

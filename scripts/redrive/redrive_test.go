@@ -16,12 +16,13 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // world is a pipeline whose Ittybit can be down.
@@ -77,7 +78,7 @@ func (w *world) bury(body string, attributes map[string]string) {
 // event is one of our own about an upload.
 func (w *world) event(detailType, key string, attempt int, jobs ...string) string {
 	w.t.Helper()
-	text, err := media.EncodeRequest(detailType, media.Request{
+	text, err := event.EncodeRequest(detailType, event.Request{
 		Upload:  media.Upload{Bucket: w.Bucket, Key: key, Size: 1, ETag: "e", Time: w.Clock.Now().Add(-time.Hour)},
 		Attempt: attempt, Jobs: jobs,
 	})
@@ -106,7 +107,7 @@ func (w *world) runs(code int, says []string, args ...string) pipelinetest.Resul
 // intercept does something at the n-th call of an operation by the operator.
 func (w *world) intercept(operation string, n int, do func() error) {
 	var calls atomic.Int32
-	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.AccessKey == w.AccessKey && c.Operation == operation && int(calls.Add(1)) >= n {
 			return do()
 		}
@@ -114,7 +115,7 @@ func (w *world) intercept(operation string, n int, do func() error) {
 	})
 }
 
-var denied = &awsjson.Fault{Type: "AccessDeniedException", Message: "not you", Status: http.StatusForbidden}
+var denied = &endpoint.Fault{Type: "AccessDeniedException", Message: "not you", Status: http.StatusForbidden}
 
 // Three days of tries, and what becomes of them.
 func TestDeadLettersOfALongOutage(t *testing.T) {
@@ -181,7 +182,7 @@ func TestDeadLettersOfALongOutage(t *testing.T) {
 func TestFilters(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	l := letter{sent: now.Add(-2 * time.Hour), reason: "job \"video\": HTTP 503", request: media.Request{Upload: media.Upload{Key: "uploads/a.mov"}}}
+	l := letter{sent: now.Add(-2 * time.Hour), reason: "job \"video\": HTTP 503", request: event.Request{Upload: media.Upload{Key: "uploads/a.mov"}}}
 	for _, tt := range []struct {
 		filter
 		want bool
@@ -206,7 +207,7 @@ func TestFilters(t *testing.T) {
 func TestReasons(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	raw := w.event(media.Backfill, "raw.mov", 0)
+	raw := w.event(event.Backfill, "raw.mov", 0)
 	w.bury(raw, nil)
 	for i := range 3 {
 		w.bury(raw, map[string]string{"ERROR_CODE": "NO_PERMISSIONS", "ERROR_MESSAGE": "dispatch may not be invoked", "RULE_ARN": "r"})
@@ -217,7 +218,7 @@ func TestReasons(t *testing.T) {
 	}
 	w.bury("nonsense", nil)
 	w.bury(`{"source":"elsewhere","detail-type":"x"}`, nil)
-	probe, err := media.EncodeProbe("p1", w.Clock.Now())
+	probe, err := event.EncodeProbe("p1", w.Clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,8 +284,8 @@ func TestUnreadableDeadLetters(t *testing.T) {
 func TestOurOwnEventsKeepWhatTheyAskFor(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	w.bury(w.event(media.Retry, "a.mov", 2, "audio"), nil)
-	w.bury(fmt.Sprintf(`{"requestContext":{},"requestPayload":%s}`, w.event(media.Backfill, "b.mov", 0)), nil)
+	w.bury(w.event(event.Retry, "a.mov", 2, "audio"), nil)
+	w.bury(fmt.Sprintf(`{"requestContext":{},"requestPayload":%s}`, w.event(event.Backfill, "b.mov", 0)), nil)
 	w.Want(operator.ExitOK, script, "-send", "-yes")
 	w.Quiet()
 	if rows := w.Rows("a.mov"); len(rows) != 1 || rows[0].Job != "audio" || rows[0].Attempt != 2 || rows[0].ETag != "e" {
@@ -301,7 +302,7 @@ func TestThreeHundredWithInterruptions(t *testing.T) {
 		keys = append(keys, fmt.Sprintf("uploads/%03d.mov", i))
 	}
 	w.fail(keys...)
-	w.bury(w.event(media.Redrive, "other.mov", 0), nil)
+	w.bury(w.event(event.Redrive, "other.mov", 0), nil)
 	send := []string{"-send", "-yes", "-rate", "10000", "-key", "uploads/"}
 
 	left := len(keys) + 1
@@ -336,7 +337,7 @@ func TestThreeHundredWithInterruptions(t *testing.T) {
 		var calls atomic.Int32
 		w.intercept(operation, 1, func() error {
 			if n := calls.Add(1); n <= 6 {
-				return &awsjson.Fault{Type: "ServiceException", Status: http.StatusInternalServerError, Applied: n%2 == 1}
+				return &endpoint.Fault{Type: "ServiceException", Status: http.StatusInternalServerError, Applied: n%2 == 1}
 			}
 			return nil
 		})
@@ -371,7 +372,7 @@ func TestALostAnswerOfTheQueue(t *testing.T) {
 			return nil
 		}
 		lost = true
-		return &awsjson.Fault{Type: "InternalError", Status: http.StatusInternalServerError, Applied: true}
+		return &endpoint.Fault{Type: "InternalError", Status: http.StatusInternalServerError, Applied: true}
 	})
 	w.runs(operator.ExitOK, []string{"15 uploads handed to dispatch"}, "-send", "-yes", "-rate", "1000")
 	if d := w.DeadLetter.Depth(); d.InFlight != 10 || d.Visible != 0 {
@@ -391,7 +392,7 @@ func TestWhatComesTwiceCountsOnce(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	for i := range 25 {
-		w.bury(w.event(media.Backfill, fmt.Sprintf("%d.mov", i), 0), nil)
+		w.bury(w.event(event.Backfill, fmt.Sprintf("%d.mov", i), 0), nil)
 	}
 	shown := false
 	w.intercept("ReceiveMessage", 3, func() error {
@@ -424,7 +425,7 @@ func TestAVisitHasItsBounds(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	for i := range 45 {
-		w.bury(w.event(media.Backfill, fmt.Sprintf("%d.mov", i), 0), nil)
+		w.bury(w.event(event.Backfill, fmt.Sprintf("%d.mov", i), 0), nil)
 	}
 	never := func() bool { return false }
 	r := w.visitor()
@@ -453,7 +454,7 @@ func TestAVisitHasItsBounds(t *testing.T) {
 
 	// What is sent slowly is hidden for longer.
 	var hidden struct{ VisibilityTimeout int }
-	w.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.AccessKey == w.AccessKey && c.Operation == "ReceiveMessage" {
 			return json.Unmarshal(c.Body, &hidden)
 		}
@@ -477,7 +478,7 @@ func TestNoMoreThanAgreed(t *testing.T) {
 	w := start(t)
 	w.fail("a.mov")
 	w.intercept("GetQueueAttributes", 2, func() error { // after it has looked and asked
-		w.bury(w.event(media.Backfill, "b.mov", 0), nil)
+		w.bury(w.event(event.Backfill, "b.mov", 0), nil)
 		return nil
 	})
 	got := w.Answer("y", script, "-send")
@@ -504,7 +505,7 @@ func TestALookThatIsCutShort(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	for i := range 45 {
-		w.bury(w.event(media.Backfill, fmt.Sprintf("%d.mov", i), 0), nil)
+		w.bury(w.event(event.Backfill, fmt.Sprintf("%d.mov", i), 0), nil)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	w.intercept("ReceiveMessage", 3, func() error { stop(); return nil })

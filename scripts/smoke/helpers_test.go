@@ -8,10 +8,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"ittybit-media/scripts/local/aws/dynamodb"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // hurried is a pace for tests, in which what comes comes soon.
@@ -93,7 +93,7 @@ func objects(t *testing.T, r *pipelinetest.Run) []string {
 // states are those of all rows of jobs and uploads.
 func states(r *pipelinetest.Run) []string {
 	var all []string
-	r.AWS.Rows(r.Table, func(row awsjson.Row) {
+	r.Tables.Rows(r.Table, func(row dynamodb.Row) {
 		if state := row.Text("state"); state != "" {
 			all = append(all, state)
 		}

@@ -10,8 +10,8 @@ import (
 	"log/slog"
 	"net/http"
 
-	"ittybit-media/handlers/account"
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/function"
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/secrets"
@@ -22,7 +22,7 @@ import (
 // this machine cannot ask Ittybit, it goes on without.
 func (s *smoke) openIttybit(ctx context.Context) error {
 	settings := s.out.Settings
-	client, _, err := account.Open(s.stack.AWS(), settings.IttybitAPIURL,
+	client, _, err := function.OpenAccount(s.stack.AWS(), settings.IttybitAPIURL,
 		env.APIKey{Secret: settings.APIKeySecret, Parameter: settings.APIKeyParameter}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err

@@ -160,7 +160,7 @@ func TestAnswers(t *testing.T) {
 				config(t, tt.stack)(o)
 				o.Env = tt.env
 			})
-			r.AWS.SetSecret("webhook-secret", "shh")
+			r.Secrets.Set("webhook-secret", "shh")
 			got := r.Do(script(hurried), append(tt.args, "-json", "-skip-retry-path")...)
 			want(t, got, tt.code, tt.says)
 			f := findings(t, got)

@@ -15,11 +15,11 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/local/aws/endpoint"
 	locals3 "ittybit-media/scripts/local/aws/s3"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // Outputs with the upload's name in theirs go with it; one without stays.
@@ -56,7 +56,7 @@ func TestAStackThatWorks(t *testing.T) {
 			})
 			r.Put("ittybit-output/smoke-mine.mp3", "somebody's")
 			var looks atomic.Int32
-			r.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+			r.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 				if c.Operation != "GetQueueAttributes" || r.RetryQueue.Depth().Delayed == 0 {
 					return nil
 				}
@@ -202,7 +202,7 @@ func TestCallbacksAreFasterThanDispatch(t *testing.T) {
 	r := start(t, nil, nil)
 	looked, over := make(chan struct{}), make(chan struct{})
 	var looks atomic.Int32
-	r.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	r.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		switch {
 		case c.AccessKey == pipeline.AccessKey("dispatch") && c.Operation == "PutItem":
 			<-looked
@@ -399,9 +399,9 @@ func TestTheRetryPathIsBroken(t *testing.T) {
 	wantClean(t, r)
 	r = start(t, nil, nil)
 	want(t, r.Do(script(hasty), "-no-questions"), operator.ExitFailed, "is in the retry queue, but dispatch has not got it back in 2s: is the event source mapping of dispatch enabled?")
-	r.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
-		if c.Service == awsjson.ServiceLambda {
-			return &awsjson.Fault{Type: "AccessDeniedException", Message: "not you", Status: http.StatusForbidden}
+	r.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
+		if c.Service == endpoint.ServiceLambda {
+			return &endpoint.Fault{Type: "AccessDeniedException", Message: "not you", Status: http.StatusForbidden}
 		}
 		return nil
 	})
@@ -416,7 +416,7 @@ func TestALogThatTellsLittle(t *testing.T) {
 	short.inLog = 100 * time.Millisecond
 	seen := make(chan struct{})
 	var looks atomic.Int32
-	r.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	r.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.Operation == "GetQueueAttributes" && r.RetryQueue.Depth().Delayed == 1 {
 			if looks.Add(1) == 2 {
 				close(seen)
@@ -438,13 +438,13 @@ func TestALogThatTellsLittle(t *testing.T) {
 func TestAnAnswerIsLost(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil, nil)
-	r.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	r.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		switch {
 		case c.AccessKey != r.AccessKey:
 		case c.Operation == "Invoke" && c.Ordinal == 1: // so that there are two probes
-			return &awsjson.Fault{Type: "ServiceException", Message: "lost", Status: http.StatusInternalServerError, Applied: true}
+			return &endpoint.Fault{Type: "ServiceException", Message: "lost", Status: http.StatusInternalServerError, Applied: true}
 		case c.Operation == "Query" && c.Ordinal%3 == 0, c.Operation == "DeleteItem" && c.Ordinal == 1:
-			return awsjson.Throttled(c)
+			return endpoint.Throttled(c)
 		}
 		return nil
 	})
@@ -466,7 +466,7 @@ func TestWhatIsNotAllowed(t *testing.T) {
 			return nil
 		})
 	}
-	denied := &awsjson.Fault{Type: "AccessDeniedException", Message: "not you"}
+	denied := &endpoint.Fault{Type: "AccessDeniedException", Message: "not you"}
 	args := []string{"-no-questions", "-skip-retry-path"}
 
 	refuse(func(q *http.Request) bool { return q.Method == http.MethodPut })
@@ -486,8 +486,8 @@ func TestWhatIsNotAllowed(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	r.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
-		if c.AccessKey == r.AccessKey && (c.Service == awsjson.ServiceSecrets || c.Service == awsjson.ServiceLogs) {
+	r.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
+		if c.AccessKey == r.AccessKey && (c.Service == endpoint.ServiceSecrets || c.Service == endpoint.ServiceLogs) {
 			return denied
 		}
 		return nil
@@ -499,8 +499,8 @@ func TestWhatIsNotAllowed(t *testing.T) {
 			t.Errorf("%s %v", question, f)
 		}
 	}
-	r.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
-		if c.AccessKey == r.AccessKey && c.Service == awsjson.ServiceDynamoDB {
+	r.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
+		if c.AccessKey == r.AccessKey && c.Service == endpoint.ServiceDynamoDB {
 			return denied
 		}
 		return nil
@@ -513,7 +513,7 @@ func TestTheKeyIsMissingOrWrong(t *testing.T) {
 	r := start(t, nil, nil)
 	r.Ittybit.SetKeys("another")
 	want(t, r.Do(script(hurried)), operator.ExitFailed, "no job can be made: ", "check the API key")
-	r.AWS.SetEmptySecret(r.Access().Outputs.Settings.APIKeySecret)
+	r.Secrets.SetEmpty(r.Access().Outputs.Settings.APIKeySecret)
 	want(t, r.Do(script(hurried)), operator.ExitFailed, "no job can be made: ", "put-secret-value")
 	wantClean(t, r)
 	if r.Dispatch.Stats().Invocations > 0 {

@@ -11,7 +11,7 @@ import (
 	"unicode"
 )
 
-const root = "../.."
+const root = "../../.."
 
 var (
 	mdLink        = regexp.MustCompile(`\]\(([^)\s]+)\)`)

@@ -12,7 +12,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
-	"ittybit-media/scripts/localaws/awsjson"
+	"ittybit-media/scripts/local/aws/dynamodb"
 )
 
 // rowID is what a row is for. That of a rejected upload has no job.
@@ -29,7 +29,7 @@ const maxShown = 10
 // that good in the end, so it only shows on the way.
 func (s *simulation) checkRows() int {
 	open := 0
-	s.pipeline.AWS.Rows(s.pipeline.Table, func(row awsjson.Row) {
+	s.pipeline.Tables.Rows(s.pipeline.Table, func(row dynamodb.Row) {
 		if rank, err := strconv.Atoi(row.Text("rank")); err == nil {
 			id := maphash.String(s.seed, row.Text(results.PartitionKey)+"\x00"+row.Text(results.SortKey))
 			if was, ok := s.ranks[id]; ok && rank < int(was) {

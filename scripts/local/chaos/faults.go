@@ -13,12 +13,13 @@ import (
 	"sync"
 	"time"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // injector makes the plan's faults happen to a pipeline.
@@ -169,8 +170,8 @@ func anything([]byte) bool { return true }
 
 // dispatches fits the events of an upload, alone or in a batch.
 func (i *injector) dispatches(key string) func([]byte) bool {
-	return func(event []byte) bool {
-		p, err := media.DecodePayload(event)
+	return func(payload []byte) bool {
+		p, err := event.DecodePayload(payload)
 		if err != nil {
 			return false
 		}
@@ -185,11 +186,11 @@ func (i *injector) dispatches(key string) func([]byte) bool {
 
 // calls fits the callbacks of a job, by their token.
 func (i *injector) calls(key, job string) func([]byte) bool {
-	return func(event []byte) bool {
+	return func(payload []byte) bool {
 		var request struct {
 			Query struct{ Token string } `json:"queryStringParameters"`
 		}
-		if json.Unmarshal(event, &request) != nil {
+		if json.Unmarshal(payload, &request) != nil {
 			return false
 		}
 		ref, err := i.keys.Verify(request.Query.Token)
@@ -221,12 +222,12 @@ func (c tableCall) key() string {
 	return ""
 }
 
-// intercept is for [awsjson.Server.Intercept].
-func (i *injector) intercept(_ context.Context, c awsjson.Call) error {
-	if c.Service == awsjson.ServiceSecrets {
+// intercept is for [endpoint.Server.Intercept].
+func (i *injector) intercept(_ context.Context, c endpoint.Call) error {
+	if c.Service == endpoint.ServiceSecrets {
 		if kind := i.next("", opSecret, ""); kind != "" {
 			i.count(kind)
-			return awsjson.Throttled(c)
+			return endpoint.Throttled(c)
 		}
 		return nil
 	}
@@ -261,9 +262,9 @@ func (i *injector) intercept(_ context.Context, c awsjson.Call) error {
 	var answer error
 	switch kind {
 	case Throttled:
-		answer = awsjson.Throttled(c)
+		answer = endpoint.Throttled(c)
 	case WriteUnanswered:
-		answer = &awsjson.Fault{Type: "InternalServerError", Message: "the answer was lost", Status: http.StatusInternalServerError, Applied: true}
+		answer = &endpoint.Fault{Type: "InternalServerError", Message: "the answer was lost", Status: http.StatusInternalServerError, Applied: true}
 	case KilledBefore, KilledAfter, WebhookKilled, SweepKilled:
 		if function.KillAt(fits) == 0 {
 			return nil

@@ -5,6 +5,7 @@ import (
 
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/local/access"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/aws/lambda"
 )
 
@@ -20,7 +21,7 @@ func (p *Pipeline) Access() access.Access {
 	settings.IttybitAPIURL = p.apiURL
 	settings.APIKeySecret = apiKeySecret
 	outputs := stack.Outputs{
-		Region:             Region,
+		Region:             endpoint.Region,
 		Bucket:             p.Bucket,
 		Table:              p.Table,
 		WebhookURL:         p.WebhookURL,

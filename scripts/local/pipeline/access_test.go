@@ -21,9 +21,9 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/aws/eventbridge"
 	"ittybit-media/scripts/local/pipeline"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 func TestTheScriptsGetWhatADeployedStackTells(t *testing.T) {
@@ -70,7 +70,7 @@ func TestTheScriptsReachEveryService(t *testing.T) {
 	}
 	var mu sync.Mutex
 	calls := map[string]bool{} // services that were called with the scripts' key
-	r.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+	r.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if c.AccessKey == a.AccessKey {
@@ -133,7 +133,7 @@ func TestTheScriptsReachEveryService(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	for _, service := range []string{awsjson.ServiceDynamoDB, awsjson.ServiceSecrets, awsjson.ServiceLambda, awsjson.ServiceSQS, awsjson.ServiceSTS, awsjson.ServiceLogs} {
+	for _, service := range []string{endpoint.ServiceDynamoDB, endpoint.ServiceSecrets, endpoint.ServiceLambda, endpoint.ServiceSQS, endpoint.ServiceSTS, endpoint.ServiceLogs} {
 		if !calls[service] {
 			t.Errorf("%s was not called with the scripts' key", service)
 		}

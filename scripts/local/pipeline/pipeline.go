@@ -34,29 +34,29 @@ import (
 
 	"ittybit-media/handlers/awsclient"
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/local/aws/apigateway"
+	localdynamodb "ittybit-media/scripts/local/aws/dynamodb"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/aws/eventbridge"
 	"ittybit-media/scripts/local/aws/lambda"
 	"ittybit-media/scripts/local/aws/logs"
 	"ittybit-media/scripts/local/aws/pipes"
 	"ittybit-media/scripts/local/aws/s3"
+	"ittybit-media/scripts/local/aws/secretsmanager"
 	"ittybit-media/scripts/local/aws/sqs"
+	"ittybit-media/scripts/local/aws/ssm"
 	"ittybit-media/scripts/local/aws/sts"
 	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/local/fakeittybit"
-	"ittybit-media/scripts/localaws/awsjson"
 )
-
-// Region is where the local run claims to be.
-const Region = "us-east-1"
 
 // What things are called in the local run.
 const (
 	DefaultBucket  = "my-media-bucket" // when the stack makes its bucket
-	account        = "000000000000"
 	tableName      = "results"
 	ruleName       = "uploads"
 	apiKeySecret   = "ittybit-api-key"
@@ -73,7 +73,7 @@ type Options struct {
 	Clock    *clock.Clock      // nil: the wall clock
 	Observe  func(Step)        // is told what happens, by several goroutines
 	// OnEvent gets the result events, one after the other, if the stack sends any.
-	OnEvent func(event []byte)
+	OnEvent func(payload []byte)
 	// Versioned has the bucket keep all versions of its objects.
 	Versioned bool
 	// Concurrency is how many processes each function may have; 0: two for each
@@ -105,7 +105,10 @@ type Pipeline struct {
 	// where the stack leaves an existing bucket's notifications alone, since nobody
 	// else could turn them on here. They can be turned off, as on AWS.
 	Objects    *s3.Store
-	AWS        *awsjson.Server // every service but S3
+	AWS        *endpoint.Server // every service but S3
+	Tables     *localdynamodb.Database
+	Secrets    *secretsmanager.Secrets
+	Parameters *ssm.Parameters
 	Ittybit    *fakeittybit.Server
 	Dispatch   *lambda.Function
 	Webhook    *lambda.Function
@@ -202,10 +205,14 @@ func (p *Pipeline) serve(what, addr string, h http.Handler) (string, error) {
 const loopback = "127.0.0.1:0"
 
 func (p *Pipeline) startAWS(ctx context.Context, _ string) (err error) {
-	p.AWS = awsjson.New()
-	p.AWS.Mount(sts.API(account))
 	p.logs = logs.New(p.clock.Now)
-	p.AWS.Mount(p.logs.API())
+	p.AWS, p.Tables, p.Secrets = endpoint.New(), localdynamodb.New(), secretsmanager.New()
+	p.Parameters = ssm.New()
+	for _, service := range []endpoint.Service{
+		p.Tables.API(), p.Secrets.API(), p.Parameters.API(), sts.API(endpoint.Account), p.logs.API(),
+	} {
+		p.AWS.Mount(service)
+	}
 	if p.awsURL, err = p.serve("the AWS endpoint", loopback, p.AWS); err != nil {
 		return err
 	}
@@ -213,7 +220,7 @@ func (p *Pipeline) startAWS(ctx context.Context, _ string) (err error) {
 	if err != nil {
 		return err
 	}
-	p.AWS.SetSecret(callbackSecret, string(keys))
+	p.Secrets.Set(callbackSecret, string(keys))
 	if _, err = p.DynamoDB().CreateTable(ctx, results.CreateTableInput(tableName)); err != nil || !p.opts.Stack.ResultEvents {
 		return err
 	}
@@ -223,8 +230,8 @@ func (p *Pipeline) startAWS(ctx context.Context, _ string) (err error) {
 // startEvents sends the result events.
 func (p *Pipeline) startEvents() (err error) {
 	p.Events, err = pipes.Start(pipes.Config{
-		Account:    account,
-		Region:     Region,
+		Account:    endpoint.Account,
+		Region:     endpoint.Region,
 		Filters:    results.EventFilters(),
 		Template:   results.EventTemplate(cmp.Or(p.opts.Name, "local")),
 		Source:     results.EventSource,
@@ -237,16 +244,16 @@ func (p *Pipeline) startEvents() (err error) {
 		return err
 	}
 	p.stops = append(p.stops, p.Events.Close)
-	return p.AWS.Stream(tableName, p.Events.Put)
+	return p.Tables.Stream(tableName, p.Events.Put)
 }
 
 // DynamoDB is a client for the table.
-func (p *Pipeline) DynamoDB() *dynamodb.Client { return awsjson.DynamoDB(p.awsURL) }
+func (p *Pipeline) DynamoDB() *dynamodb.Client { return localdynamodb.Client(p.awsURL) }
 
 // S3 is a client for the bucket.
 func (p *Pipeline) S3() *awss3.Client {
 	return awss3.New(awss3.Options{
-		Region:       Region,
+		Region:       endpoint.Region,
 		BaseEndpoint: aws.String(p.S3URL),
 		Credentials:  credentials.NewStaticCredentialsProvider(p.AccessKey, p.SecretKey, ""),
 		UsePathStyle: true,
@@ -281,7 +288,7 @@ func (p *Pipeline) startIttybit(_ context.Context, dir string) error {
 // refused from now on.
 func (p *Pipeline) RotateAPIKey() {
 	key := "local_" + rand.Text()
-	p.AWS.SetSecret(apiKeySecret, key)
+	p.Secrets.Set(apiKeySecret, key)
 	p.Ittybit.SetKeys(key)
 }
 
@@ -318,7 +325,7 @@ func (p *Pipeline) startFunctions(ctx context.Context, dir string) (err error) {
 	if p.Webhook, err = p.function(ctx, dir, function{name: "webhook", timeout: media.WebhookTimeout}); err != nil {
 		return err
 	}
-	gateway, err := apigateway.Handler(apigateway.Config{Function: p.Webhook, Route: media.WebhookRoute, Account: account, Now: p.clock.Now})
+	gateway, err := apigateway.Handler(apigateway.Config{Function: p.Webhook, Route: media.WebhookRoute, Account: endpoint.Account, Now: p.clock.Now})
 	if err != nil {
 		return err
 	}
@@ -389,7 +396,7 @@ func (p *Pipeline) startSchedule(context.Context, string) error {
 }
 
 func (p *Pipeline) scheduled() []byte {
-	return eventbridge.Scheduled(eventbridge.Schedule{Account: account, Region: Region, ARN: arn("events", "rule/sweep"), Time: p.clock.Now()})
+	return eventbridge.Scheduled(eventbridge.Schedule{Account: endpoint.Account, Region: endpoint.Region, ARN: arn("events", "rule/sweep"), Time: p.clock.Now()})
 }
 
 // RunSweep runs sweep now, beside its schedule, and waits for its answer; see
@@ -496,11 +503,11 @@ func (p *Pipeline) function(ctx context.Context, dir string, c function) (*lambd
 }
 
 func arn(service, name string) string {
-	return fmt.Sprintf("arn:aws:%s:%s:%s:%s", service, Region, account, name)
+	return fmt.Sprintf("arn:aws:%s:%s:%s:%s", service, endpoint.Region, endpoint.Account, name)
 }
 
 func (p *Pipeline) startS3(_ context.Context, dir string) (err error) {
-	pattern, err := media.EventPattern(p.Bucket, p.opts.Stack.Routes)
+	pattern, err := event.Pattern(p.Bucket, p.opts.Stack.Routes)
 	if err != nil {
 		return err
 	}

@@ -17,10 +17,10 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // run is a pipeline under test.
@@ -245,9 +245,9 @@ func TestWebhookMayBeDown(t *testing.T) {
 		var once sync.Once
 		o.Deliveries = func(fakeittybit.Job) []fakeittybit.Delivery {
 			once.Do(func() {
-				r.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
+				r.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 					if c.Operation == "UpdateItem" {
-						return &awsjson.Fault{Type: "ValidationException", Message: "down"}
+						return &endpoint.Fault{Type: "ValidationException", Message: "down"}
 					}
 					return nil
 				})
@@ -282,7 +282,7 @@ func TestWebhookMayBeDown(t *testing.T) {
 func TestTheGuidesCallbackGivesTheGuidesRow(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)
-	payload, err := os.ReadFile(filepath.Join("..", "..", "handlers", "ittybit", "testdata", "w2_guide.json"))
+	payload, err := os.ReadFile(filepath.Join("..", "..", "..", "handlers", "ittybit", "testdata", "w2_guide.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

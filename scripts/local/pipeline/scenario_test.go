@@ -11,11 +11,11 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/aws/lambda"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // wantDone checks that each of the uploads' jobs was made once and succeeded,
@@ -251,8 +251,8 @@ func killInEveryGap(t *testing.T, mute bool) {
 		killed, effect := g.call(r.Dispatch)
 		return fakeittybit.Fault{Cut: killed, Accept: effect}
 	})
-	r.AWS.Intercept(func(_ context.Context, c awsjson.Call) error {
-		if c.AccessKey != pipeline.AccessKey("dispatch") || c.Service != awsjson.ServiceDynamoDB {
+	r.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
+		if c.AccessKey != pipeline.AccessKey("dispatch") || c.Service != endpoint.ServiceDynamoDB {
 			return nil
 		}
 		if _, effect := g.call(r.Dispatch); !effect {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"ittybit-media/scripts/localaws/awsjson"
+	"ittybit-media/scripts/local/aws/endpoint"
 )
 
 // concurrency is an account's quota of concurrent executions, and what of it is
@@ -17,12 +17,12 @@ const concurrency = 1000
 
 // API is Lambda's API in front of functions, for the callers that are not parts
 // of the pipeline (AWS Lambda API Reference).
-func API(functions ...*Function) awsjson.Service {
+func API(functions ...*Function) endpoint.Service {
 	a := api(functions)
-	return awsjson.Service{
-		Name: awsjson.ServiceLambda,
+	return endpoint.Service{
+		Name: endpoint.ServiceLambda,
 		Find: find,
-		Operations: map[string]awsjson.Operation{
+		Operations: map[string]endpoint.Operation{
 			"Invoke":                   a.invoke,
 			"GetFunction":              a.get,
 			"GetFunctionConfiguration": a.configuration,
@@ -74,7 +74,7 @@ func functionIn(r *http.Request) (name, what string, ok bool) {
 
 // function finds what a request names: by name, partial or whole ARN, with or
 // without the one version there is. Parameters beside known ones are refused.
-func (a api) function(r *awsjson.Request, known ...string) (*Function, error) {
+func (a api) function(r *endpoint.Request, known ...string) (*Function, error) {
 	for name := range r.HTTP.URL.Query() {
 		if name != "Qualifier" {
 			return nil, unsupported("the parameter " + name)
@@ -98,14 +98,14 @@ func (a api) function(r *awsjson.Request, known ...string) (*Function, error) {
 	if qualifier != "" {
 		id += ":" + qualifier
 	}
-	return nil, &awsjson.Fault{Type: "ResourceNotFoundException", Message: "Function not found: " + id, Status: http.StatusNotFound}
+	return nil, &endpoint.Fault{Type: "ResourceNotFoundException", Message: "Function not found: " + id, Status: http.StatusNotFound}
 }
 
 // signing are the headers that every signed request may have.
 var signing = []string{"X-Amz-Date", "X-Amz-Content-Sha256", "X-Amz-Security-Token", "X-Amz-User-Agent"}
 
 func unsupported(what string) error {
-	return &awsjson.Fault{Type: "InvalidParameterValueException", Message: "the local run does not know " + what}
+	return &endpoint.Fault{Type: "InvalidParameterValueException", Message: "the local run does not know " + what}
 }
 
 // The headers of an invocation and its answer (AWS Lambda API Reference,
@@ -118,7 +118,7 @@ const (
 	requestHeader = "X-Amzn-Requestid"
 )
 
-func (a api) invoke(r *awsjson.Request) (any, error) {
+func (a api) invoke(r *endpoint.Request) (any, error) {
 	f, err := a.function(r, typeHeader, logHeader)
 	if err != nil {
 		return nil, err
@@ -157,19 +157,19 @@ func (a api) invoke(r *awsjson.Request) (any, error) {
 	}
 }
 
-func response(status int, requestID string, payload []byte) awsjson.Response {
+func response(status int, requestID string, payload []byte) endpoint.Response {
 	header := http.Header{}
 	header.Set("Content-Type", "application/json")
 	header.Set(versionHeader, version)
 	if requestID != "" {
 		header.Set(requestHeader, requestID)
 	}
-	return awsjson.Response{Status: status, Header: header, Body: payload}
+	return endpoint.Response{Status: status, Header: header, Body: payload}
 }
 
 // refusal is what Lambda says of an event that it does not take.
 func refusal(err error) error {
-	fault := &awsjson.Fault{Type: "ServiceException", Message: err.Error(), Status: http.StatusInternalServerError}
+	fault := &endpoint.Fault{Type: "ServiceException", Message: err.Error(), Status: http.StatusInternalServerError}
 	switch {
 	case errors.Is(err, ErrTooLarge):
 		fault.Type, fault.Status = "RequestTooLargeException", http.StatusRequestEntityTooLarge
@@ -181,7 +181,7 @@ func refusal(err error) error {
 	return fault
 }
 
-func (a api) get(r *awsjson.Request) (any, error) {
+func (a api) get(r *endpoint.Request) (any, error) {
 	f, err := a.function(r)
 	if err != nil {
 		return nil, err
@@ -189,7 +189,7 @@ func (a api) get(r *awsjson.Request) (any, error) {
 	return map[string]any{"Configuration": f.describe()}, nil
 }
 
-func (a api) configuration(r *awsjson.Request) (any, error) {
+func (a api) configuration(r *endpoint.Request) (any, error) {
 	f, err := a.function(r)
 	if err != nil {
 		return nil, err
@@ -215,7 +215,7 @@ func (f *Function) describe() any {
 	}
 }
 
-func (a api) settings(*awsjson.Request) (any, error) {
+func (a api) settings(*endpoint.Request) (any, error) {
 	return map[string]any{
 		"AccountLimit": map[string]any{"ConcurrentExecutions": concurrency, "UnreservedConcurrentExecutions": concurrency},
 		"AccountUsage": map[string]any{"FunctionCount": len(a)},

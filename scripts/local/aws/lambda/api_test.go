@@ -15,14 +15,14 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/aws/lambda"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // serve is Lambda's API in front of functions, and a client of it.
-func serve(t *testing.T, functions ...*lambda.Function) (*awsjson.Server, *awslambda.Client) {
+func serve(t *testing.T, functions ...*lambda.Function) (*endpoint.Server, *awslambda.Client) {
 	t.Helper()
-	s := awsjson.New()
+	s := endpoint.New()
 	s.Mount(lambda.API(functions...))
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
@@ -156,15 +156,15 @@ func TestFaultsOfTheAPI(t *testing.T) {
 	f := start(t, lambda.Config{})
 	s, client := serve(t, f)
 	in := &awslambda.InvokeInput{FunctionName: aws.String("test"), Payload: []byte(`{"do":"echo"}`)}
-	denied := &awsjson.Fault{Type: "AccessDeniedException", Message: "not allowed", Status: 403}
-	lost := &awsjson.Fault{Type: "ServiceException", Message: "lost", Status: 500, Applied: true}
+	denied := &endpoint.Fault{Type: "AccessDeniedException", Message: "not allowed", Status: 403}
+	lost := &endpoint.Fault{Type: "ServiceException", Message: "lost", Status: 500, Applied: true}
 	for _, tt := range []struct {
-		fault       *awsjson.Fault
+		fault       *endpoint.Fault
 		code        string
 		invocations int
-	}{{denied, "AccessDeniedException", 0}, {awsjson.Throttled(awsjson.Call{Service: awsjson.ServiceLambda}), "TooManyRequestsException", 0}, {lost, "ServiceException", 1}} {
-		s.Intercept(func(_ context.Context, c awsjson.Call) error {
-			if c.Service != awsjson.ServiceLambda || c.Operation != "Invoke" || c.AccessKey != "caller" || string(c.Body) != string(in.Payload) {
+	}{{denied, "AccessDeniedException", 0}, {endpoint.Throttled(endpoint.Call{Service: endpoint.ServiceLambda}), "TooManyRequestsException", 0}, {lost, "ServiceException", 1}} {
+		s.Intercept(func(_ context.Context, c endpoint.Call) error {
+			if c.Service != endpoint.ServiceLambda || c.Operation != "Invoke" || c.AccessKey != "caller" || string(c.Body) != string(in.Payload) {
 				t.Errorf("call %+v", c)
 			}
 			return tt.fault

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"ittybit-media/scripts/localaws/awsjson"
+	"ittybit-media/scripts/local/aws/endpoint"
 )
 
 // maxEvents is how many events an answer has at most, and has if nothing else is
@@ -21,11 +21,11 @@ const scanned = 10000
 const stream = "local"
 
 // API is CloudWatch Logs' API in front of the groups.
-func (g *Groups) API() awsjson.Service {
-	return awsjson.Service{
-		Name:       awsjson.ServiceLogs,
-		Find:       awsjson.Target("Logs_20140328"),
-		Operations: map[string]awsjson.Operation{"FilterLogEvents": awsjson.JSON(g.filter)},
+func (g *Groups) API() endpoint.Service {
+	return endpoint.Service{
+		Name:       endpoint.ServiceLogs,
+		Find:       endpoint.Target("Logs_20140328"),
+		Operations: map[string]endpoint.Operation{"FilterLogEvents": endpoint.JSON(g.filter)},
 	}
 }
 
@@ -52,7 +52,7 @@ type filterOutput struct {
 }
 
 func invalid(message string) error {
-	return &awsjson.Fault{Type: "InvalidParameterException", Message: message}
+	return &endpoint.Fault{Type: "InvalidParameterException", Message: message}
 }
 
 func (g *Groups) filter(_ context.Context, in filterInput) (any, error) {
@@ -105,7 +105,7 @@ func (g *Groups) after(id string, number int) ([]line, error) {
 	defer g.mu.Unlock()
 	found := g.groups[name]
 	if found == nil {
-		return nil, &awsjson.Fault{Type: "ResourceNotFoundException", Message: "The specified log group does not exist."}
+		return nil, &endpoint.Fault{Type: "ResourceNotFoundException", Message: "The specified log group does not exist."}
 	}
 	skip := min(max(number-found.first, 0), len(found.lines))
 	return slices.Clone(found.lines[skip:]), nil

@@ -18,8 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"github.com/aws/smithy-go"
 
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/aws/logs"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 const group = "/aws/lambda/dispatch"
@@ -27,14 +27,14 @@ const group = "/aws/lambda/dispatch"
 type fixture struct {
 	*logs.Groups
 	*cloudwatchlogs.Client
-	server *awsjson.Server
+	server *endpoint.Server
 	mu     sync.Mutex
 	now    time.Time
 }
 
 func start(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{server: awsjson.New(), now: time.UnixMilli(1_000_000)}
+	f := &fixture{server: endpoint.New(), now: time.UnixMilli(1_000_000)}
 	f.Groups = logs.New(func() time.Time {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -242,7 +242,7 @@ func TestWhatIsRefused(t *testing.T) {
 	if _, err := f.DescribeLogGroups(t.Context(), &cloudwatchlogs.DescribeLogGroupsInput{}); code(err) != "UnknownOperationException" {
 		t.Errorf("an operation that is not there: %v", err)
 	}
-	f.server.Intercept(func(_ context.Context, c awsjson.Call) error { return awsjson.Throttled(c) })
+	f.server.Intercept(func(_ context.Context, c endpoint.Call) error { return endpoint.Throttled(c) })
 	_, err := f.find(t, cloudwatchlogs.FilterLogEventsInput{})
 	if _, ok := errors.AsType[*types.ThrottlingException](err); !ok {
 		t.Errorf("throttled: %v", err)

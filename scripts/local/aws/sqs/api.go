@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"ittybit-media/scripts/localaws/awsjson"
+	"ittybit-media/scripts/local/aws/endpoint"
 )
 
 // Limits of the API (Amazon SQS API Reference, "ReceiveMessage" and
@@ -27,45 +27,45 @@ const (
 const longPoll = 200 * time.Millisecond
 
 // API is SQS's API in front of queues, whose URLs are below the endpoint's.
-func API(endpoint string, queues ...*Queue) awsjson.Service {
-	a := api{endpoint: endpoint, queues: map[string]*Queue{}}
+func API(baseURL string, queues ...*Queue) endpoint.Service {
+	a := api{baseURL: baseURL, queues: map[string]*Queue{}}
 	for _, q := range queues {
 		a.queues[q.URL("")] = q
 	}
-	return awsjson.Service{
-		Name: awsjson.ServiceSQS,
-		Find: awsjson.Target("AmazonSQS"),
-		Operations: map[string]awsjson.Operation{
-			"ChangeMessageVisibility":      awsjson.JSON(a.changeVisibility),
-			"ChangeMessageVisibilityBatch": awsjson.JSON(a.changeVisibilities),
-			"DeleteMessage":                awsjson.JSON(a.deleteMessage),
-			"DeleteMessageBatch":           awsjson.JSON(a.deleteMessages),
-			"GetQueueAttributes":           awsjson.JSON(a.attributes),
-			"GetQueueUrl":                  awsjson.JSON(a.url),
-			"ReceiveMessage":               awsjson.JSON(a.receive),
-			"SendMessage":                  awsjson.JSON(a.send),
+	return endpoint.Service{
+		Name: endpoint.ServiceSQS,
+		Find: endpoint.Target("AmazonSQS"),
+		Operations: map[string]endpoint.Operation{
+			"ChangeMessageVisibility":      endpoint.JSON(a.changeVisibility),
+			"ChangeMessageVisibilityBatch": endpoint.JSON(a.changeVisibilities),
+			"DeleteMessage":                endpoint.JSON(a.deleteMessage),
+			"DeleteMessageBatch":           endpoint.JSON(a.deleteMessages),
+			"GetQueueAttributes":           endpoint.JSON(a.attributes),
+			"GetQueueUrl":                  endpoint.JSON(a.url),
+			"ReceiveMessage":               endpoint.JSON(a.receive),
+			"SendMessage":                  endpoint.JSON(a.send),
 		},
 	}
 }
 
 type api struct {
-	endpoint string
-	queues   map[string]*Queue // by the path of their URLs
+	baseURL string
+	queues  map[string]*Queue // by the path of their URLs
 }
 
 // The errors that the API Reference names. Those of the older protocol are what
 // SDKs show.
 var (
-	errNoQueue     = &awsjson.Fault{Type: "QueueDoesNotExist", QueryCode: "AWS.SimpleQueueService.NonExistentQueue", Message: "The specified queue does not exist."}
-	errReceipt     = &awsjson.Fault{Type: "ReceiptHandleIsInvalid", Message: "The input receipt handle is invalid."}
-	errNotInFlight = &awsjson.Fault{Type: "MessageNotInflight", QueryCode: "AWS.SimpleQueueService.MessageNotInflight", Message: "The message is not in flight."}
-	errEmptyBatch  = &awsjson.Fault{Type: "EmptyBatchRequest", QueryCode: "AWS.SimpleQueueService.EmptyBatchRequest", Message: "There should be at least one entry in the request."}
-	errLargeBatch  = &awsjson.Fault{Type: "TooManyEntriesInBatchRequest", QueryCode: "AWS.SimpleQueueService.TooManyEntriesInBatchRequest", Message: "Maximum number of entries per request are 10."}
-	errSameID      = &awsjson.Fault{Type: "BatchEntryIdsNotDistinct", QueryCode: "AWS.SimpleQueueService.BatchEntryIdsNotDistinct", Message: "Two entries have one id."}
+	errNoQueue     = &endpoint.Fault{Type: "QueueDoesNotExist", QueryCode: "AWS.SimpleQueueService.NonExistentQueue", Message: "The specified queue does not exist."}
+	errReceipt     = &endpoint.Fault{Type: "ReceiptHandleIsInvalid", Message: "The input receipt handle is invalid."}
+	errNotInFlight = &endpoint.Fault{Type: "MessageNotInflight", QueryCode: "AWS.SimpleQueueService.MessageNotInflight", Message: "The message is not in flight."}
+	errEmptyBatch  = &endpoint.Fault{Type: "EmptyBatchRequest", QueryCode: "AWS.SimpleQueueService.EmptyBatchRequest", Message: "There should be at least one entry in the request."}
+	errLargeBatch  = &endpoint.Fault{Type: "TooManyEntriesInBatchRequest", QueryCode: "AWS.SimpleQueueService.TooManyEntriesInBatchRequest", Message: "Maximum number of entries per request are 10."}
+	errSameID      = &endpoint.Fault{Type: "BatchEntryIdsNotDistinct", QueryCode: "AWS.SimpleQueueService.BatchEntryIdsNotDistinct", Message: "Two entries have one id."}
 )
 
 func invalid(format string, args ...any) error {
-	return &awsjson.Fault{Type: "InvalidParameterValue", Message: fmt.Sprintf(format, args...)}
+	return &endpoint.Fault{Type: "InvalidParameterValue", Message: fmt.Sprintf(format, args...)}
 }
 
 // find is the queue of a URL, wherever the endpoint has been reached.
@@ -81,7 +81,7 @@ func (a api) url(_ context.Context, in struct{ QueueName, QueueOwnerAWSAccountId
 	for _, q := range a.queues {
 		owner := q.URL("")
 		if q.cfg.Name == in.QueueName && (in.QueueOwnerAWSAccountId == "" || strings.HasPrefix(owner, "/"+in.QueueOwnerAWSAccountId+"/")) {
-			return map[string]string{"QueueUrl": q.URL(a.endpoint)}, nil
+			return map[string]string{"QueueUrl": q.URL(a.baseURL)}, nil
 		}
 	}
 	return nil, errNoQueue
@@ -103,7 +103,7 @@ func (a api) attributes(_ context.Context, in struct {
 		case name == "All":
 			some = all
 		case !known && name != redrivePolicy:
-			return nil, &awsjson.Fault{Type: "InvalidAttributeName", Message: "Unknown Attribute " + name + "."}
+			return nil, &endpoint.Fault{Type: "InvalidAttributeName", Message: "Unknown Attribute " + name + "."}
 		case known:
 			some[name] = value
 		}
@@ -248,7 +248,7 @@ func selection(names, known []string) ([]string, error) {
 			return known, nil
 		}
 		if !slices.Contains(known, name) {
-			return nil, &awsjson.Fault{Type: "InvalidAttributeName", Message: "Unknown Attribute " + name + "."}
+			return nil, &endpoint.Fault{Type: "InvalidAttributeName", Message: "Unknown Attribute " + name + "."}
 		}
 	}
 	return names, nil

@@ -17,9 +17,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
 
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/aws/sqs"
 	"ittybit-media/scripts/local/clock"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
 // served is a queue and its dead letters behind the API.
@@ -28,7 +28,7 @@ type served struct {
 	clock       *clock.Clock
 	queue, dead *sqs.Queue
 	url         string // of the queue
-	server      *awsjson.Server
+	server      *endpoint.Server
 	*awssqs.Client
 }
 
@@ -36,7 +36,7 @@ const deadARN = "arn:aws:sqs:eu-west-1:123456789012:dead"
 
 func serve(t *testing.T, cfg sqs.Config) *served {
 	t.Helper()
-	s := &served{t: t, clock: clock.New(), server: awsjson.New()}
+	s := &served{t: t, clock: clock.New(), server: endpoint.New()}
 	s.dead = newQueue(t, s.clock, sqs.Config{Name: "dead", ARN: deadARN, Retention: 14 * 24 * time.Hour})
 	if cfg.MaxReceives > 0 {
 		cfg.DeadLetter = s.dead
@@ -364,7 +364,7 @@ func TestReceivingWaits(t *testing.T) {
 	}
 	arrived := make(chan []types.Message)
 	asked := make(chan struct{})
-	s.server.Intercept(func(context.Context, awsjson.Call) error {
+	s.server.Intercept(func(context.Context, endpoint.Call) error {
 		close(asked)
 		return nil
 	})
@@ -388,7 +388,7 @@ func TestReceivingEndsWithTheRequest(t *testing.T) {
 	s := serve(t, sqs.Config{})
 	ctx, cancel := context.WithCancel(t.Context())
 	gone := make(chan struct{})
-	s.server.Intercept(func(request context.Context, _ awsjson.Call) error {
+	s.server.Intercept(func(request context.Context, _ endpoint.Call) error {
 		cancel()
 		<-request.Done()
 		close(gone)
@@ -449,13 +449,13 @@ func TestWhatTheAPIRefuses(t *testing.T) {
 func TestFaultsOfTheAPI(t *testing.T) {
 	t.Parallel()
 	s := serve(t, sqs.Config{})
-	for _, fault := range []*awsjson.Fault{
+	for _, fault := range []*endpoint.Fault{
 		{Type: "AccessDeniedException", Message: "not allowed", Status: 403},
-		awsjson.Throttled(awsjson.Call{Service: awsjson.ServiceSQS}),
+		endpoint.Throttled(endpoint.Call{Service: endpoint.ServiceSQS}),
 		{Type: "ServiceUnavailable", Message: "lost", Status: 503, Applied: true},
 	} {
-		s.server.Intercept(func(_ context.Context, c awsjson.Call) error {
-			if c.Service != awsjson.ServiceSQS || c.AccessKey != "caller" {
+		s.server.Intercept(func(_ context.Context, c endpoint.Call) error {
+			if c.Service != endpoint.ServiceSQS || c.AccessKey != "caller" {
 				t.Errorf("call %+v", c)
 			}
 			return fault

@@ -13,7 +13,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"ittybit-media/scripts/localaws/awsjson"
+	"ittybit-media/scripts/local/aws/endpoint"
 )
 
 // poll receives up to most messages and hides them for a time. If there is none,
@@ -143,7 +143,7 @@ func selects(pattern, name string) bool {
 // failure is the entry of a batch that failed.
 func failure(id string, err error) map[string]any {
 	code, message := "InternalError", err.Error()
-	if fault, ok := errors.AsType[*awsjson.Fault](err); ok {
+	if fault, ok := errors.AsType[*endpoint.Fault](err); ok {
 		code, message = fault.Type, fault.Message
 	}
 	return map[string]any{"Id": id, "SenderFault": true, "Code": code, "Message": message}

@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"net/url"
 
-	"ittybit-media/scripts/localaws/awsjson"
+	"ittybit-media/scripts/local/aws/endpoint"
 )
 
 // The version of the API, and the namespace of its answers (AWS Security Token
@@ -19,11 +19,11 @@ const (
 )
 
 // API is STS's API, for the users of an account.
-func API(account string) awsjson.Service {
-	return awsjson.Service{
-		Name:       awsjson.ServiceSTS,
+func API(account string) endpoint.Service {
+	return endpoint.Service{
+		Name:       endpoint.ServiceSTS,
 		Find:       find,
-		Operations: map[string]awsjson.Operation{"GetCallerIdentity": identity(account)},
+		Operations: map[string]endpoint.Operation{"GetCallerIdentity": identity(account)},
 		WriteFault: writeFault,
 	}
 }
@@ -48,8 +48,8 @@ type caller struct {
 }
 
 // identity takes every access key for a user of its own.
-func identity(account string) awsjson.Operation {
-	return func(r *awsjson.Request) (any, error) {
+func identity(account string) endpoint.Operation {
+	return func(r *endpoint.Request) (any, error) {
 		return answer(http.StatusOK, caller{
 			Namespace: namespace,
 			Arn:       "arn:aws:iam::" + account + ":user/" + r.AccessKey,
@@ -70,11 +70,11 @@ type refused struct {
 	RequestID string   `xml:"RequestId"`
 }
 
-func writeFault(w http.ResponseWriter, f *awsjson.Fault) {
+func writeFault(w http.ResponseWriter, f *endpoint.Fault) {
 	answer(f.HTTPStatus(), refused{Namespace: namespace, Type: "Sender", Code: f.Type, Message: f.Message, RequestID: rand.Text()}).Write(w)
 }
 
-func answer(status int, value any) awsjson.Response {
+func answer(status int, value any) endpoint.Response {
 	body, _ := xml.Marshal(value) // texts only: it cannot fail
-	return awsjson.Response{Status: status, Header: http.Header{"Content-Type": {"text/xml"}}, Body: body}
+	return endpoint.Response{Status: status, Header: http.Header{"Content-Type": {"text/xml"}}, Body: body}
 }

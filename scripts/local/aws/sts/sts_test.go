@@ -11,13 +11,13 @@ import (
 	awssts "github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/aws/sts"
-	"ittybit-media/scripts/localaws/awsjson"
 )
 
-func start(t *testing.T) (*awsjson.Server, func(key string) *awssts.Client) {
+func start(t *testing.T) (*endpoint.Server, func(key string) *awssts.Client) {
 	t.Helper()
-	s := awsjson.New()
+	s := endpoint.New()
 	s.Mount(sts.API("000000000000"))
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
@@ -53,12 +53,12 @@ func TestErrors(t *testing.T) {
 	if _, err := client("a").AssumeRole(t.Context(), &awssts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::000000000000:role/role"), RoleSessionName: aws.String("s")}); code(err) != "UnknownOperationException" {
 		t.Errorf("an operation that is not there: %v", err)
 	}
-	for _, fault := range []*awsjson.Fault{
+	for _, fault := range []*endpoint.Fault{
 		{Type: "ExpiredToken", Message: "The security token included in the request is expired", Status: 403},
-		awsjson.Throttled(awsjson.Call{Service: awsjson.ServiceSTS}),
+		endpoint.Throttled(endpoint.Call{Service: endpoint.ServiceSTS}),
 	} {
-		s.Intercept(func(_ context.Context, c awsjson.Call) error {
-			if c.Service != awsjson.ServiceSTS || c.Operation != "GetCallerIdentity" || c.AccessKey != "a" {
+		s.Intercept(func(_ context.Context, c endpoint.Call) error {
+			if c.Service != endpoint.ServiceSTS || c.Operation != "GetCallerIdentity" || c.AccessKey != "a" {
 				t.Errorf("call %+v", c)
 			}
 			return fault

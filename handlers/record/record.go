@@ -1,0 +1,55 @@
+// Package record does with a job's result what webhook and sweep both do with
+// it: it writes the result to the table, and logs and counts what became of it.
+// Whoever calls it has made sure that the result is Ittybit's, or says that it is
+// inferred, and whose job it is.
+package record
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/results"
+	"ittybit-media/handlers/telemetry"
+)
+
+// Recorder stores results.
+type Recorder struct {
+	Table   *results.Table
+	Metrics *telemetry.Metrics
+}
+
+// Log is log for lines about one job, so that those of every function can be
+// found by the same fields.
+func Log(log *slog.Logger, ref media.JobRef, jobID string) *slog.Logger {
+	return log.With("bucket", ref.Bucket, "key", ref.Key, "job", ref.Job, "upload", ref.Upload, "id", jobID)
+}
+
+// Record stores a result as [results.Table.Apply] does, at now, and tells log
+// (see [Log]). The errors are Apply's, and are logged already. What
+// [results.Missing] and [results.Mismatch] mean depends on who said whose job it
+// is: they are neither logged nor counted here.
+func (r Recorder) Record(ctx context.Context, log *slog.Logger, now time.Time, ref media.JobRef, result media.Result, mode results.Mode) (results.Verdict, error) {
+	outcome, err := r.Table.Apply(ctx, now, ref, result, mode)
+	if err != nil {
+		log.ErrorContext(ctx, "result not stored", "error", err.Error())
+		return 0, err
+	}
+	switch outcome.Verdict {
+	case results.Duplicate:
+		log.InfoContext(ctx, "duplicate", "status", result.Status)
+	case results.Stored:
+		fields := []any{"status", result.Status, "state", result.State.String()}
+		if result.State.Final() {
+			r.Metrics.Add(telemetry.Results, 1, result.State.String())
+			if !outcome.UploadedAt.IsZero() {
+				took := now.Sub(outcome.UploadedAt).Seconds()
+				r.Metrics.Add(telemetry.UploadToResult, took, "")
+				fields = append(fields, "seconds", took) // the metric cannot say whose they are
+			}
+		}
+		log.InfoContext(ctx, "result stored", fields...)
+	}
+	return outcome.Verdict, nil
+}

@@ -1,0 +1,7 @@
+package record
+
+// Summary is what a run of sweep tells whoever invoked it.
+type Summary struct {
+	Jobs   map[string]int `json:"jobs"`   // by what became of them
+	Behind bool           `json:"behind"` // overdue jobs are left
+}

@@ -1,7 +1,0 @@
-package settle
-
-// Summary is what a run of sweep tells whoever invoked it.
-type Summary struct {
-	Jobs   map[string]int `json:"jobs"`   // by what became of them
-	Behind bool           `json:"behind"` // overdue jobs are left
-}
