@@ -1,0 +1,184 @@
+package schedules
+
+import (
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+const (
+	maxStores    = 4
+	maxProcesses = 12
+	defaultMax   = 5_000_000
+)
+
+// Numbers of nodes that no run of a process has.
+const (
+	notStarted int32 = -1
+	hasCrashed int32 = -2
+)
+
+// state is a state of the whole.
+type state struct {
+	stores          [maxStores]int32
+	nodes           [maxProcesses]int32
+	crashes, faults int16 // what may still happen
+}
+
+// explorer walks the graph of states.
+type explorer struct {
+	*memory
+	states []state
+	parent []int32 // the state from which each was reached first
+	via    []int32 // and by which of its choices
+	next   [][]int32
+	seen   map[state]int32
+}
+
+// Explore walks all schedules of a scenario, until there are no more or one
+// violates what must be true. The result is the same every time.
+func Explore(t *testing.T, s Scenario) Result {
+	t.Helper()
+	began := time.Now()
+	e := newExplorer(t, &s)
+	v := e.walk()
+	r := e.result(v)
+	r.Took = time.Since(began)
+	return r
+}
+
+func newExplorer(t *testing.T, s *Scenario) *explorer {
+	if len(s.Stores) > maxStores || len(s.Processes) > maxProcesses {
+		t.Fatalf("schedules: at most %d stores and %d processes", maxStores, maxProcesses)
+	}
+	if s.MaxStates == 0 {
+		s.MaxStates = defaultMax
+	}
+	return &explorer{
+		memory: &memory{t: t, scenario: s, names: slices.Sorted(maps.Keys(s.Stores)), served: map[served][]outcome{}},
+		seen:   map[state]int32{},
+	}
+}
+
+// first is the state in which all processes that need no input are started.
+func (e *explorer) first() (state, error) {
+	s := state{crashes: int16(e.scenario.Crashes), faults: int16(e.scenario.Faults)}
+	for i, name := range e.names {
+		s.stores[i] = e.store(name, e.scenario.Stores[name])
+	}
+	for i := range e.scenario.Processes {
+		s.nodes[i] = notStarted
+		if e.scenario.Processes[i].Inputs == nil {
+			n, err := e.begin(i, "")
+			if err != nil {
+				return s, err
+			}
+			s.nodes[i] = n.id
+		}
+	}
+	return s, e.rush(&s)
+}
+
+// expansion is what was found in a state.
+type expansion struct {
+	choices []choice
+	err     error
+}
+
+// walk goes breadth first, all states of a depth at once. It returns the first
+// violation, nil if there is none.
+func (e *explorer) walk() *violation {
+	s, err := e.first()
+	e.add(s, -1, 0)
+	if err != nil {
+		return &violation{err: err}
+	}
+	for from, to := 0, 1; from < to; from, to = to, len(e.states) {
+		for i, x := range e.expand(from, to) {
+			if x.err != nil {
+				return &violation{int32(from + i), x.err}
+			}
+			next := make([]int32, len(x.choices))
+			for j, c := range x.choices {
+				next[j] = e.add(c.to, int32(from+i), int32(j))
+			}
+			e.next = append(e.next, next)
+		}
+		if len(e.states) > e.scenario.MaxStates {
+			return &violation{0, fmt.Errorf("over %d states: make the scenario smaller", e.scenario.MaxStates)}
+		}
+	}
+	return nil
+}
+
+// add returns the number of a state, which is new if it was not seen before.
+func (e *explorer) add(s state, parent, via int32) int32 {
+	id, known := e.seen[s]
+	if !known {
+		id = int32(len(e.states))
+		e.seen[s] = id
+		e.states, e.parent, e.via = append(e.states, s), append(e.parent, parent), append(e.via, via)
+	}
+	return id
+}
+
+// expand checks the states of a range and lists their choices, on all cores.
+func (e *explorer) expand(from, to int) []expansion {
+	found := make([]expansion, to-from)
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(found); i = int(next.Add(1)) - 1 {
+				found[i] = e.look(&e.states[from+i])
+			}
+		})
+	}
+	workers.Wait()
+	return found
+}
+
+func (e *explorer) look(s *state) expansion {
+	choices, err := e.choices(s)
+	if err == nil {
+		err = e.check(s, len(choices) == 0)
+	}
+	return expansion{choices, err}
+}
+
+// check returns what is wrong in a state.
+func (e *explorer) check(s *state, isEnd bool) error {
+	for _, id := range s.nodes[:len(e.scenario.Processes)] {
+		if id < 0 {
+			continue
+		}
+		if p, ok := e.nodes.get(id).err.(*Panic); ok {
+			return p
+		}
+	}
+	v := View{e, s}
+	if e.scenario.Always != nil {
+		if err := e.scenario.Always(v); err != nil {
+			return err
+		}
+	}
+	if isEnd && e.scenario.AtEnd != nil {
+		return e.scenario.AtEnd(v)
+	}
+	return nil
+}
+
+func (e *explorer) status(id int32) Status {
+	switch id {
+	case notStarted:
+		return Waiting
+	case hasCrashed:
+		return Crashed
+	}
+	return e.nodes.get(id).status
+}

@@ -1,0 +1,82 @@
+package schedules
+
+import "fmt"
+
+// Scenario is what is explored, and what must be true.
+type Scenario struct {
+	// Stores are the stores by the first label of their hosts; at most 4.
+	Stores map[string]Store
+	// Processes are at most 12.
+	Processes []Process
+	// Crashes is how many processes may crash.
+	Crashes int
+	// Faults is how many calls may go wrong: their answer is lost, they do not
+	// arrive, or the store has an outcome of that kind.
+	Faults int
+	// Always is checked in every state, AtEnd where nothing can happen any more.
+	// Nil: nothing to check.
+	Always, AtEnd func(View) error
+	// Ordered tells histories apart that differ only in the order in which
+	// calls made in parallel were answered.
+	Ordered bool
+	// MaxStates ends an exploration that becomes too large. 0: 5 million.
+	MaxStates int
+}
+
+// Status is how far a process is.
+type Status int
+
+const (
+	Waiting Status = iota // not started
+	Running
+	Ended
+	Failed // ended with an error
+	Crashed
+)
+
+func (s Status) String() string {
+	return [...]string{"waiting", "running", "ended", "failed", "crashed"}[s]
+}
+
+// Over reports whether the process does nothing any more.
+func (s Status) Over() bool { return s >= Ended }
+
+// View shows a state.
+type View struct {
+	explorer *explorer
+	state    *state
+}
+
+// Store returns a store by its name. It panics if there is none.
+func (v View) Store(name string) Store {
+	for i, known := range v.explorer.names {
+		if known == name {
+			return v.explorer.stores.get(v.state.stores[i])
+		}
+	}
+	panic(fmt.Sprintf("schedules: the scenario has no store %q", name))
+}
+
+// Status returns how far a process is. It panics if there is none of that name.
+func (v View) Status(process string) Status {
+	for i, p := range v.explorer.scenario.Processes {
+		if p.Name == process {
+			return v.explorer.status(v.state.nodes[i])
+		}
+	}
+	panic(fmt.Sprintf("schedules: the scenario has no process %q", process))
+}
+
+// OthersAreOver reports whether all processes but the named ones are over.
+func (v View) OthersAreOver(but ...string) bool {
+	for i, p := range v.explorer.scenario.Processes {
+		named := false
+		for _, name := range but {
+			named = named || p.Name == name
+		}
+		if !named && !v.explorer.status(v.state.nodes[i]).Over() {
+			return false
+		}
+	}
+	return true
+}
