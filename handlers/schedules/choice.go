@@ -47,18 +47,28 @@ func (e *explorer) choices(s *state) ([]choice, error) {
 	return all, nil
 }
 
+// starts lists the ways in which a process can be started, each with the end of
+// its first call: until then nothing shows that it was.
 func (e *explorer) starts(s *state, process int) ([]choice, error) {
-	var all []choice
-	for _, input := range e.scenario.Processes[process].Inputs(View{e, s}) {
+	b := brancher{explorer: e, from: s, process: process}
+	for i, input := range e.scenario.Processes[process].Inputs(View{e, s}) {
 		n, err := e.begin(process, input)
 		if err != nil {
 			return nil, err
 		}
-		c := choice{process, fmt.Sprintf("starts with %q", input), none, *s}
-		c.to.nodes[process] = n.id
-		all = append(all, c)
+		if i == 0 && s.crashes > 0 {
+			b.crash("crashes before its first call", none, *s)
+		}
+		b.node, b.prefix = n, fmt.Sprintf("started with %q, ", input)
+		if n.status == Running {
+			b.calls()
+			continue
+		}
+		to := *s
+		to.nodes[process] = n.id
+		b.add(b.prefix+"makes no call", none, to)
 	}
-	return all, nil
+	return b.all, b.err
 }
 
 // steps lists what can happen to a process that was started.
@@ -67,14 +77,7 @@ func (e *explorer) steps(s *state, process int, n *node) ([]choice, error) {
 	if n.status == Running && len(n.history) == 0 && s.crashes > 0 {
 		b.crash("crashes before its first call", none, *s)
 	}
-	for i, call := range n.waiting {
-		if i == 0 || call != n.waiting[i-1] {
-			b.answers(call)
-		}
-	}
-	for _, call := range n.abandoned {
-		b.late(call)
-	}
+	b.calls()
 	return b.all, b.err
 }
 
@@ -84,8 +87,21 @@ type brancher struct {
 	from    *state
 	process int
 	node    *node
+	prefix  string
 	all     []choice
 	err     error
+}
+
+// calls adds the ways in which the calls under way can end.
+func (b *brancher) calls() {
+	for i, call := range b.node.waiting {
+		if i == 0 || call != b.node.waiting[i-1] {
+			b.answers(call)
+		}
+	}
+	for _, call := range b.node.abandoned {
+		b.late(call)
+	}
 }
 
 // answers adds the ways in which a call that the process waits for can end.
@@ -105,7 +121,7 @@ func (b *brancher) answers(call int32) {
 			continue
 		}
 		if to.crashes > 0 {
-			b.crash(note("crashes after %s (applied, answer lost)", o.note), call, to)
+			b.crash(b.prefix+note("crashes after %s (applied, answer lost)", o.note), call, to)
 		}
 		if !o.fault && to.faults > 0 {
 			to.faults--
@@ -143,6 +159,10 @@ func note(what, note string) string {
 func (b *brancher) crash(what string, call int32, to state) {
 	to.crashes--
 	to.nodes[b.process] = hasCrashed
+	b.add(what, call, to)
+}
+
+func (b *brancher) add(what string, call int32, to state) {
 	b.all = append(b.all, choice{b.process, what, call, to})
 }
 
@@ -153,7 +173,7 @@ func (b *brancher) step(what string, call int32, e event, to state) {
 		return
 	}
 	to.nodes[b.process] = next.id
-	b.all = append(b.all, choice{b.process, what, call, to})
+	b.add(b.prefix+what, call, to)
 }
 
 // outcomes asks the store of a call.

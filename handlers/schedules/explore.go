@@ -60,7 +60,7 @@ func newExplorer(t *testing.T, s *Scenario) *explorer {
 		s.MaxStates = defaultMax
 	}
 	return &explorer{
-		memory: &memory{t: t, scenario: s, names: slices.Sorted(maps.Keys(s.Stores)), served: map[served][]outcome{}},
+		memory: &memory{t: t, scenario: s, names: slices.Sorted(maps.Keys(s.Stores)), served: map[served][]outcome{}, starts: map[start]*node{}},
 		seen:   map[state]int32{},
 	}
 }

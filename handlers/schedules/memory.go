@@ -67,8 +67,15 @@ type memory struct {
 
 	mu      sync.Mutex
 	served  map[served][]outcome
+	starts  map[start]*node
 	replays int
 	events  int // of all replays: calls of real code that were answered
+}
+
+// start is a process that is started with an input.
+type start struct {
+	process int
+	input   string
 }
 
 // served is a call to a store that is in some state.
@@ -121,7 +128,20 @@ func (m *memory) serve(name string, store, call int32, twin bool) []outcome {
 
 // begin returns what a process does first.
 func (m *memory) begin(process int, input string) (*node, error) {
-	return m.find(process, input, nil)
+	key := start{process, input}
+	m.mu.Lock()
+	known := m.starts[key]
+	m.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	n, err := m.find(process, input, nil)
+	if err == nil {
+		m.mu.Lock()
+		m.starts[key] = n
+		m.mu.Unlock()
+	}
+	return n, err
 }
 
 // after returns what a process does next after an event.
