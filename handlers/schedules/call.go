@@ -46,7 +46,7 @@ func (c Call) compare(other Call) int {
 	return strings.Compare(c.id(), other.id())
 }
 
-func (c Call) id() string {
+func (c *Call) id() string {
 	return strings.Join([]string{c.Service, c.Method, c.URI, c.Target, c.Key, c.Bearer, c.Body}, "\x00")
 }
 

@@ -15,81 +15,86 @@ func (e event) compare(other event) int {
 
 // choice is one way in which a state can go on.
 type choice struct {
-	process int
-	what    string // with a call's description in place of %s
-	call    int32  // none: it is about no call
-	to      state
+	slot   int    // of the process that it is about
+	landed int    // where that process is in the state afterwards
+	what   string // with a call's description in place of %s
+	call   int32  // none: it is about no call
+	to     state
 }
 
 // choices lists how a state can go on, always in the same order.
 func (e *explorer) choices(s *state) ([]choice, error) {
-	var all []choice
-	for i := range e.scenario.Processes {
-		var own []choice
-		var err error
-		switch id := s.nodes[i]; id {
-		case hasCrashed:
-		case notStarted:
-			own, err = e.starts(s, i)
-		default:
-			own, err = e.steps(s, i, e.nodes.get(id))
-		}
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, own...)
-	}
-	for i := range all {
-		if err := e.rush(&all[i].to); err != nil {
-			return nil, err
+	b := brancher{explorer: e, from: s}
+	for slot, process := range e.slots {
+		if !e.scenario.Processes[process].Last || s.nodes[slot] != notStarted {
+			b.process(slot)
 		}
 	}
-	return all, nil
-}
-
-// starts lists the ways in which a process can be started, each with the end of
-// its first call: until then nothing shows that it was.
-func (e *explorer) starts(s *state, process int) ([]choice, error) {
-	b := brancher{explorer: e, from: s, process: process}
-	for i, input := range e.scenario.Processes[process].Inputs(View{e, s}) {
-		n, err := e.begin(process, input)
-		if err != nil {
-			return nil, err
+	for slot, process := range e.slots {
+		if len(b.all) == 0 && e.scenario.Processes[process].Last && s.nodes[slot] == notStarted {
+			b.process(slot)
 		}
-		if i == 0 && s.crashes > 0 {
-			b.crash("crashes before its first call", none, *s)
-		}
-		b.node, b.prefix = n, fmt.Sprintf("started with %q, ", input)
-		if n.status == Running {
-			b.calls()
-			continue
-		}
-		to := *s
-		to.nodes[process] = n.id
-		b.add(b.prefix+"makes no call", none, to)
 	}
 	return b.all, b.err
 }
 
-// steps lists what can happen to a process that was started.
-func (e *explorer) steps(s *state, process int, n *node) ([]choice, error) {
-	b := brancher{explorer: e, from: s, process: process, node: n}
-	if n.status == Running && len(n.history) == 0 && s.crashes > 0 {
-		b.crash("crashes before its first call", none, *s)
-	}
-	b.calls()
-	return b.all, b.err
-}
-
-// brancher collects the choices of one process.
+// brancher collects the choices of a state.
 type brancher struct {
 	*explorer
-	from    *state
-	process int
-	node    *node
-	prefix  string
-	all     []choice
-	err     error
+	from   *state
+	slot   int // whose choices are collected
+	node   *node
+	prefix string // of what happens
+	all    []choice
+	err    error
+}
+
+// process adds the choices of one process. Of several that are as far, one
+// stands for all.
+func (b *brancher) process(slot int) {
+	id := b.from.nodes[slot]
+	if slot > 0 && b.slots[slot-1] == b.slots[slot] && b.from.nodes[slot-1] == id || id == hasCrashed {
+		return
+	}
+	b.slot, b.prefix = slot, ""
+	if id == notStarted {
+		b.starts()
+		return
+	}
+	b.node = b.nodes.get(id)
+	if b.node.status == Running && len(b.node.history) == 0 {
+		b.crash("crashes before its first call", none, *b.from)
+	}
+	b.calls()
+}
+
+// starts adds the ways in which the process can be started, each with the end of
+// its first call: until then nothing shows that it was.
+func (b *brancher) starts() {
+	process := b.slots[b.slot]
+	inputs := []string{""}
+	if list := b.scenario.Processes[process].Inputs; list != nil {
+		inputs = list(View{b.explorer, b.from})
+	}
+	for i, input := range inputs {
+		n, err := b.begin(process, input)
+		if err != nil {
+			b.err = err
+			return
+		}
+		if i == 0 {
+			b.crash("crashes before its first call", none, *b.from)
+		}
+		b.node, b.prefix = n, "starts, "
+		if input != "" {
+			b.prefix = fmt.Sprintf("starts with %q, ", input)
+		}
+		if n.status == Running {
+			b.calls()
+		} else {
+			b.add("makes no call", none, n, *b.from)
+		}
+	}
 }
 
 // calls adds the ways in which the calls under way can end.
@@ -107,7 +112,6 @@ func (b *brancher) calls() {
 // answers adds the ways in which a call that the process waits for can end.
 func (b *brancher) answers(call int32) {
 	slot, outcomes := b.outcomes(b.from, call)
-	lost := b.memory.answers.add(Response{}.id(), Response{})
 	for _, o := range outcomes {
 		to := *b.from
 		to.stores[slot] = o.store
@@ -116,35 +120,28 @@ func (b *brancher) answers(call int32) {
 				continue
 			}
 		}
-		b.step(note("%s", o.note), call, event{call, o.answer}, to)
+		b.step(note("%s", o.note), event{call, o.answer}, to)
 		if changed := o.store != b.from.stores[slot]; !changed {
 			continue
 		}
-		if to.crashes > 0 {
-			b.crash(b.prefix+note("crashes after %s (applied, answer lost)", o.note), call, to)
-		}
-		if !o.fault && to.faults > 0 {
-			to.faults--
-			b.step(note("%s (applied, answer lost)", o.note), call, event{call, lost}, to)
+		b.crash(note("crashes after %s (applied, answer lost)", o.note), call, to)
+		if !o.fault {
+			b.lose(note("%s (applied, answer lost)", o.note), call, to)
 		}
 	}
-	if b.from.faults > 0 && len(outcomes) > 0 && !outcomes[0].constant {
-		to := *b.from
-		to.faults--
-		b.step("%s (does not arrive)", call, event{call, lost}, to)
-	}
+	b.lose("%s (does not arrive)", call, *b.from)
 }
 
 // late adds the ways in which an abandoned call can end.
 func (b *brancher) late(call int32) {
 	slot, outcomes := b.outcomes(b.from, call)
 	gone := event{call, none}
-	b.step("%s (abandoned, never arrives)", call, gone, *b.from)
+	b.step("%s (abandoned, never arrives)", gone, *b.from)
 	for _, o := range outcomes {
 		if o.store != b.from.stores[slot] && !o.fault {
 			to := *b.from
 			to.stores[slot] = o.store
-			b.step(note("%s (abandoned, arrives late)", o.note), call, gone, to)
+			b.step(note("%s (abandoned, arrives late)", o.note), gone, to)
 		}
 	}
 }
@@ -156,25 +153,46 @@ func note(what, note string) string {
 	return what + " (" + note + ")"
 }
 
+// crash adds a crash, if there may be one.
 func (b *brancher) crash(what string, call int32, to state) {
-	to.crashes--
-	to.nodes[b.process] = hasCrashed
-	b.add(what, call, to)
+	if to.crashes > 0 {
+		to.crashes--
+		b.add(what, call, nil, to)
+	}
 }
 
-func (b *brancher) add(what string, call int32, to state) {
-	b.all = append(b.all, choice{b.process, what, call, to})
+// lose adds a fault that keeps the answer from the process, if there may be one.
+func (b *brancher) lose(what string, call int32, to state) {
+	if to.faults > 0 {
+		to.faults--
+		b.step(what, event{call, b.answerNone()}, to)
+	}
 }
 
-func (b *brancher) step(what string, call int32, e event, to state) {
+func (b *brancher) step(what string, e event, to state) {
 	next, err := b.after(b.node, e)
 	if err != nil {
 		b.err = err
 		return
 	}
-	to.nodes[b.process] = next.id
-	b.add(b.prefix+what, call, to)
+	b.add(what, e.call, next, to)
 }
+
+// add adds a choice after which the process is at a node, or has crashed.
+func (b *brancher) add(what string, call int32, n *node, to state) {
+	to.nodes[b.slot] = hasCrashed
+	if n != nil {
+		to.nodes[b.slot] = n.id
+	}
+	if err := b.rush(&to, b.slot); err != nil {
+		b.err = err
+		return
+	}
+	b.all = append(b.all, choice{b.slot, b.arrange(&to, b.slot), b.prefix + what, call, to})
+}
+
+// answerNone is the number of an answer that is lost.
+func (m *memory) answerNone() int32 { return m.answers.add(Response{}.id(), Response{}) }
 
 // outcomes asks the store of a call.
 func (e *explorer) outcomes(s *state, call int32) (slot int, all []outcome) {
@@ -189,11 +207,11 @@ func (e *explorer) outcomes(s *state, call int32) (slot int, all []outcome) {
 // twins counts the calls under way with an idempotency key.
 func (e *explorer) twins(s *state, key string) int {
 	n := 0
-	for i := range e.scenario.Processes {
-		if s.nodes[i] < 0 {
+	for slot := range e.slots {
+		if s.nodes[slot] < 0 {
 			continue
 		}
-		for _, call := range e.nodes.get(s.nodes[i]).waiting {
+		for _, call := range e.nodes.get(s.nodes[slot]).waiting {
 			if e.calls.get(call).Key == key {
 				n++
 			}
@@ -202,26 +220,52 @@ func (e *explorer) twins(s *state, key string) int {
 	return n
 }
 
-// rush answers the calls whose answer nothing can change: no other order of them
-// makes a difference.
-func (e *explorer) rush(s *state) error {
-	for i := range e.scenario.Processes {
-		for s.nodes[i] >= 0 {
-			n := e.nodes.get(s.nodes[i])
-			at := slices.IndexFunc(n.waiting, func(call int32) bool {
-				_, all := e.outcomes(s, call)
-				return len(all) == 1 && all[0].constant
-			})
-			if at < 0 {
-				break
-			}
-			_, all := e.outcomes(s, n.waiting[at])
-			next, err := e.after(n, event{n.waiting[at], all[0].answer})
-			if err != nil {
-				return err
-			}
-			s.nodes[i] = next.id
+// rush answers the process's calls whose answer nothing can change: no other
+// order of them makes a difference.
+func (e *explorer) rush(s *state, slot int) error {
+	for s.nodes[slot] >= 0 {
+		n := e.nodes.get(s.nodes[slot])
+		var answer int32
+		at := slices.IndexFunc(n.waiting, func(call int32) bool {
+			_, all := e.outcomes(s, call)
+			answer = all[0].answer
+			return len(all) == 1 && all[0].constant
+		})
+		if at < 0 {
+			break
 		}
+		next, err := e.after(n, event{n.waiting[at], answer})
+		if err != nil {
+			return err
+		}
+		s.nodes[slot] = next.id
 	}
 	return nil
+}
+
+// arrange puts the copies of a process in order, of which the one in the slot
+// moved, and returns where it is now.
+func (e *explorer) arrange(s *state, slot int) int {
+	swap := func(with int) bool {
+		if with < 0 || with >= len(e.slots) || e.slots[with] != e.slots[slot] {
+			return false
+		}
+		if e.less(s.nodes[slot], s.nodes[with]) != (slot > with) || s.nodes[slot] == s.nodes[with] {
+			return false
+		}
+		s.nodes[slot], s.nodes[with] = s.nodes[with], s.nodes[slot]
+		slot = with
+		return true
+	}
+	for swap(slot-1) || swap(slot+1) {
+	}
+	return slot
+}
+
+// less orders nodes, the same way every time.
+func (e *explorer) less(a, b int32) bool {
+	if a < 0 || b < 0 {
+		return a < b
+	}
+	return e.nodes.get(a).rank < e.nodes.get(b).rank
 }

@@ -33,11 +33,12 @@ type state struct {
 // explorer walks the graph of states.
 type explorer struct {
 	*memory
-	states []state
-	parent []int32 // the state from which each was reached first
-	via    []int32 // and by which of its choices
-	next   [][]int32
+	slots  []int // which process each of the state's nodes is of
 	seen   map[state]int32
+	parent []int32   // the state from which each was reached first
+	via    []int32   // and by which of its choices
+	next   [][]int32 // the states to which each leads
+	fresh  []state   // those that were seen last
 }
 
 // Explore walks all schedules of a scenario, until there are no more or one
@@ -53,7 +54,11 @@ func Explore(t *testing.T, s Scenario) Result {
 }
 
 func newExplorer(t *testing.T, s *Scenario) *explorer {
-	if len(s.Stores) > maxStores || len(s.Processes) > maxProcesses {
+	var slots []int
+	for i, p := range s.Processes {
+		slots = append(slots, slices.Repeat([]int{i}, max(p.Copies, 1))...)
+	}
+	if len(s.Stores) > maxStores || len(slots) > maxProcesses {
 		t.Fatalf("schedules: at most %d stores and %d processes", maxStores, maxProcesses)
 	}
 	if s.MaxStates == 0 {
@@ -61,6 +66,7 @@ func newExplorer(t *testing.T, s *Scenario) *explorer {
 	}
 	return &explorer{
 		memory: &memory{t: t, scenario: s, names: slices.Sorted(maps.Keys(s.Stores)), served: map[served][]outcome{}, starts: map[start]*node{}},
+		slots:  slots,
 		seen:   map[state]int32{},
 	}
 }
@@ -71,17 +77,21 @@ func (e *explorer) first() (state, error) {
 	for i, name := range e.names {
 		s.stores[i] = e.store(name, e.scenario.Stores[name])
 	}
-	for i := range e.scenario.Processes {
-		s.nodes[i] = notStarted
-		if e.scenario.Processes[i].Inputs == nil {
-			n, err := e.begin(i, "")
-			if err != nil {
-				return s, err
-			}
-			s.nodes[i] = n.id
+	for slot, process := range e.slots {
+		s.nodes[slot] = notStarted
+		if p := e.scenario.Processes[process]; p.Inputs != nil || p.Last {
+			continue
+		}
+		n, err := e.begin(process, "")
+		if err != nil {
+			return s, err
+		}
+		s.nodes[slot] = n.id
+		if err := e.rush(&s, slot); err != nil {
+			return s, err
 		}
 	}
-	return s, e.rush(&s)
+	return s, nil
 }
 
 // expansion is what was found in a state.
@@ -98,18 +108,22 @@ func (e *explorer) walk() *violation {
 	if err != nil {
 		return &violation{err: err}
 	}
-	for from, to := 0, 1; from < to; from, to = to, len(e.states) {
-		for i, x := range e.expand(from, to) {
+	for from := int32(0); len(e.fresh) > 0; {
+		depth := e.fresh
+		e.fresh = nil
+		for i, x := range e.expand(depth) {
+			id := from + int32(i)
 			if x.err != nil {
-				return &violation{int32(from + i), x.err}
+				return &violation{id, x.err}
 			}
 			next := make([]int32, len(x.choices))
 			for j, c := range x.choices {
-				next[j] = e.add(c.to, int32(from+i), int32(j))
+				next[j] = e.add(c.to, id, int32(j))
 			}
 			e.next = append(e.next, next)
 		}
-		if len(e.states) > e.scenario.MaxStates {
+		from += int32(len(depth))
+		if len(e.seen) > e.scenario.MaxStates {
 			return &violation{0, fmt.Errorf("over %d states: make the scenario smaller", e.scenario.MaxStates)}
 		}
 	}
@@ -120,22 +134,22 @@ func (e *explorer) walk() *violation {
 func (e *explorer) add(s state, parent, via int32) int32 {
 	id, known := e.seen[s]
 	if !known {
-		id = int32(len(e.states))
+		id = int32(len(e.parent))
 		e.seen[s] = id
-		e.states, e.parent, e.via = append(e.states, s), append(e.parent, parent), append(e.via, via)
+		e.fresh, e.parent, e.via = append(e.fresh, s), append(e.parent, parent), append(e.via, via)
 	}
 	return id
 }
 
-// expand checks the states of a range and lists their choices, on all cores.
-func (e *explorer) expand(from, to int) []expansion {
-	found := make([]expansion, to-from)
+// expand checks states and lists their choices, on all cores.
+func (e *explorer) expand(states []state) []expansion {
+	found := make([]expansion, len(states))
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(found); i = int(next.Add(1)) - 1 {
-				found[i] = e.look(&e.states[from+i])
+				found[i] = e.look(&states[i])
 			}
 		})
 	}
@@ -153,7 +167,7 @@ func (e *explorer) look(s *state) expansion {
 
 // check returns what is wrong in a state.
 func (e *explorer) check(s *state, isEnd bool) error {
-	for _, id := range s.nodes[:len(e.scenario.Processes)] {
+	for _, id := range s.nodes[:len(e.slots)] {
 		if id < 0 {
 			continue
 		}

@@ -1,10 +1,12 @@
 package schedules
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -12,7 +14,7 @@ import (
 type interner[V any] struct {
 	mu     sync.Mutex
 	ids    map[string]int32
-	values []V
+	values atomic.Pointer[[]V] // only ever grows
 }
 
 // add returns the number of the value with that key, which is v if there was
@@ -22,25 +24,26 @@ func (t *interner[V]) add(key string, v V) int32 {
 	defer t.mu.Unlock()
 	id, known := t.ids[key]
 	if !known {
+		var values []V
 		if t.ids == nil {
 			t.ids = map[string]int32{}
+		} else {
+			values = *t.values.Load()
 		}
-		id = int32(len(t.values))
+		id = int32(len(values))
+		values = append(values, v)
 		t.ids[key] = id
-		t.values = append(t.values, v)
+		t.values.Store(&values)
 	}
 	return id
 }
 
-func (t *interner[V]) get(id int32) V {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.values[id]
-}
+func (t *interner[V]) get(id int32) V { return (*t.values.Load())[id] }
 
 // node is what a process does next after some history.
 type node struct {
 	id        int32
+	rank      string // orders nodes, the same way every time
 	process   int
 	input     string
 	history   []event // the first that led here
@@ -60,12 +63,12 @@ type memory struct {
 	scenario *Scenario
 	names    []string // of the stores, in order
 
-	calls   interner[Call]
+	calls   interner[*Call]
 	answers interner[Response]
 	stores  interner[Store]
 	nodes   interner[*node]
 
-	mu      sync.Mutex
+	mu      sync.RWMutex
 	served  map[served][]outcome
 	starts  map[start]*node
 	replays int
@@ -99,13 +102,13 @@ func (m *memory) store(name string, s Store) int32 {
 // serve returns how a call to a store can end, each way once.
 func (m *memory) serve(name string, store, call int32, twin bool) []outcome {
 	key := served{store, call, twin}
-	m.mu.Lock()
+	m.mu.RLock()
 	known, ok := m.served[key]
-	m.mu.Unlock()
+	m.mu.RUnlock()
 	if ok {
 		return known
 	}
-	c := m.calls.get(call)
+	c := *m.calls.get(call)
 	c.Twin = twin
 	var all []outcome
 	for _, o := range m.stores.get(store).Serve(c) {
@@ -129,9 +132,9 @@ func (m *memory) serve(name string, store, call int32, twin bool) []outcome {
 // begin returns what a process does first.
 func (m *memory) begin(process int, input string) (*node, error) {
 	key := start{process, input}
-	m.mu.Lock()
+	m.mu.RLock()
 	known := m.starts[key]
-	m.mu.Unlock()
+	m.mu.RUnlock()
 	if known != nil {
 		return known, nil
 	}
@@ -182,7 +185,12 @@ func (m *memory) find(process int, input string, history []event) (*node, error)
 
 // intern returns the node that is like n, or n.
 func (m *memory) intern(n *node) *node {
-	id := m.nodes.add(m.key(n), n)
+	n.rank = m.rankOf(n)
+	key := n.rank
+	if m.scenario.Ordered && n.status == Running {
+		key += fmt.Sprint(n.history)
+	}
+	id := m.nodes.add(key, n)
 	known := m.nodes.get(id)
 	if known == n {
 		n.id = id
@@ -190,26 +198,44 @@ func (m *memory) intern(n *node) *node {
 	return known
 }
 
-// key identifies what can become of a process. Of one that is over, its history
-// says nothing.
-func (m *memory) key(n *node) string {
-	var b strings.Builder
+// rankOf identifies what can become of a process, but for the order of its
+// history. Of one that is over, its history says nothing.
+func (m *memory) rankOf(n *node) string {
 	_, panicked := n.err.(*Panic)
-	fmt.Fprint(&b, n.process, n.status, panicked, n.abandoned)
-	if n.status == Running {
-		history := n.history
-		if !m.scenario.Ordered {
-			history = slices.SortedFunc(slices.Values(history), event.compare)
+	parts := []string{fmt.Sprint(n.process, n.status, panicked)}
+	add := func(calls []int32) {
+		for _, call := range calls {
+			parts = append(parts, m.calls.get(call).id())
 		}
-		fmt.Fprintf(&b, "%q%d%d", n.input, n.waiting, history)
+		parts = append(parts, "")
 	}
-	return b.String()
+	add(n.abandoned)
+	if n.status == Running {
+		parts = append(parts, n.input)
+		add(n.waiting)
+		parts = append(parts, m.told(n.history)...)
+	}
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x01")))
+	return string(sum[:])
+}
+
+// told lists the events of a history, sorted.
+func (m *memory) told(history []event) []string {
+	all := make([]string, len(history))
+	for i, e := range m.answered(history) {
+		all[i] = e.Call.id()
+		if e.Response != nil {
+			all[i] += "\x02" + e.Response.id()
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 func (m *memory) number(calls []Call) []int32 {
 	ids := make([]int32, len(calls))
 	for i, c := range calls {
-		ids[i] = m.calls.add(c.id(), c)
+		ids[i] = m.calls.add(c.id(), &c)
 	}
 	return ids
 }
@@ -217,7 +243,7 @@ func (m *memory) number(calls []Call) []int32 {
 func (m *memory) answered(history []event) []answered {
 	all := make([]answered, len(history))
 	for i, e := range history {
-		all[i].Call = m.calls.get(e.call)
+		all[i].Call = *m.calls.get(e.call)
 		if e.answer != none {
 			r := m.answers.get(e.answer)
 			all[i].Response = &r

@@ -16,9 +16,15 @@ import (
 // Process is something that runs once, beside the others.
 type Process struct {
 	Name string
+	// Copies is how many of it there are, 0 being one. Which of them does what is
+	// not told apart.
+	Copies int
 	// Inputs lists the inputs that the process can be started with as things
 	// stand; each is a choice. Nil: it is started at the beginning, with "".
 	Inputs func(View) []string
+	// Last: the process is started when nothing else can happen any more. Such
+	// processes start in their order, if their Inputs let them.
+	Last bool
 	// Run does the work. It must reach the outside by the client alone, whose
 	// hosts name the stores (http://dynamodb.test), make the same calls whenever
 	// it gets the same answers, and end soon once ctx does. A process that takes

@@ -236,28 +236,19 @@ func both(checks ...func(schedules.View) error) func(schedules.View) error {
 // deliveries are two of one event, callbacks, and a last delivery that nothing
 // disturbs.
 func deliveries(t *testing.T, m manners, names ...string) schedules.Scenario {
-	again := schedules.Process{Name: "dispatch at last", Run: dispatch(names...), Inputs: func(v schedules.View) []string {
-		if v.Status("dispatch").Over() && v.Status("dispatch too").Over() {
-			return []string{""}
-		}
-		return nil
-	}}
-	last := schedules.Process{Name: "sweep at last", Run: sweep, Inputs: func(v schedules.View) []string {
-		if v.OthersAreOver("sweep at last") {
-			return []string{""}
-		}
-		return nil
-	}}
 	return schedules.Scenario{
 		Stores: world(t, m, 0),
 		Processes: []schedules.Process{
-			{Name: "dispatch", Run: dispatch(names...)},
-			{Name: "dispatch too", Run: dispatch(names...)},
-			{Name: "callback", Run: callback, Inputs: unfinished},
-			{Name: "callback again", Run: callback, Inputs: unfinished},
+			{Name: "dispatch", Run: dispatch(names...), Copies: 2},
+			{Name: "callback", Run: callback, Inputs: unfinished, Copies: 2},
 			{Name: "sweep", Run: sweep, Inputs: once},
-			again,
-			last,
+			{Name: "dispatch at last", Run: dispatch(names...), Inputs: func(v schedules.View) []string {
+				if v.Over("dispatch") {
+					return []string{""}
+				}
+				return nil
+			}},
+			{Name: "sweep at last", Run: sweep, Last: true},
 		},
 		Crashes: 1,
 		Always:  oneOfEach,

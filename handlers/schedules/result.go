@@ -78,7 +78,7 @@ type violation struct {
 }
 
 func (e *explorer) result(v *violation) Result {
-	r := Result{States: len(e.states), Replays: e.replays, Calls: e.events}
+	r := Result{States: len(e.parent), Replays: e.replays, Calls: e.events}
 	for _, next := range e.next {
 		r.Steps += len(next)
 	}
@@ -115,7 +115,7 @@ func (e *explorer) count() (paths float64, longest int) {
 		longest int
 		done    bool
 	}
-	sums := make([]sum, len(e.states))
+	sums := make([]sum, len(e.parent))
 	for stack := []int32{0}; len(stack) > 0; {
 		id := stack[len(stack)-1]
 		own := sum{done: true}
@@ -150,6 +150,7 @@ func Replay(t *testing.T, s Scenario, path []int) (steps []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	names := e.slotNames()
 	for i := 0; ; i++ {
 		x := e.look(&at)
 		switch {
@@ -159,26 +160,40 @@ func Replay(t *testing.T, s Scenario, path []int) (steps []string, err error) {
 			return steps, fmt.Errorf("%w: step %d has %d choices, not %d", errNoSuchChoice, i+1, len(x.choices), path[i]+1)
 		}
 		c := x.choices[path[i]]
-		steps = append(steps, e.describe(&at, c))
+		name := names[c.slot]
+		steps = append(steps, name+": "+e.describe(&at, c))
+		names = slices.Insert(slices.Delete(names, c.slot, c.slot+1), c.landed, name)
 		at = c.to
 	}
 }
 
+// slotNames names the processes, with numbers where there are copies.
+func (e *explorer) slotNames() []string {
+	var names []string
+	for _, p := range e.scenario.Processes {
+		for n := range max(p.Copies, 1) {
+			name := p.Name
+			if p.Copies > 1 {
+				name += fmt.Sprint("#", n+1)
+			}
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 func (e *explorer) describe(from *state, c choice) string {
-	what := c.what
+	text := c.what
 	if c.call != none {
-		call := e.calls.get(c.call)
+		call := *e.calls.get(c.call)
 		subject := call.String()
 		if store, ok := (View{e, from}).Store(call.Service).(Describer); ok {
 			subject = call.Service + " " + store.Describe(call)
 		}
-		what = strings.Replace(what, "%s", subject, 1)
+		text = strings.Replace(text, "%s", subject, 1)
 	}
-	text := e.scenario.Processes[c.process].Name + ": " + what
-	if id := c.to.nodes[c.process]; id >= 0 {
-		if n := e.nodes.get(id); n.status.Over() && !strings.Contains(what, "abandoned") {
-			text += "; it has " + n.status.String()
-		}
+	if status := e.status(c.to.nodes[c.landed]); (status == Ended || status == Failed) && !strings.Contains(text, "abandoned") {
+		text += "; it has " + status.String()
 	}
 	return text
 }

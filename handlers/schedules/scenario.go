@@ -6,7 +6,7 @@ import "fmt"
 type Scenario struct {
 	// Stores are the stores by the first label of their hosts; at most 4.
 	Stores map[string]Store
-	// Processes are at most 12.
+	// Processes are at most 12, with their copies.
 	Processes []Process
 	// Crashes is how many processes may crash.
 	Crashes int
@@ -57,26 +57,38 @@ func (v View) Store(name string) Store {
 	panic(fmt.Sprintf("schedules: the scenario has no store %q", name))
 }
 
-// Status returns how far a process is. It panics if there is none of that name.
-func (v View) Status(process string) Status {
-	for i, p := range v.explorer.scenario.Processes {
-		if p.Name == process {
-			return v.explorer.status(v.state.nodes[i])
+// Count returns how many of a process are that far. It panics if there is none
+// of that name.
+func (v View) Count(process string, status Status) int {
+	n := 0
+	for i, known := range v.slots(process) {
+		if known && v.explorer.status(v.state.nodes[i]) == status {
+			n++
 		}
 	}
-	panic(fmt.Sprintf("schedules: the scenario has no process %q", process))
+	return n
 }
 
-// OthersAreOver reports whether all processes but the named ones are over.
-func (v View) OthersAreOver(but ...string) bool {
-	for i, p := range v.explorer.scenario.Processes {
-		named := false
-		for _, name := range but {
-			named = named || p.Name == name
-		}
-		if !named && !v.explorer.status(v.state.nodes[i]).Over() {
+// Over reports whether all of a process are over. It panics if there is none of
+// that name.
+func (v View) Over(process string) bool {
+	for i, known := range v.slots(process) {
+		if known && !v.explorer.status(v.state.nodes[i]).Over() {
 			return false
 		}
 	}
 	return true
+}
+
+// slots marks those of a process.
+func (v View) slots(process string) (marked [maxProcesses]bool) {
+	found := false
+	for i, of := range v.explorer.slots {
+		marked[i] = v.explorer.scenario.Processes[of].Name == process
+		found = found || marked[i]
+	}
+	if !found {
+		panic(fmt.Sprintf("schedules: the scenario has no process %q", process))
+	}
+	return marked
 }
