@@ -97,7 +97,8 @@ func (e *explorer) first() (state, error) {
 // expansion is what was found in a state.
 type expansion struct {
 	choices []choice
-	err     error
+	err     error // what is wrong there
+	at      int   // or with that choice; -1: with the state
 }
 
 // walk goes breadth first, all states of a depth at once. It returns the first
@@ -106,7 +107,7 @@ func (e *explorer) walk() *violation {
 	s, err := e.first()
 	e.add(s, -1, 0)
 	if err != nil {
-		return &violation{err: err}
+		return &violation{0, -1, err}
 	}
 	for from := int32(0); len(e.fresh) > 0; {
 		depth := e.fresh
@@ -114,7 +115,7 @@ func (e *explorer) walk() *violation {
 		for i, x := range e.expand(depth) {
 			id := from + int32(i)
 			if x.err != nil {
-				return &violation{id, x.err}
+				return &violation{id, x.at, x.err}
 			}
 			next := make([]int32, len(x.choices))
 			for j, c := range x.choices {
@@ -124,7 +125,7 @@ func (e *explorer) walk() *violation {
 		}
 		from += int32(len(depth))
 		if len(e.seen) > e.scenario.MaxStates {
-			return &violation{0, fmt.Errorf("over %d states: make the scenario smaller", e.scenario.MaxStates)}
+			return &violation{0, -1, fmt.Errorf("over %d states: make the scenario smaller", e.scenario.MaxStates)}
 		}
 	}
 	return nil
@@ -162,7 +163,22 @@ func (e *explorer) look(s *state) expansion {
 	if err == nil {
 		err = e.check(s, len(choices) == 0)
 	}
-	return expansion{choices, err}
+	if err != nil {
+		return expansion{err: err, at: -1}
+	}
+	for i := range choices {
+		if err := e.checkStep(s, &choices[i].to); err != nil {
+			return expansion{choices, err, i}
+		}
+	}
+	return expansion{choices: choices}
+}
+
+func (e *explorer) checkStep(from, to *state) error {
+	if e.scenario.Step == nil || from.stores == to.stores {
+		return nil
+	}
+	return e.scenario.Step(View{e, from}, View{e, to})
 }
 
 // check returns what is wrong in a state.

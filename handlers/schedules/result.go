@@ -11,8 +11,8 @@ import (
 
 // Result is what an exploration found.
 type Result struct {
-	Schedules float64 // from the beginning to an end; those beyond 2^53 are rounded
-	Longest   int     // steps of the longest schedule
+	Schedules float64 // from the beginning to an end, rounded beyond 2^53; 0 if one violates
+	Longest   int     // steps of the longest schedule; 0 if one violates
 	States    int     // seen
 	Steps     int     // choices between them
 	Pruned    int     // choices that led to a state seen before
@@ -23,12 +23,12 @@ type Result struct {
 }
 
 func (r Result) String() string {
-	text := fmt.Sprintf("%.6g schedules of up to %d steps: %d states, %d steps between them, %d pruned; %d runs of code with %d calls; %v (%.0f steps a second)",
-		r.Schedules, r.Longest, r.States, r.Steps, r.Pruned, r.Replays, r.Calls, r.Took.Round(time.Millisecond), float64(r.Steps)/r.Took.Seconds())
+	effort := fmt.Sprintf("%d states, %d steps between them, %d to states seen before; %d runs of code with %d calls; %v, %.0f steps a second",
+		r.States, r.Steps, r.Pruned, r.Replays, r.Calls, r.Took.Round(time.Millisecond), float64(r.Steps)/r.Took.Seconds())
 	if r.Violation != nil {
-		text += "\n" + r.Violation.String()
+		return effort + "\n" + r.Violation.String()
 	}
-	return text
+	return fmt.Sprintf("%.6g schedules of up to %d steps: %s", r.Schedules, r.Longest, effort)
 }
 
 // Violation is a shortest schedule that leads to what must not be.
@@ -71,10 +71,11 @@ func ParsePath(text string) (path []int, err error) {
 	return path, nil
 }
 
-// violation is the number of a state and what is wrong there.
+// violation is what is wrong in a state, or with one of its choices.
 type violation struct {
-	state int32
-	err   error
+	state  int32
+	choice int // -1: it is the state
+	err    error
 }
 
 func (e *explorer) result(v *violation) Result {
@@ -87,8 +88,10 @@ func (e *explorer) result(v *violation) Result {
 		r.Schedules, r.Longest = e.count()
 		return r
 	}
-	r.Pruned = max(r.Pruned, 0) // the last states were not expanded
 	r.Violation = &Violation{Err: v.err, Path: e.path(v.state)}
+	if v.choice >= 0 {
+		r.Violation.Path = append(r.Violation.Path, v.choice)
+	}
 	scenario := *e.scenario
 	scenario.Ordered = true
 	var err error
@@ -154,14 +157,19 @@ func Replay(t *testing.T, s Scenario, path []int) (steps []string, err error) {
 	for i := 0; ; i++ {
 		x := e.look(&at)
 		switch {
-		case x.err != nil || i == len(path):
+		case x.err != nil && x.at < 0:
 			return steps, x.err
+		case i == len(path):
+			return steps, nil
 		case path[i] >= len(x.choices):
 			return steps, fmt.Errorf("%w: step %d has %d choices, not %d", errNoSuchChoice, i+1, len(x.choices), path[i]+1)
 		}
 		c := x.choices[path[i]]
 		name := names[c.slot]
 		steps = append(steps, name+": "+e.describe(&at, c))
+		if err := e.checkStep(&at, &c.to); err != nil {
+			return steps, err
+		}
 		names = slices.Insert(slices.Delete(names, c.slot, c.slot+1), c.landed, name)
 		at = c.to
 	}

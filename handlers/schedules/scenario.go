@@ -13,9 +13,10 @@ type Scenario struct {
 	// Faults is how many calls may go wrong: their answer is lost, they do not
 	// arrive, or the store has an outcome of that kind.
 	Faults int
-	// Always is checked in every state, AtEnd where nothing can happen any more.
-	// Nil: nothing to check.
+	// Always is checked in every state, AtEnd where nothing can happen any more,
+	// and Step over every choice that changes a store. Nil: nothing to check.
 	Always, AtEnd func(View) error
+	Step          func(before, after View) error
 	// Ordered tells histories apart that differ only in the order in which
 	// calls made in parallel were answered.
 	Ordered bool
