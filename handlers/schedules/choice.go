@@ -1,17 +1,12 @@
 package schedules
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 )
 
 // none is the answer to a call that the process no longer waits for.
 const none int32 = -1
-
-func (e event) compare(other event) int {
-	return cmp.Or(cmp.Compare(e.call, other.call), cmp.Compare(e.answer, other.answer))
-}
 
 // choice is one way in which a state can go on.
 type choice struct {
@@ -77,7 +72,7 @@ func (b *brancher) starts() {
 		inputs = list(View{b.explorer, b.from})
 	}
 	for i, input := range inputs {
-		n, err := b.begin(process, input)
+		id, err := b.begin(process, input)
 		if err != nil {
 			b.err = err
 			return
@@ -85,14 +80,14 @@ func (b *brancher) starts() {
 		if i == 0 {
 			b.crash("crashes before its first call", none, *b.from)
 		}
-		b.node, b.prefix = n, "starts, "
+		b.node, b.prefix = b.nodes.get(id), "starts, "
 		if input != "" {
 			b.prefix = fmt.Sprintf("starts with %q, ", input)
 		}
-		if n.status == Running {
+		if b.node.status == Running {
 			b.calls()
 		} else {
-			b.add("makes no call", none, n, *b.from)
+			b.add("makes no call", none, id, *b.from)
 		}
 	}
 }
@@ -157,7 +152,7 @@ func note(what, note string) string {
 func (b *brancher) crash(what string, call int32, to state) {
 	if to.crashes > 0 {
 		to.crashes--
-		b.add(what, call, nil, to)
+		b.add(what, call, hasCrashed, to)
 	}
 }
 
@@ -179,11 +174,8 @@ func (b *brancher) step(what string, e event, to state) {
 }
 
 // add adds a choice after which the process is at a node, or has crashed.
-func (b *brancher) add(what string, call int32, n *node, to state) {
-	to.nodes[b.slot] = hasCrashed
-	if n != nil {
-		to.nodes[b.slot] = n.id
-	}
+func (b *brancher) add(what string, call, node int32, to state) {
+	to.nodes[b.slot] = node
 	if err := b.rush(&to, b.slot); err != nil {
 		b.err = err
 		return
@@ -238,7 +230,7 @@ func (e *explorer) rush(s *state, slot int) error {
 		if err != nil {
 			return err
 		}
-		s.nodes[slot] = next.id
+		s.nodes[slot] = next
 	}
 	return nil
 }

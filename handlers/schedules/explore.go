@@ -65,7 +65,7 @@ func newExplorer(t *testing.T, s *Scenario) *explorer {
 		s.MaxStates = defaultMax
 	}
 	return &explorer{
-		memory: &memory{t: t, scenario: s, names: slices.Sorted(maps.Keys(s.Stores)), served: map[served][]outcome{}, starts: map[start]*node{}},
+		memory: &memory{t: t, scenario: s, names: slices.Sorted(maps.Keys(s.Stores)), served: map[served][]outcome{}, starts: map[start]int32{}},
 		slots:  slots,
 		seen:   map[state]int32{},
 	}
@@ -82,11 +82,10 @@ func (e *explorer) first() (state, error) {
 		if p := e.scenario.Processes[process]; p.Inputs != nil || p.Last {
 			continue
 		}
-		n, err := e.begin(process, "")
-		if err != nil {
+		var err error
+		if s.nodes[slot], err = e.begin(process, ""); err != nil {
 			return s, err
 		}
-		s.nodes[slot] = n.id
 		if err := e.rush(&s, slot); err != nil {
 			return s, err
 		}

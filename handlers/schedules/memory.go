@@ -42,7 +42,6 @@ func (t *interner[V]) get(id int32) V { return (*t.values.Load())[id] }
 
 // node is what a process does next after some history.
 type node struct {
-	id        int32
 	rank      string // orders nodes, the same way every time
 	process   int
 	input     string
@@ -53,7 +52,7 @@ type node struct {
 	err       error // why the process failed
 
 	mu   sync.Mutex
-	next map[event]*node
+	next map[event]int32
 }
 
 // memory is what was found out about the processes and the stores. Many
@@ -70,7 +69,7 @@ type memory struct {
 
 	mu      sync.RWMutex
 	served  map[served][]outcome
-	starts  map[start]*node
+	starts  map[start]int32
 	replays int
 	events  int // of all replays: calls of real code that were answered
 }
@@ -129,50 +128,50 @@ func (m *memory) serve(name string, store, call int32, twin bool) []outcome {
 	return all
 }
 
-// begin returns what a process does first.
-func (m *memory) begin(process int, input string) (*node, error) {
+// begin returns the number of the node at which a process starts.
+func (m *memory) begin(process int, input string) (int32, error) {
 	key := start{process, input}
 	m.mu.RLock()
-	known := m.starts[key]
+	id, known := m.starts[key]
 	m.mu.RUnlock()
-	if known != nil {
-		return known, nil
+	if known {
+		return id, nil
 	}
-	n, err := m.find(process, input, nil)
+	id, err := m.find(process, input, nil)
 	if err == nil {
 		m.mu.Lock()
-		m.starts[key] = n
+		m.starts[key] = id
 		m.mu.Unlock()
 	}
-	return n, err
+	return id, err
 }
 
-// after returns what a process does next after an event.
-func (m *memory) after(n *node, e event) (*node, error) {
+// after returns the number of the node that follows an event.
+func (m *memory) after(n *node, e event) (int32, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if next := n.next[e]; next != nil {
-		return next, nil
+	if id, known := n.next[e]; known {
+		return id, nil
 	}
-	next, err := m.find(n.process, n.input, append(slices.Clip(n.history), e))
+	id, err := m.find(n.process, n.input, append(slices.Clip(n.history), e))
 	if err == nil {
-		n.next[e] = next
+		n.next[e] = id
 	}
-	return next, err
+	return id, err
 }
 
-// find runs the process.
-func (m *memory) find(process int, input string, history []event) (*node, error) {
+// find runs the process, and returns the number of the node where it is then.
+func (m *memory) find(process int, input string, history []event) (int32, error) {
 	p := &m.scenario.Processes[process]
 	at, err := replay(m.t, p, input, m.answered(history))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", p.Name, err)
+		return 0, fmt.Errorf("%s: %w", p.Name, err)
 	}
 	m.mu.Lock()
 	m.replays++
 	m.events += len(history)
 	m.mu.Unlock()
-	n := &node{process: process, input: input, history: history, next: map[event]*node{}, status: Running, err: at.err}
+	n := &node{process: process, input: input, history: history, next: map[event]int32{}, status: Running, err: at.err}
 	n.waiting, n.abandoned = m.number(at.waiting), m.number(at.abandoned)
 	if at.ended {
 		n.status = Ended
@@ -180,22 +179,12 @@ func (m *memory) find(process int, input string, history []event) (*node, error)
 	if at.err != nil {
 		n.status = Failed
 	}
-	return m.intern(n), nil
-}
-
-// intern returns the node that is like n, or n.
-func (m *memory) intern(n *node) *node {
 	n.rank = m.rankOf(n)
 	key := n.rank
 	if m.scenario.Ordered && n.status == Running {
-		key += fmt.Sprint(n.history)
+		key += fmt.Sprint(history)
 	}
-	id := m.nodes.add(key, n)
-	known := m.nodes.get(id)
-	if known == n {
-		n.id = id
-	}
-	return known
+	return m.nodes.add(key, n), nil
 }
 
 // rankOf identifies what can become of a process, but for the order of its
