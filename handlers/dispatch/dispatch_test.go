@@ -20,6 +20,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
@@ -271,7 +272,7 @@ func file(t testing.TB, name string) []byte {
 const key = "uploads/video.mov" // of the event in testdata
 
 // event is S3's event for an object, from the one in testdata.
-func event(t testing.TB, change func(object map[string]any)) []byte {
+func payload(t testing.TB, change func(object map[string]any)) []byte {
 	t.Helper()
 	var e map[string]any
 	if err := json.Unmarshal(file(t, "s3_object_created.json"), &e); err != nil {
@@ -288,13 +289,13 @@ func event(t testing.TB, change func(object map[string]any)) []byte {
 }
 
 func withKey(t testing.TB, k string) []byte {
-	return event(t, func(o map[string]any) { o["key"] = k })
+	return payload(t, func(o map[string]any) { o["key"] = k })
 }
 
 func TestTheGuidesEventGivesTheGuidesRequest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{routes: `{"routes":[{"jobs":[{"name":"video","kind":"video","options":{"width":1920,"format":"mp4","quality":"high"}}]}]}`})
-	a, err := w.invoke(event(t, nil))
+	a, err := w.invoke(payload(t, nil))
 	if err != nil || len(a.Jobs) != 1 {
 		t.Fatal(a, err)
 	}
@@ -343,7 +344,7 @@ func TestTheGuidesEventGivesTheGuidesRequest(t *testing.T) {
 func TestAnEventWithNoMoreThanTheGuideReads(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
-	e := event(t, func(o map[string]any) {
+	e := payload(t, func(o map[string]any) {
 		maps.DeleteFunc(o, func(name string, _ any) bool { return name != "key" && name != "size" })
 	})
 	for range 2 {
@@ -398,11 +399,11 @@ func TestWhatIsSkippedSaysWhy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{routes: `{"routes":[{"prefix":"uploads/","suffixes":[".mov"],"jobs":[{"name":"v","kind":"video"}]}]}`})
 	sized := func(k string, size int) []byte {
-		return event(t, func(o map[string]any) { o["key"], o["size"] = k, size })
+		return payload(t, func(o map[string]any) { o["key"], o["size"] = k, size })
 	}
 	for _, tt := range []struct {
-		event []byte
-		want  string
+		payload []byte
+		want    string
 	}{
 		{sized("uploads/notes.txt", 1), media.SkipNoRoute},
 		{sized("uploads/x.mov.part", 1), media.SkipNoRoute},
@@ -411,7 +412,7 @@ func TestWhatIsSkippedSaysWhy(t *testing.T) {
 		{sized("uploads/empty.mov", 0), media.SkipEmpty},
 		{sized("ittybit-output/uploads/x.mov", 1), media.SkipOutput},
 	} {
-		a, err := w.invoke(tt.event)
+		a, err := w.invoke(tt.payload)
 		if err != nil || a.Skipped != tt.want {
 			t.Errorf("%v, %v; want %q", a, err, tt.want)
 		}
@@ -430,7 +431,7 @@ func TestWhatIsSkippedSaysWhy(t *testing.T) {
 func TestAnUnknownSizeIsNotZero(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
-	if _, err := w.invoke(event(t, func(o map[string]any) { delete(o, "size") })); err != nil {
+	if _, err := w.invoke(payload(t, func(o map[string]any) { delete(o, "size") })); err != nil {
 		t.Fatal(err)
 	}
 	w.wantJobs(key, jobNames...)
@@ -442,7 +443,7 @@ func TestTheSameEventTenTimesAtOnceAndAgainLater(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, setup{ittybit: fakeittybit.Options{InFlight: inFlight, Latency: 50 * time.Millisecond}})
-			e := event(t, nil)
+			e := payload(t, nil)
 			// All of them see that there is no row before any of them makes a job.
 			const times = 10
 			var looked sync.WaitGroup
@@ -525,7 +526,7 @@ func TestAReplayedFailureIsAdopted(t *testing.T) {
 	}})
 	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond) // no time for a second attempt
 	defer cancel()
-	if _, err := w.Invoke(ctx, event(t, nil)); err == nil {
+	if _, err := w.Invoke(ctx, payload(t, nil)); err == nil {
 		t.Fatal("the failure does not show")
 	}
 	if failed := w.queue(file(t, "lambda_failure_envelope.json")); len(failed) > 0 {
@@ -554,7 +555,7 @@ func TestCutShortBetweenIttybitAndTheTable(t *testing.T) {
 				}
 				return nil
 			})
-			if _, err := w.invoke(event(t, nil)); err == nil {
+			if _, err := w.invoke(payload(t, nil)); err == nil {
 				t.Fatal("the failure does not show")
 			}
 			if n := len(w.rows(key)); n != 1 {
@@ -564,7 +565,7 @@ func TestCutShortBetweenIttybitAndTheTable(t *testing.T) {
 			if forget {
 				w.ittybit.ForgetKeys()
 			}
-			if failed := w.queue(event(t, nil)); len(failed) > 0 {
+			if failed := w.queue(payload(t, nil)); len(failed) > 0 {
 				t.Errorf("again: %v", failed)
 			}
 			w.wantJobs(key, jobNames...)
@@ -578,27 +579,27 @@ func TestCutShortBetweenIttybitAndTheTable(t *testing.T) {
 func TestEveryFormGivesWhatTheDirectEventGives(t *testing.T) {
 	t.Parallel()
 	direct := newWorld(t, setup{})
-	if _, err := direct.invoke(event(t, nil)); err != nil {
+	if _, err := direct.invoke(payload(t, nil)); err != nil {
 		t.Fatal(err)
 	}
 	want := direct.rows(key)
 	ours := func(detailType string) []byte {
-		p, err := media.DecodePayload(event(t, nil))
+		p, err := event.DecodePayload(payload(t, nil))
 		if err != nil {
 			t.Fatal(err)
 		}
-		data, err := media.EncodeRequest(detailType, p.Messages[0].Request)
+		data, err := event.EncodeRequest(detailType, p.Messages[0].Request)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return data
 	}
 	for name, deliver := range map[string]func(*world) error{
-		"a queue message":   func(w *world) error { return failedOf(w.queue(event(t, nil))) },
+		"a queue message":   func(w *world) error { return failedOf(w.queue(payload(t, nil))) },
 		"Lambda's envelope": func(w *world) error { return failedOf(w.queue(file(t, "lambda_failure_envelope.json"))) },
-		media.Backfill:      func(w *world) error { _, err := w.invoke(ours(media.Backfill)); return err },
-		media.Redrive:       func(w *world) error { _, err := w.invoke(ours(media.Redrive)); return err },
-		media.Retry:         func(w *world) error { _, err := w.invoke(ours(media.Retry)); return err },
+		event.Backfill:      func(w *world) error { _, err := w.invoke(ours(event.Backfill)); return err },
+		event.Redrive:       func(w *world) error { _, err := w.invoke(ours(event.Redrive)); return err },
+		event.Retry:         func(w *world) error { _, err := w.invoke(ours(event.Retry)); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -652,7 +653,7 @@ func TestWhenAskingFailsNothingIsMade(t *testing.T) {
 		}
 		return fakeittybit.Fault{}
 	}}})
-	if failed := w.queue(event(t, nil)); !slices.Equal(failed, []string{"m0"}) {
+	if failed := w.queue(payload(t, nil)); !slices.Equal(failed, []string{"m0"}) {
 		t.Errorf("failed: %v", failed)
 	}
 	if n := len(w.ittybit.Jobs()); n != 0 {
@@ -668,7 +669,7 @@ func TestTheQueueIsTheRetryOfTheQueuePath(t *testing.T) {
 		}
 		return fakeittybit.Fault{}
 	}}})
-	if failed := w.queue(event(t, nil)); len(failed) != 1 {
+	if failed := w.queue(payload(t, nil)); len(failed) != 1 {
 		t.Errorf("failed: %v", failed)
 	}
 	if n := w.ittybit.Requests()[fakeittybit.Create]; n != 3 {
@@ -684,11 +685,11 @@ func TestPermanentRefusal(t *testing.T) {
 		}
 		return fakeittybit.Fault{}
 	}}})
-	if _, err := w.invoke(event(t, nil)); err == nil {
+	if _, err := w.invoke(payload(t, nil)); err == nil {
 		t.Fatal("the first time, the object may not have been readable yet")
 	}
 	w.wantJobs(key, "video", "thumbnail")
-	if failed := w.queue(event(t, nil)); len(failed) > 0 {
+	if failed := w.queue(payload(t, nil)); len(failed) > 0 {
 		t.Errorf("failed again: %v", failed)
 	}
 	row := w.find(w.rows(key), "audio")
@@ -697,7 +698,7 @@ func TestPermanentRefusal(t *testing.T) {
 	}
 	w.wantCount(telemetry.Rejected, map[string]float64{rejectRefused: 1})
 	posts := w.ittybit.Requests()[fakeittybit.Create]
-	if failed := w.queue(event(t, nil)); len(failed) > 0 {
+	if failed := w.queue(payload(t, nil)); len(failed) > 0 {
 		t.Errorf("a third time: %v", failed)
 	}
 	if n := w.ittybit.Requests()[fakeittybit.Create]; n != posts {
@@ -717,7 +718,7 @@ func TestOnlyIttybitsWordIsPermanent(t *testing.T) {
 			}
 			return fakeittybit.Fault{}
 		}}})
-		if failed := w.queue(event(t, nil)); len(failed) != 1 {
+		if failed := w.queue(payload(t, nil)); len(failed) != 1 {
 			t.Errorf("%d: failed %v", status, failed)
 		}
 		if rows := w.rows(key); len(rows) != 0 {
@@ -729,7 +730,7 @@ func TestOnlyIttybitsWordIsPermanent(t *testing.T) {
 func TestARetryIsAnAttemptOfItsOwn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
-	if _, err := w.invoke(event(t, nil)); err != nil {
+	if _, err := w.invoke(payload(t, nil)); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // asked for twice, made once
@@ -767,7 +768,7 @@ func TestAJobThatTheRouteDoesNotHave(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
-	large := event(t, func(o map[string]any) { o["size"] = 10000001 })
+	large := payload(t, func(o map[string]any) { o["size"] = 10000001 })
 	for range 2 {
 		if _, err := w.invoke(large); err != nil {
 			t.Fatal(err)
@@ -808,7 +809,7 @@ func TestUnreadableEvents(t *testing.T) {
 func TestAProbeOnlyFailsOutsideTheQueue(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
-	probe, err := media.EncodeProbe("4SGKL2M7QJ", time.Now())
+	probe, err := event.EncodeProbe("4SGKL2M7QJ", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -845,7 +846,7 @@ func TestAProbeOnlyFailsOutsideTheQueue(t *testing.T) {
 func TestABatchWithTheSameUploadTwice(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{ittybit: fakeittybit.Options{InFlight: fakeittybit.RefuseInFlight, Latency: 5 * time.Millisecond}})
-	if failed := w.queue(event(t, nil), file(t, "lambda_failure_envelope.json"), event(t, nil), withKey(t, "b.mov")); len(failed) > 0 {
+	if failed := w.queue(payload(t, nil), file(t, "lambda_failure_envelope.json"), payload(t, nil), withKey(t, "b.mov")); len(failed) > 0 {
 		t.Errorf("failed %v", failed)
 	}
 	w.wantJobs(key, jobNames...)
@@ -1012,7 +1013,7 @@ func TestWhatIsNotCountedIsSaid(t *testing.T) {
 		}
 		return nil
 	})
-	if _, err := w.invoke(event(t, nil)); err != nil {
+	if _, err := w.invoke(payload(t, nil)); err != nil {
 		t.Fatalf("the jobs are there, and it fails all the same: %v", err)
 	}
 	if !strings.Contains(w.logs.String(), "not counted against the daily limit") {
@@ -1038,7 +1039,7 @@ func TestTheAPIKeyInParameterStore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{vars: map[string]string{"ITTYBIT_API_KEY_SECRET": "", "ITTYBIT_API_KEY_PARAMETER": "/ittybit/key"}})
 	w.aws.Parameters.Set("/ittybit/key", apiKey)
-	if _, err := w.invoke(event(t, nil)); err != nil {
+	if _, err := w.invoke(payload(t, nil)); err != nil {
 		t.Fatal(err)
 	}
 	w.wantJobs(key, jobNames...)
@@ -1048,12 +1049,12 @@ func TestTheFirstUseSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{vars: map[string]string{"ITTYBIT_API_KEY_SECRET": "not/yet"}})
 	w.aws.Secrets.SetEmpty("not/yet")
-	_, err := w.invoke(event(t, nil))
+	_, err := w.invoke(payload(t, nil))
 	if err == nil || !strings.Contains(err.Error(), "not/yet") || !strings.Contains(err.Error(), "put-secret-value") {
 		t.Errorf("got %v", err)
 	}
 	w.aws.Secrets.Set("not/yet", apiKey)
-	if failed := w.queue(event(t, nil)); len(failed) > 0 {
+	if failed := w.queue(payload(t, nil)); len(failed) > 0 {
 		t.Errorf("once it is there: %v", failed)
 	}
 	w.wantJobs(key, jobNames...)
@@ -1073,7 +1074,7 @@ func TestWithoutTheTableOrTheCallbackKeysNothingIsMade(t *testing.T) {
 			return nil
 		})
 		w.handler = w.wire()
-		if _, err := w.invoke(event(t, nil)); err == nil {
+		if _, err := w.invoke(payload(t, nil)); err == nil {
 			t.Errorf("without the %s it works", name)
 		}
 		if n := len(w.ittybit.Jobs()); n != 0 {
@@ -1091,7 +1092,7 @@ func TestARejectionThatCannotBeNotedIsTriedAgain(t *testing.T) {
 		}
 		return nil
 	})
-	if _, err := w.invoke(event(t, func(o map[string]any) { o["size"] = 10000001 })); err == nil {
+	if _, err := w.invoke(payload(t, func(o map[string]any) { o["size"] = 10000001 })); err == nil {
 		t.Error("the rejection is lost")
 	}
 }
@@ -1116,7 +1117,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 		}
 		return fakeittybit.Fault{}
 	}}})
-	if _, err := w.invoke(event(t, nil)); err == nil {
+	if _, err := w.invoke(payload(t, nil)); err == nil {
 		t.Fatal("nothing to log")
 	}
 	for _, secret := range []string{apiKey, "eyJ", strings.Repeat("k", 32)} {

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"golang.org/x/sync/errgroup"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/function"
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
@@ -84,7 +85,7 @@ type answer struct {
 // fails fails the invocation; of a batch, the messages that failed are named
 // and stay in the queue.
 func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	p, err := media.DecodePayload(payload)
+	p, err := event.DecodePayload(payload)
 	if err != nil {
 		h.log.ErrorContext(ctx, "unreadable payload", "error", err.Error())
 		return nil, err
@@ -102,9 +103,9 @@ func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 
 // batch works on the messages at once, but one after the other on those of the
 // same object: the second one then finds what the first one did.
-func (h *handler) batch(ctx context.Context, now time.Time, messages []media.Message) events.SQSEventResponse {
+func (h *handler) batch(ctx context.Context, now time.Time, messages []event.Message) events.SQSEventResponse {
 	type object struct{ bucket, key string }
-	groups := map[object][]media.Message{}
+	groups := map[object][]event.Message{}
 	for _, m := range messages {
 		o := object{m.Request.Upload.Bucket, m.Request.Upload.Key}
 		groups[o] = append(groups[o], m)
@@ -129,7 +130,7 @@ func (h *handler) batch(ctx context.Context, now time.Time, messages []media.Mes
 
 // message does what one message asks for; an error means that it must come
 // again.
-func (h *handler) message(ctx context.Context, now time.Time, m media.Message, fromQueue bool) (answer, error) {
+func (h *handler) message(ctx context.Context, now time.Time, m event.Message, fromQueue bool) (answer, error) {
 	if m.Probe != "" {
 		return h.probe(ctx, m.Probe, fromQueue)
 	}
@@ -160,7 +161,7 @@ func (h *handler) probe(ctx context.Context, id string, fromQueue bool) (answer,
 	return answer{Skipped: skipProbe}, nil
 }
 
-func (h *handler) upload(ctx context.Context, now time.Time, log *slog.Logger, m media.Message, fromQueue bool) (answer, error) {
+func (h *handler) upload(ctx context.Context, now time.Time, log *slog.Logger, m event.Message, fromQueue bool) (answer, error) {
 	r, u := m.Request, m.Request.Upload
 	if u.Key == "" {
 		return answer{}, m.Err
@@ -239,7 +240,7 @@ type task struct {
 	*handler
 	now       time.Time // when the invocation began
 	log       *slog.Logger
-	request   media.Request
+	request   event.Request
 	fromQueue bool
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 )
 
@@ -66,7 +67,7 @@ func New(o Options) (*Client, error) {
 		key:        o.Key,
 		refreshKey: o.RefreshKey,
 		http:       h,
-		userAgent:  media.Source + "/" + cmp.Or(o.Version, media.Version),
+		userAgent:  event.Source + "/" + cmp.Or(o.Version, media.Version),
 		attempts:   defaultAttempts,
 	}, nil
 }

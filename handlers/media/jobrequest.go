@@ -59,7 +59,7 @@ func (r JobRequest) Body() (body []byte, idempotencyKey string, err error) {
 			options[ConnectionOption] = r.Connection
 		}
 	}
-	body, err = marshal(struct {
+	body, err = MarshalJSON(struct {
 		Input      string         `json:"input"`
 		Kind       string         `json:"kind"`
 		Connection string         `json:"connection_id,omitempty"`

@@ -146,7 +146,7 @@ func asNumber(value any) (float64, bool) {
 
 // show is the value as its author wrote it, shortened.
 func show(value any) string {
-	b, err := marshal(value)
+	b, err := MarshalJSON(value)
 	if err != nil {
 		return fmt.Sprintf("%T", value)
 	}

@@ -6,9 +6,20 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"ittybit-media/handlers/media"
 )
+
+var upload = media.Upload{
+	Bucket:    "my-media-bucket",
+	Key:       "uploads/video.mov",
+	Size:      5242880,
+	ETag:      "b1946ac92492d2347c6235b4d2611184",
+	VersionID: "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e",
+	Sequencer: "00617F08299329D189",
+	Time:      time.Date(2026, 4, 3, 7, 20, 0, 0, time.UTC),
+}
 
 func TestUploadID(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 )
 
@@ -21,7 +22,7 @@ import (
 // quotes.
 
 // EventSource is the source of the events, as rules select by it.
-const EventSource = media.Source
+const EventSource = event.Source
 
 // EventVersion is the version of the events' detail. Members may be added to it
 // without another one.

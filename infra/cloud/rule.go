@@ -1,13 +1,12 @@
 package cloud
 
 import (
+	"ittybit-media/handlers/event"
 	"time"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/lambda"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-
-	"ittybit-media/handlers/media"
 )
 
 // How long and how often EventBridge tries to hand an event to dispatch: as
@@ -27,7 +26,7 @@ func (b *builder) makeRule() error {
 	rule, err := cloudwatch.NewEventRule(b.ctx, b.named("uploads"), &cloudwatch.EventRuleArgs{
 		Description: pulumi.String("Uploads with the suffixes of the routes"),
 		EventPattern: bucket.ApplyT(func(bucket string) (string, error) {
-			return media.EventPattern(bucket, b.Config.Routes)
+			return event.Pattern(bucket, b.Config.Routes)
 		}).(pulumi.StringOutput),
 		Tags: b.tags,
 	}, b.child())

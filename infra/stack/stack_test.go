@@ -18,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 	"ittybit-media/infra/stack"
 )
@@ -615,7 +616,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := media.EventPattern(c.BucketName, c.Routes); err != nil || c.WebhookBurst < 1 || c.WebhookRate < 1 || c.GiveUpAfter <= c.OverdueAfter {
+		if _, err := event.Pattern(c.BucketName, c.Routes); err != nil || c.WebhookBurst < 1 || c.WebhookRate < 1 || c.GiveUpAfter <= c.OverdueAfter {
 			t.Errorf("was accepted: %+v, %v", c, err)
 		}
 		maps.DeleteFunc(native, func(_ string, v any) bool { return v == nil }) // Pulumi has no such values

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 )
 
@@ -36,7 +37,7 @@ func (routes) read(r *reader, c *Config, data []byte) {
 			return
 		}
 	}
-	if _, err := media.EventPattern(c.BucketName, c.Routes); err != nil {
+	if _, err := event.Pattern(c.BucketName, c.Routes); err != nil {
 		r.fail("routes", "%v", err)
 	}
 }

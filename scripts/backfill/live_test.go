@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/aws/dynamodb"
@@ -44,8 +45,8 @@ func (l *live) observe(s pipeline.Step) {
 func (l *live) next(key string) (events [][]byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if event, ok := l.same[key]; ok {
-		events = append(events, event)
+	if payload, ok := l.same[key]; ok {
+		events = append(events, payload)
 		delete(l.same, key)
 	}
 	if len(l.whenever) > 0 && rand.IntN(10) == 0 {
@@ -59,8 +60,8 @@ func (l *live) next(key string) (events [][]byte) {
 func (l *live) rest() (events [][]byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, event := range l.same {
-		events = append(events, event)
+	for _, payload := range l.same {
+		events = append(events, payload)
 	}
 	return append(events, l.whenever...)
 }
@@ -90,12 +91,12 @@ func TestBackfillBesideLiveEvents(t *testing.T) {
 		if !isInvoke(c) {
 			return nil
 		}
-		p, err := media.DecodePayload(c.Body)
+		p, err := event.DecodePayload(c.Body)
 		if err != nil {
 			return err
 		}
-		for _, event := range l.next(p.Messages[0].Request.Upload.Key) {
-			w.Deliver(event)
+		for _, payload := range l.next(p.Messages[0].Request.Upload.Key) {
+			w.Deliver(payload)
 		}
 		if c.Ordinal == objects/2 {
 			interrupt()
@@ -111,8 +112,8 @@ func TestBackfillBesideLiveEvents(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	sent := time.Since(began)
-	for _, event := range l.rest() {
-		w.Deliver(event)
+	for _, payload := range l.rest() {
+		w.Deliver(payload)
 	}
 	if err := w.Pipeline.Quiet(t.Context()); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/internal/operator"
 )
@@ -127,7 +128,7 @@ func (b *backfill) one(ctx context.Context, brakes *brakes, c candidate) error {
 		if err := brakes.check(ctx); err != nil {
 			return err
 		}
-		if err := b.dispatcher.Ask(ctx, media.Backfill, media.Request{Upload: c.upload}); err != nil {
+		if err := b.dispatcher.Ask(ctx, event.Backfill, event.Request{Upload: c.upload}); err != nil {
 			return err
 		}
 		brakes.asked(jobs)

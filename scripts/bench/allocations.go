@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
 )
@@ -68,7 +69,7 @@ type decoding struct {
 }
 
 func (b *bench) decodings() ([]decoding, error) {
-	event, err := os.ReadFile(filepath.Join(b.root, "handlers/media/testdata/s3_object_created.json"))
+	payload, err := os.ReadFile(filepath.Join(b.root, "handlers/event/testdata/s3_object_created.json"))
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +87,7 @@ func (b *bench) decodings() ([]decoding, error) {
 		return nil, err
 	}
 	return []decoding{
-		{"decode an upload's event", maxEventAllocations, func() error { _, err := media.DecodePayload(event); return err }},
+		{"decode an upload's event", maxEventAllocations, func() error { _, err := event.DecodePayload(payload); return err }},
 		{"decode a callback", maxCallbackAllocations, func() error { _, err := ittybit.DecodeCallback(callback); return err }},
 		{"sign a token", maxSignAllocations, func() error { _, err := keys.Sign(ref); return err }},
 		{"verify a token", maxVerifyAllocations, func() error { _, err := keys.Verify(token); return err }},

@@ -253,7 +253,7 @@ func TestWhatIsInABinary(t *testing.T) {
 		"main.main":                                                  "main",
 		"runtime.mallocgc":                                           "runtime",
 		"crypto/internal/fips140/sha256.New":                         "crypto",
-		"ittybit-media/handlers/media.DecodePayload":                 "ittybit-media",
+		"ittybit-media/handlers/event.DecodePayload":                 "ittybit-media",
 		"github.com/aws/smithy-go/middleware.(*S).Do":                "github.com/aws/smithy-go",
 		"github.com/aws/aws-sdk-go-v2/service/dynamodb/types.(*T).M": "github.com/aws/aws-sdk-go-v2/service/dynamodb",
 		"github.com/golang-jwt/jwt/v5.init":                          "github.com/golang-jwt/jwt",

@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 	"time"
 
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/internal/prices"
-	"ittybit-media/scripts/local/aws/endpoint"
 )
 
 // uploadUsage is what one upload takes of what AWS charges for.

@@ -17,6 +17,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/aws/eventbridge"
 	"ittybit-media/scripts/local/aws/lambda"
 	"ittybit-media/scripts/local/fakeittybit"
@@ -111,7 +112,7 @@ func (s *services) function(ctx context.Context, name string, with setup) (*lamb
 	vars := s.FunctionEnv(name)
 	maps.Copy(vars, with.env)
 	return lambda.Start(ctx, lambda.Config{
-		Name: name, ARN: "arn:aws:lambda:" + pipeline.Region + ":000000000000:function:" + name,
+		Name: name, ARN: "arn:aws:lambda:" + endpoint.Region + ":" + endpoint.Account + ":function:" + name,
 		Binary: s.binaries[name], Dir: filepath.Join(s.dir, "functions", "dispatch"), // with the routes
 		Env: vars, Timeout: media.DispatchTimeout, MaxConcurrency: 1, Log: with.log,
 	})
@@ -152,7 +153,7 @@ func (s *services) upload(n int) (media.Upload, []byte) {
 		ETag: fmt.Sprintf("%032x", i), Sequencer: fmt.Sprintf("%016X", i), Time: time.Now(),
 	}
 	return u, eventbridge.ObjectCreated(eventbridge.Object{
-		Account: "000000000000", Region: pipeline.Region, Bucket: u.Bucket, Key: u.Key,
+		Account: endpoint.Account, Region: endpoint.Region, Bucket: u.Bucket, Key: u.Key,
 		Size: u.Size, ETag: u.ETag, Sequencer: u.Sequencer, Reason: "PutObject", Time: u.Time,
 	})
 }

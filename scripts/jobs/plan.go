@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/scripts/internal/operator"
@@ -27,7 +28,7 @@ const (
 
 // plan is how the jobs of one key are made again.
 type plan struct {
-	requests []media.Request
+	requests []event.Request
 	left     map[string]int // jobs that are left alone, by why
 	errs     []error        // uploads that nobody can ask for again
 }
@@ -72,7 +73,7 @@ func (j *jobs) planUpload(p *plan, rows []results.Row, isOld bool, now time.Time
 		return fmt.Errorf("its rows do not tell which version of the object it is; to have dispatch complete them:\n  %s", j.Command("backfill", "-prefix", rows[0].Key))
 	}
 	for _, attempt := range slices.Sorted(maps.Keys(attempts)) {
-		p.requests = append(p.requests, media.Request{Upload: u, Attempt: attempt, Jobs: attempts[attempt]})
+		p.requests = append(p.requests, event.Request{Upload: u, Attempt: attempt, Jobs: attempts[attempt]})
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/internal/operator"
 )
@@ -22,7 +23,7 @@ func (j *jobs) makeAgain(ctx context.Context) error {
 	if j.DryRun || !j.Asks() {
 		return j.send(ctx, j.limit, warn)
 	}
-	count := j.repeater(ctx, j.limit, warn, func(media.Request) error { return nil })
+	count := j.repeater(ctx, j.limit, warn, func(event.Request) error { return nil })
 	if err := count.run(ctx); err != nil {
 		return err
 	}
@@ -52,7 +53,7 @@ func (j *jobs) send(ctx context.Context, most int, warn func(error)) error {
 	limiter := rate.NewLimiter(rate.Limit(j.rate), 1)
 	dispatcher := j.stack.Dispatcher()
 	var asked []*followed
-	r := j.repeater(ctx, most, warn, func(request media.Request) error {
+	r := j.repeater(ctx, most, warn, func(request event.Request) error {
 		if j.DryRun {
 			return j.printRequest(request)
 		}
@@ -61,7 +62,7 @@ func (j *jobs) send(ctx context.Context, most int, warn func(error)) error {
 		}
 		finish, cancel := operator.Finish(ctx)
 		defer cancel()
-		if err := dispatcher.Ask(finish, media.Retry, request); err != nil {
+		if err := dispatcher.Ask(finish, event.Retry, request); err != nil {
 			return err
 		}
 		if j.follow {
@@ -115,7 +116,7 @@ type asked struct {
 	Sent    bool     `json:"sent"`
 }
 
-func (j *jobs) printRequest(r media.Request) error {
+func (j *jobs) printRequest(r event.Request) error {
 	if j.JSON {
 		return j.PrintJSON(asked{r.Upload.Key, j.identity(r.Upload), r.Attempt, r.Jobs, !j.DryRun})
 	}
@@ -128,14 +129,14 @@ type repeater struct {
 	script *jobs
 	now    time.Time
 	most   int                       // jobs; 0: all
-	do     func(media.Request) error // done with each request
+	do     func(event.Request) error // done with each request
 	warn   func(error)               // told of what nobody can ask for
 
 	jobs, uploads, failed int // so far
 	left                  map[string]int
 }
 
-func (j *jobs) repeater(ctx context.Context, most int, warn func(error), do func(media.Request) error) *repeater {
+func (j *jobs) repeater(ctx context.Context, most int, warn func(error), do func(event.Request) error) *repeater {
 	return &repeater{script: j, now: operator.Now(ctx), most: most, do: do, warn: warn, left: map[string]int{}}
 }
 

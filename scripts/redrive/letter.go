@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 )
 
@@ -20,7 +21,7 @@ type letter struct {
 	id, receipt string
 	sent        time.Time // first, which is what SQS counts from
 	reason      string
-	request     media.Request
+	request     event.Request
 	err         error // why it cannot be read
 }
 
@@ -32,7 +33,7 @@ func read(m types.Message) letter {
 		l.sent = time.UnixMilli(ms).UTC()
 	}
 	body := []byte(aws.ToString(m.Body))
-	message := media.DecodeMessage(body)
+	message := event.DecodeMessage(body)
 	l.request, l.err = message.Request, message.Err
 	if message.Probe != "" {
 		l.err = errProbe

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/aws/endpoint"
@@ -77,7 +78,7 @@ func (w *world) bury(body string, attributes map[string]string) {
 // event is one of our own about an upload.
 func (w *world) event(detailType, key string, attempt int, jobs ...string) string {
 	w.t.Helper()
-	text, err := media.EncodeRequest(detailType, media.Request{
+	text, err := event.EncodeRequest(detailType, event.Request{
 		Upload:  media.Upload{Bucket: w.Bucket, Key: key, Size: 1, ETag: "e", Time: w.Clock.Now().Add(-time.Hour)},
 		Attempt: attempt, Jobs: jobs,
 	})
@@ -181,7 +182,7 @@ func TestDeadLettersOfALongOutage(t *testing.T) {
 func TestFilters(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	l := letter{sent: now.Add(-2 * time.Hour), reason: "job \"video\": HTTP 503", request: media.Request{Upload: media.Upload{Key: "uploads/a.mov"}}}
+	l := letter{sent: now.Add(-2 * time.Hour), reason: "job \"video\": HTTP 503", request: event.Request{Upload: media.Upload{Key: "uploads/a.mov"}}}
 	for _, tt := range []struct {
 		filter
 		want bool
@@ -206,7 +207,7 @@ func TestFilters(t *testing.T) {
 func TestReasons(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	raw := w.event(media.Backfill, "raw.mov", 0)
+	raw := w.event(event.Backfill, "raw.mov", 0)
 	w.bury(raw, nil)
 	for i := range 3 {
 		w.bury(raw, map[string]string{"ERROR_CODE": "NO_PERMISSIONS", "ERROR_MESSAGE": "dispatch may not be invoked", "RULE_ARN": "r"})
@@ -217,7 +218,7 @@ func TestReasons(t *testing.T) {
 	}
 	w.bury("nonsense", nil)
 	w.bury(`{"source":"elsewhere","detail-type":"x"}`, nil)
-	probe, err := media.EncodeProbe("p1", w.Clock.Now())
+	probe, err := event.EncodeProbe("p1", w.Clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,8 +284,8 @@ func TestUnreadableDeadLetters(t *testing.T) {
 func TestOurOwnEventsKeepWhatTheyAskFor(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	w.bury(w.event(media.Retry, "a.mov", 2, "audio"), nil)
-	w.bury(fmt.Sprintf(`{"requestContext":{},"requestPayload":%s}`, w.event(media.Backfill, "b.mov", 0)), nil)
+	w.bury(w.event(event.Retry, "a.mov", 2, "audio"), nil)
+	w.bury(fmt.Sprintf(`{"requestContext":{},"requestPayload":%s}`, w.event(event.Backfill, "b.mov", 0)), nil)
 	w.Want(operator.ExitOK, script, "-send", "-yes")
 	w.Quiet()
 	if rows := w.Rows("a.mov"); len(rows) != 1 || rows[0].Job != "audio" || rows[0].Attempt != 2 || rows[0].ETag != "e" {
@@ -301,7 +302,7 @@ func TestThreeHundredWithInterruptions(t *testing.T) {
 		keys = append(keys, fmt.Sprintf("uploads/%03d.mov", i))
 	}
 	w.fail(keys...)
-	w.bury(w.event(media.Redrive, "other.mov", 0), nil)
+	w.bury(w.event(event.Redrive, "other.mov", 0), nil)
 	send := []string{"-send", "-yes", "-rate", "10000", "-key", "uploads/"}
 
 	left := len(keys) + 1
@@ -391,7 +392,7 @@ func TestWhatComesTwiceCountsOnce(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	for i := range 25 {
-		w.bury(w.event(media.Backfill, fmt.Sprintf("%d.mov", i), 0), nil)
+		w.bury(w.event(event.Backfill, fmt.Sprintf("%d.mov", i), 0), nil)
 	}
 	shown := false
 	w.intercept("ReceiveMessage", 3, func() error {
@@ -424,7 +425,7 @@ func TestAVisitHasItsBounds(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	for i := range 45 {
-		w.bury(w.event(media.Backfill, fmt.Sprintf("%d.mov", i), 0), nil)
+		w.bury(w.event(event.Backfill, fmt.Sprintf("%d.mov", i), 0), nil)
 	}
 	never := func() bool { return false }
 	r := w.visitor()
@@ -477,7 +478,7 @@ func TestNoMoreThanAgreed(t *testing.T) {
 	w := start(t)
 	w.fail("a.mov")
 	w.intercept("GetQueueAttributes", 2, func() error { // after it has looked and asked
-		w.bury(w.event(media.Backfill, "b.mov", 0), nil)
+		w.bury(w.event(event.Backfill, "b.mov", 0), nil)
 		return nil
 	})
 	got := w.Answer("y", script, "-send")
@@ -504,7 +505,7 @@ func TestALookThatIsCutShort(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	for i := range 45 {
-		w.bury(w.event(media.Backfill, fmt.Sprintf("%d.mov", i), 0), nil)
+		w.bury(w.event(event.Backfill, fmt.Sprintf("%d.mov", i), 0), nil)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	w.intercept("ReceiveMessage", 3, func() error { stop(); return nil })

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/event"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -121,7 +121,7 @@ func (s *sender) letter(ctx context.Context, l letter) (deleted bool, err error)
 	}
 	ctx, cancel := operator.Finish(ctx)
 	defer cancel()
-	if err := s.dispatcher.Ask(ctx, media.Redrive, l.request); err != nil {
+	if err := s.dispatcher.Ask(ctx, event.Redrive, l.request); err != nil {
 		return false, err
 	}
 	if err := s.remove(ctx, l); err != nil {

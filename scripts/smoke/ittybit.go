@@ -10,8 +10,8 @@ import (
 	"log/slog"
 	"net/http"
 
-	"ittybit-media/handlers/function"
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/function"
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/secrets"

@@ -2,7 +2,7 @@ package operator_test
 
 import (
 	"fmt"
-	"io/fs"
+	"../../.."
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,7 +11,7 @@ import (
 	"unicode"
 )
 
-const root = "../.."
+const root = "../../.."
 
 var (
 	mdLink        = regexp.MustCompile(`\]\(([^)\s]+)\)`)

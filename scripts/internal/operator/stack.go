@@ -24,7 +24,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"ittybit-media/handlers/awsclient"
-	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
@@ -209,11 +209,11 @@ func (p paced) GetAttemptToken(ctx context.Context) (func(error) error, error) {
 	return p.Standard.GetAttemptToken(ctx)
 }
 
-// Ask has dispatch look after an upload: detailType is one of media.Backfill,
-// media.Redrive and media.Retry. It returns once Lambda has the event; what then
+// Ask has dispatch look after an upload: detailType is one of event.Backfill,
+// event.Redrive and event.Retry. It returns once Lambda has the event; what then
 // fails goes the way of every failure, to the retry queue.
-func (d Dispatcher) Ask(ctx context.Context, detailType string, r media.Request) error {
-	payload, err := media.EncodeRequest(detailType, r)
+func (d Dispatcher) Ask(ctx context.Context, detailType string, r event.Request) error {
+	payload, err := event.EncodeRequest(detailType, r)
 	if err != nil {
 		return fmt.Errorf("%s: the request cannot be written: %w", Printable(r.Upload.Key), err)
 	}
@@ -227,7 +227,7 @@ func (d Dispatcher) Ask(ctx context.Context, detailType string, r media.Request)
 // retry queue, and is done with it when it comes from there. Dispatch logs both
 // under the id.
 func (d Dispatcher) Probe(ctx context.Context, id string) error {
-	payload, err := media.EncodeProbe(id, time.Now())
+	payload, err := event.EncodeProbe(id, time.Now())
 	if err == nil {
 		err = d.send(ctx, payload)
 	}

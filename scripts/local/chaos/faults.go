@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/scripts/local/aws/endpoint"
@@ -169,8 +170,8 @@ func anything([]byte) bool { return true }
 
 // dispatches fits the events of an upload, alone or in a batch.
 func (i *injector) dispatches(key string) func([]byte) bool {
-	return func(event []byte) bool {
-		p, err := media.DecodePayload(event)
+	return func(payload []byte) bool {
+		p, err := event.DecodePayload(payload)
 		if err != nil {
 			return false
 		}
@@ -185,11 +186,11 @@ func (i *injector) dispatches(key string) func([]byte) bool {
 
 // calls fits the callbacks of a job, by their token.
 func (i *injector) calls(key, job string) func([]byte) bool {
-	return func(event []byte) bool {
+	return func(payload []byte) bool {
 		var request struct {
 			Query struct{ Token string } `json:"queryStringParameters"`
 		}
-		if json.Unmarshal(event, &request) != nil {
+		if json.Unmarshal(payload, &request) != nil {
 			return false
 		}
 		ref, err := i.keys.Verify(request.Query.Token)

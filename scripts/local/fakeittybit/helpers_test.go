@@ -224,7 +224,7 @@ func (s *storage) stillOpen() int {
 
 func sample(t *testing.T) []byte {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join("..", "..", "testdata", "sample.mov"))
+	data, err := os.ReadFile(filepath.Join("..", "..", "..", "testdata", "sample.mov"))
 	if err != nil {
 		t.Fatal(err)
 	}

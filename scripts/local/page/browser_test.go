@@ -97,7 +97,7 @@ func turn(name, value string) chromedp.Action[chromedp.Void] {
 
 func sample(t *testing.T) string {
 	t.Helper()
-	path, err := filepath.Abs(filepath.Join("..", "..", "testdata", "sample.mov"))
+	path, err := filepath.Abs(filepath.Join("..", "..", "..", "testdata", "sample.mov"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/scripts/local/fakeittybit"
@@ -251,7 +252,7 @@ func keyOf(message []byte) string {
 	if json.Unmarshal(message, &envelope) == nil && envelope.RequestPayload != nil {
 		message = envelope.RequestPayload
 	}
-	if payload, err := media.DecodePayload(message); err == nil && len(payload.Messages) == 1 {
+	if payload, err := event.DecodePayload(message); err == nil && len(payload.Messages) == 1 {
 		return payload.Messages[0].Request.Upload.Key
 	}
 	return "unreadable"

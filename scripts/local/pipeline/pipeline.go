@@ -34,6 +34,7 @@ import (
 
 	"ittybit-media/handlers/awsclient"
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/stack"
@@ -72,7 +73,7 @@ type Options struct {
 	Clock    *clock.Clock      // nil: the wall clock
 	Observe  func(Step)        // is told what happens, by several goroutines
 	// OnEvent gets the result events, one after the other, if the stack sends any.
-	OnEvent func(event []byte)
+	OnEvent func(payload []byte)
 	// Versioned has the bucket keep all versions of its objects.
 	Versioned bool
 	// Concurrency is how many processes each function may have; 0: two for each
@@ -506,7 +507,7 @@ func arn(service, name string) string {
 }
 
 func (p *Pipeline) startS3(_ context.Context, dir string) (err error) {
-	pattern, err := media.EventPattern(p.Bucket, p.opts.Stack.Routes)
+	pattern, err := event.Pattern(p.Bucket, p.opts.Stack.Routes)
 	if err != nil {
 		return err
 	}

@@ -282,7 +282,7 @@ func TestWebhookMayBeDown(t *testing.T) {
 func TestTheGuidesCallbackGivesTheGuidesRow(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)
-	payload, err := os.ReadFile(filepath.Join("..", "..", "handlers", "ittybit", "testdata", "w2_guide.json"))
+	payload, err := os.ReadFile(filepath.Join("..", "..", "..", "handlers", "ittybit", "testdata", "w2_guide.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/aws/eventbridge"
@@ -65,17 +66,17 @@ func (p *Pipeline) observe(s Step) {
 // to dispatch.
 func (p *Pipeline) created(c s3.Created) {
 	u := media.Upload{Bucket: c.Bucket, Key: c.Key, Size: c.Size, ETag: c.ETag, VersionID: c.VersionID, Sequencer: c.Sequencer, Time: c.Time}
-	event := eventbridge.ObjectCreated(eventbridge.Object{
+	payload := eventbridge.ObjectCreated(eventbridge.Object{
 		Account: endpoint.Account, Region: endpoint.Region,
 		Bucket: c.Bucket, Key: c.Key, Size: c.Size, ETag: c.ETag, VersionID: c.VersionID, Sequencer: c.Sequencer,
 		Reason: c.Reason, Time: c.Time,
 	})
-	p.observe(Step{Kind: Uploaded, Source: "s3", Upload: u, Text: fmt.Sprintf("%d bytes", c.Size), Event: event})
+	p.observe(Step{Kind: Uploaded, Source: "s3", Upload: u, Text: fmt.Sprintf("%d bytes", c.Size), Event: payload})
 	if !c.EventBridge {
 		p.tell(Unmatched, "s3", u, "EventBridge is off for the bucket")
 		return
 	}
-	if why := p.rule.Explain(event); why != "" {
+	if why := p.rule.Explain(payload); why != "" {
 		p.tell(Unmatched, "rule", u, why)
 		return
 	}
@@ -85,12 +86,12 @@ func (p *Pipeline) created(c s3.Created) {
 	}
 	for _, after := range deliveries {
 		if after <= 0 {
-			p.Deliver(event)
+			p.Deliver(payload)
 			continue
 		}
 		p.late.Add(1)
 		p.clock.AfterFunc(after, func() {
-			p.Deliver(event)
+			p.Deliver(payload)
 			p.late.Add(-1)
 		})
 	}
@@ -98,9 +99,9 @@ func (p *Pipeline) created(c s3.Created) {
 
 // Deliver gives dispatch an event as EventBridge does: asynchronously, and to
 // the retry queue when it cannot be delivered.
-func (p *Pipeline) Deliver(event []byte) {
-	if _, err := p.Dispatch.InvokeAsync(event); err != nil {
-		p.retryLater(event)
+func (p *Pipeline) Deliver(payload []byte) {
+	if _, err := p.Dispatch.InvokeAsync(payload); err != nil {
+		p.retryLater(payload)
 	}
 }
 
@@ -120,7 +121,7 @@ func uploadOf(message []byte) media.Upload {
 	if json.Unmarshal(message, &envelope) == nil && envelope.RequestPayload != nil {
 		message = envelope.RequestPayload
 	}
-	payload, err := media.DecodePayload(message)
+	payload, err := event.DecodePayload(message)
 	if err != nil || len(payload.Messages) != 1 {
 		return media.Upload{}
 	}
@@ -210,9 +211,9 @@ func logText(fields map[string]any) string {
 }
 
 // resultEvent is the bus of the result events.
-func (p *Pipeline) resultEvent(event []byte) {
+func (p *Pipeline) resultEvent(payload []byte) {
 	if p.opts.OnEvent != nil {
-		p.opts.OnEvent(event)
+		p.opts.OnEvent(payload)
 	}
 	if p.opts.Observe == nil {
 		return
@@ -222,7 +223,7 @@ func (p *Pipeline) resultEvent(event []byte) {
 		Detail     json.RawMessage `json:"detail"`
 	}
 	var about struct{ Bucket, Key string }
-	if json.Unmarshal(event, &e) == nil && json.Unmarshal(e.Detail, &about) == nil {
+	if json.Unmarshal(payload, &e) == nil && json.Unmarshal(e.Detail, &about) == nil {
 		about.Key, _ = url.PathUnescape(about.Key)
 	}
 	p.tell(Event, "events", media.Upload{Bucket: about.Bucket, Key: about.Key}, fmt.Sprintf("%s %s", e.DetailType, e.Detail))

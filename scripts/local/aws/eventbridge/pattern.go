@@ -9,10 +9,9 @@ package eventbridge
 import (
 	"errors"
 	"fmt"
+	"ittybit-media/handlers/event"
 	"strings"
 	"unicode/utf8"
-
-	"ittybit-media/handlers/media"
 )
 
 // Pattern is a compiled event pattern. It may be used by any goroutine.
@@ -36,10 +35,10 @@ func (f field) String() string { return strings.Join(f.path, ".") }
 // Compile reads an event pattern. What EventBridge would refuse and what is not
 // supported here is an error that names the key: empty objects and arrays, a
 // value outside an array, a key said twice, an unknown filter, a pattern over
-// [media.MaxPattern] characters.
+// [event.MaxPattern] characters.
 func Compile(pattern []byte) (*Pattern, error) {
-	if n := utf8.RuneCount(pattern); n > media.MaxPattern {
-		return nil, fmt.Errorf("event pattern: %d characters; EventBridge takes at most %d", n, media.MaxPattern)
+	if n := utf8.RuneCount(pattern); n > event.MaxPattern {
+		return nil, fmt.Errorf("event pattern: %d characters; EventBridge takes at most %d", n, event.MaxPattern)
 	}
 	value, err := decode(pattern)
 	if err != nil {

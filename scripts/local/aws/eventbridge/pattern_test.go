@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"ittybit-media/handlers/media"
+	"ittybit-media/handlers/event"
 	"ittybit-media/scripts/local/aws/eventbridge"
 )
 
@@ -127,7 +127,7 @@ func TestCompileRefuses(t *testing.T) {
 		{"anything but a boolean", `{"a":[{"anything-but":[true]}]}`, "strings and numbers only"},
 		{"anything but an empty prefix", `{"a":[{"anything-but":{"prefix":""}}]}`, "not empty"},
 		{"anything but any case", `{"a":[{"anything-but":{"equals-ignore-case":"x"}}]}`, "anything-but takes"},
-		{"too long", `{"a":["` + strings.Repeat("é", media.MaxPattern-9) + `"]}`, "2049 characters"},
+		{"too long", `{"a":["` + strings.Repeat("é", event.MaxPattern-9) + `"]}`, "2049 characters"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -145,9 +145,9 @@ func TestCompileRefuses(t *testing.T) {
 func TestCompileTakesTheLongestPattern(t *testing.T) {
 	t.Parallel()
 	// Characters count, not bytes.
-	pattern := `{"a":["` + strings.Repeat("é", media.MaxPattern-10) + `"]}`
+	pattern := `{"a":["` + strings.Repeat("é", event.MaxPattern-10) + `"]}`
 	if _, err := eventbridge.Compile([]byte(pattern)); err != nil {
-		t.Errorf("Compile of %d characters: %v", media.MaxPattern, err)
+		t.Errorf("Compile of %d characters: %v", event.MaxPattern, err)
 	}
 }
 

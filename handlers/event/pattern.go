@@ -1,7 +1,8 @@
-package media
+package event
 
 import (
 	"fmt"
+	"ittybit-media/handlers/media"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -17,14 +18,14 @@ const (
 	maxBucketName = 63
 )
 
-// EventPattern is the pattern of the rule that feeds dispatch: the guide's,
+// Pattern returns the pattern of the rule that feeds dispatch: the guide's,
 // with every suffix of every route whatever its case. The routes' prefixes
 // cannot be in it: EventBridge takes an event when any one entry of a field
 // fits, so prefix and suffix would be alternatives. Dispatch matches them.
 //
 // It fails when the pattern is longer than EventBridge takes. An empty bucket
 // name stands for one that is yet to be made.
-func EventPattern(bucket string, routes Routes) (string, error) {
+func Pattern(bucket string, routes media.Routes) (string, error) {
 	type suffix struct {
 		Fold string `json:"equals-ignore-case"`
 	}
@@ -51,7 +52,7 @@ func EventPattern(bucket string, routes Routes) (string, error) {
 		Bucket names  `json:"bucket"`
 		Object object `json:"object"`
 	}
-	pattern, err := marshal(struct {
+	pattern, err := media.MarshalJSON(struct {
 		Source     []string `json:"source"`
 		DetailType []string `json:"detail-type"`
 		Detail     detail   `json:"detail"`

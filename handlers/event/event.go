@@ -1,11 +1,14 @@
-package media
+// Package event is the events that dispatch takes, in the envelopes in which AWS
+// delivers them, and the event pattern of the rule that sends it S3's.
+package event
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"ittybit-media/handlers/media"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -32,7 +35,7 @@ const (
 
 // Request asks for the jobs of one upload.
 type Request struct {
-	Upload  Upload
+	Upload  media.Upload
 	Attempt int
 	Jobs    []string // names of the wanted jobs; nil: all of the route's
 	// Direct: S3's own event, not yet tried by anyone. Any other request may be
@@ -97,8 +100,14 @@ type probeDetail struct {
 	Probe string `json:"probe"`
 }
 
-// probeID keeps to what log lines and their filters take as it is.
-var probeID = pattern(`^[A-Za-z0-9-]{1,64}$`)
+// maxProbeID is the longest id of a probe, in bytes. With its alphabet it keeps to
+// what log lines and their filters take as it is.
+const maxProbeID = 64
+
+func validProbeID(id string) bool {
+	const alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
+	return id != "" && len(id) <= maxProbeID && strings.Trim(id, alphabet) == ""
+}
 
 // DecodePayload reads every form in which an upload reaches dispatch: S3's
 // event as EventBridge delivers it, our own events, and batches of the retry
@@ -160,7 +169,7 @@ func (w wire) probe() (string, error) {
 	if err := json.Unmarshal(w.Detail, &d); err != nil {
 		return "", fmt.Errorf("the probe's detail is unreadable: %w", jsonError(err))
 	}
-	if !probeID().MatchString(d.Probe) {
+	if !validProbeID(d.Probe) {
 		return "", errors.New("detail.probe is no id of 1 to 64 letters, digits and -")
 	}
 	return d.Probe, nil
@@ -170,7 +179,7 @@ func (w wire) request() (Request, error) {
 	ours := w.Source == Source && (w.DetailType == Backfill || w.DetailType == Redrive || w.DetailType == Retry)
 	if !ours && !(w.Source == s3Source && w.DetailType == s3DetailType) {
 		return Request{}, fmt.Errorf("source %q with detail-type %q is neither S3's %q nor a %s, %s, %s or %s of %q",
-			Redact(w.Source), Redact(w.DetailType), s3DetailType, Backfill, Redrive, Retry, Probe, Source)
+			media.Redact(w.Source), media.Redact(w.DetailType), s3DetailType, Backfill, Redrive, Retry, Probe, Source)
 	}
 	var d wireDetail
 	if err := json.Unmarshal(w.Detail, &d); err != nil {
@@ -179,10 +188,10 @@ func (w wire) request() (Request, error) {
 	if d.Bucket.Name == "" || d.Object.Key == "" {
 		return Request{}, errors.New("the event has no detail.bucket.name or no detail.object.key")
 	}
-	r := Request{Upload: Upload{
+	r := Request{Upload: media.Upload{
 		Bucket:    d.Bucket.Name,
 		Key:       d.Object.Key,
-		Size:      UnknownSize,
+		Size:      media.UnknownSize,
 		ETag:      d.Object.ETag,
 		VersionID: d.Object.VersionID,
 		Sequencer: d.Object.Sequencer,
@@ -206,7 +215,7 @@ func EncodeRequest(detailType string, r Request) ([]byte, error) {
 	var d wireDetail
 	d.Bucket.Name = r.Upload.Bucket
 	d.Object.Key = r.Upload.Key
-	if r.Upload.Size != UnknownSize {
+	if r.Upload.Size != media.UnknownSize {
 		d.Object.Size = &r.Upload.Size
 	}
 	d.Object.ETag = r.Upload.ETag
@@ -223,7 +232,7 @@ func EncodeProbe(id string, at time.Time) ([]byte, error) {
 }
 
 func encode(detailType string, at time.Time, detail any) ([]byte, error) {
-	return marshal(struct {
+	return media.MarshalJSON(struct {
 		Source     string    `json:"source"`
 		DetailType string    `json:"detail-type"`
 		Time       time.Time `json:"time"`
@@ -231,20 +240,8 @@ func encode(detailType string, at time.Time, detail any) ([]byte, error) {
 	}{Source, detailType, at.UTC(), detail})
 }
 
-// marshal is json.Marshal without the escapes that only HTML needs: keys reach
-// the other side as people know them.
-func marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
-}
-
 // jsonError keeps of a decoding error what helps, never the text that was
 // decoded.
 func jsonError(err error) error {
-	return errors.New(Redact(err.Error()))
+	return errors.New(media.Redact(err.Error()))
 }

@@ -1,4 +1,4 @@
-package media_test
+package event_test
 
 import (
 	"encoding/json"
@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 )
 
@@ -54,23 +55,23 @@ func batch(t testing.TB, bodies ...string) []byte {
 
 func TestEveryFormOfAPayloadGivesTheSameUpload(t *testing.T) {
 	t.Parallel()
-	event, envelope, retry := read(t, "s3_object_created.json"), read(t, "lambda_failure_envelope.json"), read(t, "retry.json")
+	payload, envelope, retry := read(t, "s3_object_created.json"), read(t, "lambda_failure_envelope.json"), read(t, "retry.json")
 	backfill := strings.ReplaceAll(strings.ReplaceAll(string(retry), `"Retry"`, `"Backfill"`), `"attempt": 2,
     "jobs": ["thumbnail"]`, `"attempt": 0`)
 	for name, tt := range map[string]struct {
 		payload []byte
-		want    media.Request
+		want    event.Request
 		queue   bool
 	}{
-		"S3's event":              {event, media.Request{Upload: upload, Direct: true}, false},
-		"S3's event in the queue": {batch(t, string(event)), media.Request{Upload: upload}, true},
-		"Lambda's envelope":       {batch(t, string(envelope)), media.Request{Upload: upload}, true},
-		"a retry":                 {retry, media.Request{Upload: upload, Attempt: 2, Jobs: []string{"thumbnail"}}, false},
-		"a retry in the queue":    {batch(t, string(retry)), media.Request{Upload: upload, Attempt: 2, Jobs: []string{"thumbnail"}}, true},
-		"a backfill":              {[]byte(backfill), media.Request{Upload: upload}, false},
-		"a redrive":               {[]byte(strings.ReplaceAll(backfill, `"Backfill"`, `"Redrive"`)), media.Request{Upload: upload}, false},
+		"S3's event":              {payload, event.Request{Upload: upload, Direct: true}, false},
+		"S3's event in the queue": {batch(t, string(payload)), event.Request{Upload: upload}, true},
+		"Lambda's envelope":       {batch(t, string(envelope)), event.Request{Upload: upload}, true},
+		"a retry":                 {retry, event.Request{Upload: upload, Attempt: 2, Jobs: []string{"thumbnail"}}, false},
+		"a retry in the queue":    {batch(t, string(retry)), event.Request{Upload: upload, Attempt: 2, Jobs: []string{"thumbnail"}}, true},
+		"a backfill":              {[]byte(backfill), event.Request{Upload: upload}, false},
+		"a redrive":               {[]byte(strings.ReplaceAll(backfill, `"Backfill"`, `"Redrive"`)), event.Request{Upload: upload}, false},
 	} {
-		p, err := media.DecodePayload(tt.payload)
+		p, err := event.DecodePayload(tt.payload)
 		if err != nil || len(p.Messages) != 1 {
 			t.Errorf("%s: %v, %d messages", name, err, len(p.Messages))
 			continue
@@ -86,7 +87,7 @@ func TestEveryFormOfAPayloadGivesTheSameUpload(t *testing.T) {
 			continue
 		}
 		tt.want.Direct = false
-		if m := media.DecodeMessage(tt.payload); !reflect.DeepEqual(m, media.Message{Request: tt.want}) {
+		if m := event.DecodeMessage(tt.payload); !reflect.DeepEqual(m, event.Message{Request: tt.want}) {
 			t.Errorf("%s as a message: %+v", name, m)
 		}
 	}
@@ -98,17 +99,17 @@ func TestEncodedRequestsDecodeToThemselves(t *testing.T) {
 	odd.Key = "a b+c%41#?&\"'<>{}/../ü😀\u200f.mov"
 	unknown := upload
 	unknown.Size, unknown.VersionID = media.UnknownSize, ""
-	for _, r := range []media.Request{
+	for _, r := range []event.Request{
 		{Upload: upload},
 		{Upload: odd, Attempt: 3, Jobs: []string{"video", "audio"}},
 		{Upload: unknown},
 	} {
-		for _, detailType := range []string{media.Backfill, media.Redrive, media.Retry} {
-			event, err := media.EncodeRequest(detailType, r)
+		for _, detailType := range []string{event.Backfill, event.Redrive, event.Retry} {
+			payload, err := event.EncodeRequest(detailType, r)
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := media.DecodePayload(event)
+			p, err := event.DecodePayload(payload)
 			if err != nil || p.Messages[0].Err != nil || !reflect.DeepEqual(p.Messages[0].Request, r) {
 				t.Errorf("%s of %+v comes back as %+v, %v, %v", detailType, r, p.Messages[0].Request, err, p.Messages[0].Err)
 			}
@@ -120,7 +121,7 @@ func TestEncodedRequestsDecodeToThemselves(t *testing.T) {
 func TestProbes(t *testing.T) {
 	t.Parallel()
 	probe := string(read(t, "probe.json"))
-	event, err := media.EncodeProbe("4SGKL2M7QJ", upload.Time)
+	payload, err := event.EncodeProbe("4SGKL2M7QJ", upload.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,18 +131,18 @@ func TestProbes(t *testing.T) {
 		queue   bool
 	}{
 		"direct":                   {[]byte(probe), false},
-		"ours":                     {event, false},
+		"ours":                     {payload, false},
 		"in the queue":             {batch(t, probe), true},
 		"in Lambda's envelope":     {batch(t, `{"requestPayload":`+probe+`}`), true},
 		"with an upload beside it": {[]byte(strings.Replace(object, `"attempt": 2`, `"probe": "4SGKL2M7QJ"`, 1)), false},
 	} {
-		p, err := media.DecodePayload(tt.payload)
+		p, err := event.DecodePayload(tt.payload)
 		if err != nil || len(p.Messages) != 1 || p.Queue != tt.queue {
 			t.Errorf("%s: %v, %+v", name, err, p)
 			continue
 		}
 		m := p.Messages[0]
-		if m.Probe != "4SGKL2M7QJ" || m.Err != nil || !reflect.DeepEqual(m.Request, media.Request{}) {
+		if m.Probe != "4SGKL2M7QJ" || m.Err != nil || !reflect.DeepEqual(m.Request, event.Request{}) {
 			t.Errorf("%s: %+v", name, m)
 		}
 	}
@@ -149,12 +150,12 @@ func TestProbes(t *testing.T) {
 
 func TestUnreadablePayloads(t *testing.T) {
 	t.Parallel()
-	event := string(read(t, "s3_object_created.json"))
+	payload := string(read(t, "s3_object_created.json"))
 	without := func(old, new string) string {
-		if !strings.Contains(event, old) {
+		if !strings.Contains(payload, old) {
 			t.Fatalf("the event has no %s", old)
 		}
-		return strings.Replace(event, old, new, 1)
+		return strings.Replace(payload, old, new, 1)
 	}
 	for name, tt := range map[string]struct {
 		payload string
@@ -176,7 +177,7 @@ func TestUnreadablePayloads(t *testing.T) {
 		"a probe's detail": {`{"source":"ittybit-media","detail-type":"Probe","detail":7}`, "probe's detail", false},
 		"negative attempt": {strings.Replace(string(read(t, "retry.json")), `"attempt": 2`, `"attempt": -1`, 1), "attempt is -1", true},
 	} {
-		p, err := media.DecodePayload([]byte(tt.payload))
+		p, err := event.DecodePayload([]byte(tt.payload))
 		if err == nil && len(p.Messages) == 1 {
 			err = p.Messages[0].Err
 		}
@@ -191,7 +192,7 @@ func TestUnreadablePayloads(t *testing.T) {
 
 func TestAnUnreadableMessageLeavesItsBatchAlone(t *testing.T) {
 	t.Parallel()
-	p, err := media.DecodePayload(batch(t, "not JSON", string(read(t, "s3_object_created.json")), `{"requestPayload": 7}`))
+	p, err := event.DecodePayload(batch(t, "not JSON", string(read(t, "s3_object_created.json")), `{"requestPayload": 7}`))
 	if err != nil || len(p.Messages) != 3 {
 		t.Fatal(err, p)
 	}
@@ -201,19 +202,19 @@ func TestAnUnreadableMessageLeavesItsBatchAlone(t *testing.T) {
 	if p.Messages[1].Err != nil || p.Messages[1].Request.Upload != upload {
 		t.Errorf("the readable message: %+v", p.Messages[1])
 	}
-	if _, err := media.DecodePayload([]byte(`{"Records":[{"eventSource":"aws:kinesis"}]}`)); err == nil || !strings.Contains(err.Error(), "Records[0]") {
+	if _, err := event.DecodePayload([]byte(`{"Records":[{"eventSource":"aws:kinesis"}]}`)); err == nil || !strings.Contains(err.Error(), "Records[0]") {
 		t.Errorf("another service's batch: %v", err)
 	}
 }
 
 func TestWhatS3WritesDifferently(t *testing.T) {
 	t.Parallel()
-	event := strings.NewReplacer(
+	payload := strings.NewReplacer(
 		`"IYV3p45BT0ac8hjHg1houSdS1a.Mro8e"`, `"null"`, // an object made before versioning
 		`"b1946ac92492d2347c6235b4d2611184"`, `"\"b1946ac92492d2347c6235b4d2611184\""`,
 		`"size": 5242880,`, ``,
 	).Replace(string(read(t, "s3_object_created.json")))
-	p, err := media.DecodePayload([]byte(event))
+	p, err := event.DecodePayload([]byte(payload))
 	if err != nil || p.Messages[0].Err != nil {
 		t.Fatal(err, p.Messages)
 	}
@@ -226,11 +227,11 @@ func TestWhatS3WritesDifferently(t *testing.T) {
 // The guide's handlers read no more of an event than this.
 func TestTheLeastThatAnEventSays(t *testing.T) {
 	t.Parallel()
-	p, err := media.DecodePayload([]byte(`{"source":"aws.s3","detail-type":"Object Created","detail":{"bucket":{"name":"my-media-bucket"},"object":{"key":"uploads/video.mov","size":5242880}}}`))
+	p, err := event.DecodePayload([]byte(`{"source":"aws.s3","detail-type":"Object Created","detail":{"bucket":{"name":"my-media-bucket"},"object":{"key":"uploads/video.mov","size":5242880}}}`))
 	if err != nil || p.Messages[0].Err != nil {
 		t.Fatal(err, p.Messages)
 	}
-	if got, want := p.Messages[0].Request, (media.Request{Upload: media.Upload{Bucket: "my-media-bucket", Key: "uploads/video.mov", Size: 5242880}, Direct: true}); !reflect.DeepEqual(got, want) {
+	if got, want := p.Messages[0].Request, (event.Request{Upload: media.Upload{Bucket: "my-media-bucket", Key: "uploads/video.mov", Size: 5242880}, Direct: true}); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
