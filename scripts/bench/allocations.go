@@ -51,11 +51,11 @@ func (b *bench) allocations(ctx context.Context) (figures, error) {
 	}
 	defer s.close()
 	for _, name := range functions[1:] {
-		counts, err := s.initAllocations(ctx, name, b.often(5))
+		n, err := s.initAllocations(ctx, name)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		out.add(name+": this module before main", "allocs", counts, atMost(maxInitAllocations))
+		out.add(name+": this module before main", "allocs", sample{n}, atMost(maxInitAllocations))
 	}
 	return out, nil
 }
@@ -94,27 +94,20 @@ func (b *bench) decodings() ([]decoding, error) {
 	}, nil
 }
 
-// initAllocations returns what each of several starts of a function allocated.
-func (s *services) initAllocations(ctx context.Context, name string, runs int) (sample, error) {
-	var counts sample
-	for range runs {
-		var log bytes.Buffer
-		f, err := s.function(ctx, name, setup{env: map[string]string{"GODEBUG": "inittrace=1"}, log: &log})
-		if err != nil {
-			return nil, err
-		}
-		_, err = f.Check(ctx)
-		f.Close() // the log is complete
-		if err != nil {
-			return nil, err
-		}
-		n, err := ownAllocations(log.String())
-		if err != nil {
-			return nil, err
-		}
-		counts.add(n)
+// initAllocations starts a function and returns what its packages of this module
+// allocated before main.
+func (s *services) initAllocations(ctx context.Context, name string) (float64, error) {
+	var log bytes.Buffer
+	f, err := s.function(ctx, name, setup{env: map[string]string{"GODEBUG": "inittrace=1"}, log: &log})
+	if err != nil {
+		return 0, err
 	}
-	return counts, nil
+	_, err = f.Check(ctx)
+	f.Close() // the log is complete
+	if err != nil {
+		return 0, err
+	}
+	return ownAllocations(log.String())
 }
 
 // initialised is a line of GODEBUG=inittrace=1 ("Environment Variables", package

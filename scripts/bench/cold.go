@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 
 	"ittybit-media/scripts/internal/procstat"
@@ -33,7 +34,7 @@ func (b *bench) cold(ctx context.Context) (figures, error) {
 		return nil, err
 	}
 	defer s.close()
-	starts, err := s.startAll(ctx, b.often(40))
+	starts, err := s.startAll(ctx, cmp.Or(b.runs, 40))
 	if err != nil {
 		return nil, err
 	}

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"sync/atomic"
 	"time"
 
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/internal/prices"
+	"ittybit-media/scripts/local/aws/endpoint"
 )
 
 // uploadUsage is what one upload takes of what AWS charges for.
@@ -14,8 +16,16 @@ type uploadUsage struct {
 	jobs                  int
 	dispatchMS, webhookMS float64 // webhook: each callback
 	logBytes              float64 // without Lambda's own lines
-	table                 units
+	// Calls of the table. A row is under 1 KB, so each takes one request unit.
+	reads, writes float64
 }
+
+// indexWrites are those of the index of open jobs: a row enters it when it is
+// queued and leaves it with the result.
+func (u uploadUsage) indexWrites() float64 { return 2 * float64(u.jobs) }
+
+// countWrites are those of the daily count: what is left after two for each row.
+func (u uploadUsage) countWrites() float64 { return u.writes - 2*float64(u.jobs) }
 
 // item is a part of the price of a million uploads, in dollars.
 type item struct {
@@ -30,12 +40,11 @@ func bill(p prices.List, u uploadUsage, memoryMB int, architecture string) []ite
 	seconds := (u.dispatchMS + callbacks*u.webhookMS) / 1000
 	gbSeconds := 1e6 * seconds * float64(memoryMB) / 1024
 	logGB := 1e6 * (u.logBytes + invocations*p.PlatformBytes) / 1e9
-	t := u.table
 	return []item{
 		{"EventBridge", p.PerMillion.Event},
 		{"Lambda", invocations*p.PerMillion.LambdaRequest + gbSeconds*p.GBSecond[architecture]},
 		{"API Gateway", callbacks * p.PerMillion.APIRequest},
-		{"DynamoDB", t.writes()*p.PerMillion.Write + t.reads*p.PerMillion.Read},
+		{"DynamoDB", (u.writes+u.indexWrites())*p.PerMillion.Write + u.reads*p.PerMillion.Read},
 		{"CloudWatch Logs", logGB * p.LogsGB},
 	}
 }
@@ -72,7 +81,7 @@ func (b *bench) cost(ctx context.Context) (figures, error) {
 	defer s.close()
 	var out figures
 	for _, n := range jobCounts[:2] {
-		u, err := s.usage(ctx, b.often(12), n)
+		u, err := s.usage(ctx, cmp.Or(b.runs, 12), n)
 		if err != nil {
 			return nil, err
 		}
@@ -90,7 +99,7 @@ func (fs *figures) addBill(p prices.List, u uploadUsage, c stack.Config) {
 	add("dispatch", "ms", u.dispatchMS)
 	add("webhook", "ms", u.webhookMS)
 	add("log of an upload, without Lambda's own lines", "bytes", u.logBytes)
-	add("writes of an upload", "units", u.table.writes())
+	add("writes of an upload", "units", u.writes+u.indexWrites())
 	priced := bill(p, u, c.MemoryMB, c.Architecture)
 	all := total(priced)
 	for _, i := range priced {
@@ -98,9 +107,9 @@ func (fs *figures) addBill(p prices.List, u uploadUsage, c stack.Config) {
 		add(i.name+", share", "%", 100*i.dollars/all)
 	}
 	add("total", "$", all)
-	add("of these for the index of open jobs", "$", u.table.index*p.PerMillion.Write)
-	add("of these for the queued row and the index", "$", (u.table.queued+u.table.index)*p.PerMillion.Write)
-	add("of these for the daily limit", "$", u.table.count*p.PerMillion.Write)
+	add("of these for the index of open jobs", "$", u.indexWrites()*p.PerMillion.Write)
+	add("of these for the queued row and the index", "$", (float64(u.jobs)+u.indexWrites())*p.PerMillion.Write)
+	add("of these for the daily limit", "$", u.countWrites()*p.PerMillion.Write)
 }
 
 // usage runs uploads of n jobs through dispatch and webhook and returns the
@@ -115,10 +124,9 @@ func (s *services) usage(ctx context.Context, runs, n int) (uploadUsage, error) 
 	if _, _, err := w.timeUpload(ctx, n); err != nil { // opens the connections
 		return uploadUsage{}, err
 	}
-	meter := newMeter()
-	s.AWS.Intercept(meter.intercept)
+	s.AWS.Intercept(takeTime)
 	defer s.AWS.Intercept(nil)
-	before := log.Load()
+	before := s.counts()
 	var dispatch, webhook sample
 	for range runs {
 		first, callbacks, err := w.timeUpload(ctx, n)
@@ -128,11 +136,27 @@ func (s *services) usage(ctx context.Context, runs, n int) (uploadUsage, error) 
 		dispatch.add(first)
 		webhook = append(webhook, callbacks...)
 	}
+	calls, of := s.since(before), float64(runs)
+	w.close() // the log is complete
 	return uploadUsage{
 		jobs: n, dispatchMS: dispatch.median(), webhookMS: webhook.median(),
-		logBytes: float64(log.Load()-before) / float64(runs),
-		table:    meter.perUpload(runs, n),
+		logBytes: float64(log.Load()) / (of + 1),
+		reads:    float64(calls[query]+calls[getItem]) / of,
+		writes:   float64(calls[putItem]+calls[updateItem]) / of,
 	}, nil
+}
+
+// takeTime makes a call of the table take as long as is assumed.
+func takeTime(ctx context.Context, c endpoint.Call) error {
+	if c.Service != endpoint.ServiceDynamoDB {
+		return nil
+	}
+	select {
+	case <-time.After(assumedTable):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // timeUpload runs one upload and its callbacks, and returns their milliseconds.

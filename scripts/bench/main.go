@@ -179,14 +179,6 @@ func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
 	return errs
 }
 
-// often is how often to measure, unless the command line says it.
-func (b *bench) often(runs int) int {
-	if b.runs > 0 {
-		return b.runs
-	}
-	return runs
-}
-
 // note says how something was measured, or why not.
 func (b *bench) note(format string, args ...any) {
 	fmt.Fprintf(b.stderr, "  "+format+"\n", args...)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os/exec"
@@ -17,7 +18,7 @@ func (b *bench) preview(ctx context.Context) (figures, error) {
 			return nil, nil
 		}
 	}
-	runs := b.often(15)
+	runs := cmp.Or(b.runs, 15)
 	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "Preview", "-benchtime", fmt.Sprintf("%dx", runs), "./infra/enginetest")
 	cmd.Dir = b.root
 	out, err := cmd.CombinedOutput()

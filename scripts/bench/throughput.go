@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -51,7 +52,7 @@ func (b *bench) throughput(ctx context.Context) (figures, error) {
 		return nil, err
 	}
 	rates, rows := make([]sample, len(sizes)), make([]sample, len(sizes))
-	for range b.often(3) {
+	for range cmp.Or(b.runs, 3) {
 		for i, n := range sizes {
 			l, err := b.loadInProcess(ctx, self, n)
 			if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -14,64 +15,63 @@ import (
 	"ittybit-media/handlers/results"
 )
 
+// warmPost is how long the fake Ittybit takes for a POST.
+const warmPost = 50 * time.Millisecond
+
 // maxDispatch is how much longer than one POST, one read and one write, one
-// after the other, dispatch may take with three jobs when a POST takes 50 ms.
+// after the other, dispatch may take with three jobs.
 const maxDispatch = 1.2 // ×
 
-// warm measures dispatch and webhook once they are running, with a fake Ittybit
-// that answers at once and with one that takes its time.
+// warm measures dispatch and webhook once they are running.
 func (b *bench) warm(ctx context.Context) (figures, error) {
-	var out figures
-	for _, post := range []time.Duration{0, 50 * time.Millisecond} {
-		t, err := b.warmTimes(ctx, post)
-		if err != nil {
-			return nil, err
-		}
-		out.add(fmt.Sprintf("one POST of %v, one read, one write", post), "ms", t.baseline, nil)
-		for i, n := range jobCounts {
-			name := fmt.Sprintf("dispatch, %s, POST %v", jobs(n), post)
-			out.add(name, "ms", t.dispatch[i], nil)
-			var limit *Limit
-			if n == 3 && post > 0 {
-				limit = atMost(maxDispatch)
-			}
-			out.add(name+" / one of each", "×", pairs(t.dispatch[i], t.baseline, ratio), limit)
-		}
-		if post == 0 { // webhook calls only the table
-			out.add("webhook", "ms", t.webhook, nil)
-		}
+	t, err := b.warmTimes(ctx, cmp.Or(b.runs, 40))
+	if err != nil {
+		return nil, err
 	}
+	var out figures
+	out.add(fmt.Sprintf("one POST of %v, one read, one write", warmPost), "ms", t.baseline, nil)
+	for i, n := range jobCounts {
+		var limit *Limit
+		if n == 3 {
+			limit = atMost(maxDispatch)
+		}
+		out.add("dispatch, "+jobs(n), "ms", t.dispatch[i], nil)
+		out.add("dispatch, "+jobs(n)+" / one of each", "×", pairs(t.dispatch[i], t.baseline, ratio), limit)
+	}
+	out.add("webhook", "ms", t.webhook, nil)
 	return out, nil
 }
 
 // warmTimes are milliseconds that were measured in turn.
 type warmTimes struct {
 	baseline, webhook sample
-	dispatch          []sample // as jobCounts
+	dispatch          []sample // in the order of jobCounts
 }
 
-func (b *bench) warmTimes(ctx context.Context, post time.Duration) (warmTimes, error) {
-	s, err := b.services(ctx, 0, post)
+func newWarmTimes() *warmTimes { return &warmTimes{dispatch: make([]sample, len(jobCounts))} }
+
+func (b *bench) warmTimes(ctx context.Context, runs int) (*warmTimes, error) {
+	s, err := b.services(ctx, 0, warmPost)
 	if err != nil {
-		return warmTimes{}, err
+		return nil, err
 	}
 	defer s.close()
 	w, err := s.workers(ctx, setup{})
 	if err != nil {
-		return warmTimes{}, err
+		return nil, err
 	}
 	defer w.close()
 	d, err := s.direct()
 	if err != nil {
-		return warmTimes{}, err
+		return nil, err
 	}
-	var t warmTimes
-	for run := range b.often(40) + 1 {
-		if run <= 1 { // the first run opened the connections
-			t = warmTimes{dispatch: make([]sample, len(jobCounts))}
-		}
-		if err := w.round(ctx, d, &t); err != nil {
-			return warmTimes{}, err
+	if err := w.round(ctx, d, newWarmTimes()); err != nil { // opens the connections
+		return nil, err
+	}
+	t := newWarmTimes()
+	for range runs {
+		if err := w.round(ctx, d, t); err != nil {
+			return nil, err
 		}
 	}
 	return t, nil
