@@ -106,12 +106,12 @@ func TestTheCommandLine(t *testing.T) {
 		{"", "cold warm calls allocations throughput size preview cost", ""},
 		{"-check", "calls allocations size", ""},
 		{"-part warm,cold", "cold warm", ""},
-		{"-part ,", "", "names no part"},
-		{"-part hot", "", `no part "hot"`},
-		{"-part cold,cold", "", `no part "cold"`},
-		{"-part cold -check", "", "does not go with"},
-		{"-runs -1", "", "not negative"},
-		{"cold", "", "-part names"},
+		{"-part ,", "", "-part is empty: use cold, warm"},
+		{"-part hot", "", `invalid -part "hot": use cold, warm`},
+		{"-part cold,cold", "", `invalid -part "cold"`},
+		{"-part cold -check", "", "without -part"},
+		{"-runs -1", "", "must not be negative"},
+		{"cold", "", "choose parts with -part"},
 		{"-fast", "", "-fast"},
 	} {
 		c, err := parse(strings.Fields(tt.args), io.Discard)

@@ -63,7 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, flag.ErrHelp):
 		return process.OK
 	case err != nil:
-		fmt.Fprintf(stderr, "bench: %v\nbench -h says how it is used\n", err)
+		fmt.Fprintf(stderr, "bench: %v\nRun bench -h for usage\n", err)
 		return process.Usage
 	}
 	if err := c.run(ctx, stdout, stderr); err != nil {
@@ -90,8 +90,8 @@ func parse(args []string, stderr io.Writer) (command, error) {
 	var check bool
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.StringVar(&names, "part", "", "measure only these parts; `names` separated by commas")
-	flags.IntVar(&c.runs, "runs", 0, "how `often` to measure; 0: as each part needs")
+	flags.StringVar(&names, "part", "", "measure only these parts, `names` separated by commas")
+	flags.IntVar(&c.runs, "runs", 0, "measure so `often`; 0: as each part needs")
 	flags.BoolVar(&c.json, "json", false, "print one JSON object for each figure")
 	flags.BoolVar(&check, "check", false, "measure only the parts whose limits hold on every machine")
 	flags.IntVar(&c.uploads, "uploads", 0, "run this many uploads through one local pipeline and print its load as JSON")
@@ -109,14 +109,22 @@ func parse(args []string, stderr io.Writer) (command, error) {
 	case err != nil:
 		return c, err
 	case flags.NArg() > 0:
-		return c, fmt.Errorf("%q is no flag; -part names what to measure", flags.Arg(0))
+		return c, fmt.Errorf("unexpected argument %q: choose parts with -part", flags.Arg(0))
 	case c.runs < 0 || c.uploads < 0:
-		return c, errors.New("-runs and -uploads are not negative")
+		return c, errors.New("-runs and -uploads must not be negative")
 	case check && names != "":
-		return c, errors.New("-check measures what it measures; it does not go with -part")
+		return c, errors.New("-check chooses the parts: pass it without -part")
 	}
 	c.parts, err = choose(names, check)
 	return c, err
+}
+
+func partNames() string {
+	var names []string
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // choose returns the parts of those names, or all.
@@ -132,10 +140,10 @@ func choose(names string, check bool) ([]part, error) {
 		chosen = append(chosen, p)
 	}
 	if len(wanted) > 0 {
-		return nil, fmt.Errorf("there is no part %q; -h lists them", wanted[0])
+		return nil, fmt.Errorf("invalid -part %q: use %s", wanted[0], partNames())
 	}
 	if len(chosen) == 0 {
-		return nil, errors.New("-part names no part")
+		return nil, fmt.Errorf("-part is empty: use %s", partNames())
 	}
 	return chosen, nil
 }

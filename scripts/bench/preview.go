@@ -28,6 +28,13 @@ func (b *bench) preview(ctx context.Context) (figures, error) {
 	return previewFigures(string(out), runs)
 }
 
+// previewMetrics are the benchmark's metrics by their units.
+var previewMetrics = map[string]Figure{
+	"dev-ms":    {Name: "preview of unchanged code", Unit: "ms"},
+	"empty-ms":  {Name: "preview of an empty program", Unit: "ms"},
+	"dev/empty": {Name: "preview of unchanged code / empty program", Unit: "×"},
+}
+
 // metric is a value in a benchmark's line.
 var metric = regexp.MustCompile(`([\d.]+) (dev-ms|empty-ms|dev/empty)`)
 
@@ -39,19 +46,12 @@ func previewFigures(printed string, runs int) (figures, error) {
 		if err != nil {
 			return nil, err
 		}
-		f := Figure{Unit: "ms", Median: v, Low: v, High: v, Runs: runs}
-		switch m[2] {
-		case "dev-ms":
-			f.Name = "preview of unchanged code"
-		case "empty-ms":
-			f.Name = "preview of an empty program"
-		case "dev/empty":
-			f.Name, f.Unit = "preview of unchanged code / empty program", "×"
-		}
+		f := previewMetrics[m[2]]
+		f.Median, f.Low, f.High, f.Runs = v, v, v, runs
 		out = append(out, f)
 	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("the benchmark printed no figures:\n%s", printed)
+	if len(out) != len(previewMetrics) {
+		return nil, fmt.Errorf("the benchmark did not print all figures:\n%s", printed)
 	}
 	return out, nil
 }
