@@ -191,8 +191,9 @@ func TestParts(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		part func(*bench, context.Context) (figures, error)
-		want []string
-		all  bool // the limits hold on every machine
+		want []string           // figures that there are
+		same map[string]float64 // figures that every machine has so
+		all  bool               // the limits hold on every machine
 	}{
 		{name: "calls", part: (*bench).calls, all: true, want: []string{
 			"dispatch, 10 jobs: POSTs to Ittybit", "dispatch, 10 jobs: writes at once",
@@ -206,15 +207,28 @@ func TestParts(t *testing.T) {
 			"dispatch, 1 job", "dispatch, 3 jobs / one of each", "dispatch, 10 jobs", "webhook",
 		}},
 		{name: "cost", part: (*bench).cost, want: []string{
-			"1 job: total", "3 jobs: total", "3 jobs: Lambda", "3 jobs: of these for the daily limit",
+			"1 job: dispatch", "3 jobs: webhook", "3 jobs: Lambda", "3 jobs: total",
+		}, same: map[string]float64{
+			"1 job: writes of an upload": 5, "1 job: of these for the daily limit": 0.625,
+			"3 jobs: writes of an upload": 13, "3 jobs: of these for the daily limit": 0.625,
+			"3 jobs: DynamoDB": 13*0.625 + 0.125, "3 jobs: of these for the index of open jobs": 6 * 0.625,
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			out := measure(t, tt.part)
+			medians := map[string]float64{}
+			for _, f := range out {
+				medians[f.Name] = f.Median
+			}
 			for _, name := range tt.want {
-				if !slices.ContainsFunc(out, func(f Figure) bool { return f.Name == name }) {
+				if _, ok := medians[name]; !ok {
 					t.Errorf("no figure %q in %v", name, out)
+				}
+			}
+			for name, want := range tt.same {
+				if got := medians[name]; math.Abs(got-want) > 1e-9 {
+					t.Errorf("%s: %v, want %v", name, got, want)
 				}
 			}
 			if err := out.missed(); tt.all && err != nil {

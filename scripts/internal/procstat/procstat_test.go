@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"testing"
 
 	"ittybit-media/scripts/internal/procstat"
@@ -39,6 +40,14 @@ func TestReadOfThisProcess(t *testing.T) {
 		t.Errorf("%+v with %d bytes more than %+v", after, size, before)
 	}
 	runtime.KeepAlive(block)
+	debug.FreeOSMemory()
+	end, err := procstat.Read(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if end.Memory > after.Memory-size/2 || end.PeakMemory < after.PeakMemory || end.CPU <= before.CPU {
+		t.Errorf("%+v once they are free, after %+v", end, after)
+	}
 }
 
 // Memory is the process's own, not the reader's.
