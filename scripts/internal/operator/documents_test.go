@@ -2,7 +2,7 @@ package operator_test
 
 import (
 	"fmt"
-	"../../.."
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
