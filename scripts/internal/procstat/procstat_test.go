@@ -45,7 +45,8 @@ func TestReadOfThisProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if end.Memory > after.Memory-size/2 || end.PeakMemory < after.PeakMemory || end.CPU <= before.CPU {
+	const slack = 1 << 20 // Linux counts each processor's pages by itself
+	if end.Memory > after.Memory-size/2 || end.PeakMemory < after.PeakMemory-slack || end.CPU <= before.CPU {
 		t.Errorf("%+v once they are free, after %+v", end, after)
 	}
 }
