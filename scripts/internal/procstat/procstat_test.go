@@ -27,10 +27,10 @@ func TestReadOfThisProcess(t *testing.T) {
 	if before.Memory < 1<<20 || before.PeakMemory < before.Memory || before.CPU <= 0 {
 		t.Errorf("%+v", before)
 	}
-	const size = 64 << 20
+	const size = 32 << 20
 	block := make([]byte, size)
-	for i := range block {
-		block[i] = byte(i)
+	for i := 0; i < size; i += os.Getpagesize() {
+		block[i] = 1
 	}
 	after, err := procstat.Read(os.Getpid())
 	if err != nil {
