@@ -314,7 +314,7 @@ func (p *Pipeline) startQueues(context.Context, string) (err error) {
 	if err != nil {
 		return err
 	}
-	p.AWS.Mount(sqs.API(p.awsURL, p.RetryQueue, p.DeadLetter))
+	p.AWS.Mount(sqs.API(p.RetryQueue, p.DeadLetter))
 	return nil
 }
 

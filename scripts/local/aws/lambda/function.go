@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"ittybit-media/scripts/local/quiet"
 )
 
 // Config describes a function.
@@ -65,7 +67,7 @@ type Function struct {
 	reaping sync.WaitGroup // a goroutine for each process
 
 	mu          sync.Mutex
-	changed     *sync.Cond // the asynchronous queue or closed changed
+	changed     *quiet.Cond // the asynchronous queue or closed changed
 	closed      bool
 	processes   map[*process]struct{}
 	warm        []*process // wait for an invocation, the latest used last
@@ -109,7 +111,7 @@ func Start(ctx context.Context, cfg Config) (*Function, error) {
 		spawner:   newSpawner(cfg.Start),
 		processes: map[*process]struct{}{},
 	}
-	f.changed = sync.NewCond(&f.mu)
+	f.changed = quiet.NewCond(&f.mu)
 	f.ctx, f.cancel = context.WithCancelCause(context.Background())
 	f.work.Go(f.dispatch)
 	f.mu.Lock() // ctx may have ended: Close must not come before unwatch is set

@@ -112,21 +112,14 @@ func (f *Function) InvokeAsync(payload []byte) (requestID string, err error) {
 // Idle waits until no asynchronous event is queued or running; its failure has
 // then been delivered. It returns [ErrClosed] or ctx's cause if that comes first.
 func (f *Function) Idle(ctx context.Context) error {
-	defer context.AfterFunc(ctx, func() {
-		f.mu.Lock() // not between a look at ctx and the wait
-		defer f.mu.Unlock()
-		f.changed.Broadcast()
-	})()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for f.unfinished > 0 {
-		switch {
-		case f.closed:
-			return f.wrap(ErrClosed)
-		case ctx.Err() != nil:
-			return f.wrap(context.Cause(ctx))
-		}
-		f.changed.Wait()
+	err := f.changed.Until(ctx, func() bool { return f.unfinished == 0 || f.closed })
+	switch {
+	case err != nil:
+		return f.wrap(err)
+	case f.unfinished > 0:
+		return f.wrap(ErrClosed)
 	}
 	return nil
 }

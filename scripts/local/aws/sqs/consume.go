@@ -36,7 +36,6 @@ func (q *Queue) Consume(ctx context.Context, m Mapping) (<-chan struct{}, error)
 }
 
 func (q *Queue) consume(ctx context.Context, m Mapping) {
-	defer context.AfterFunc(ctx, q.wakeAll)()
 	var invocations sync.WaitGroup
 	defer invocations.Wait()
 
@@ -44,10 +43,8 @@ func (q *Queue) consume(ctx context.Context, m Mapping) {
 	defer q.mu.Unlock()
 	active := 0
 	for {
-		for ctx.Err() == nil && (active == m.MaxConcurrency || q.visible.Len() == 0) {
-			q.changed.Wait()
-		}
-		if ctx.Err() != nil {
+		ready := func() bool { return active < m.MaxConcurrency && q.visible.Len() > 0 }
+		if q.changed.Until(ctx, ready) != nil {
 			q.consumers--
 			q.changed.Broadcast()
 			return

@@ -19,6 +19,7 @@ import (
 	smithyrand "github.com/aws/smithy-go/rand"
 
 	"ittybit-media/scripts/local/clock"
+	"ittybit-media/scripts/local/quiet"
 )
 
 // Limits of a queue and its messages (Amazon SQS Developer Guide, "Amazon SQS
@@ -55,10 +56,9 @@ type Config struct {
 type Queue struct {
 	cfg   Config
 	clock *clock.Clock
-	made  time.Time
 
 	mu        sync.Mutex
-	changed   *sync.Cond // something became visible, or an invocation ended
+	changed   *quiet.Cond // something became visible, or an invocation ended
 	messages  map[string]*message
 	visible   *list.List // of *message, first to become visible in front
 	delayed   int
@@ -85,8 +85,8 @@ func New(c *clock.Clock, cfg Config) (*Queue, error) {
 	if len(wrong) > 0 {
 		return nil, fmt.Errorf("sqs: queue %s: %w", cfg.Name, errors.Join(wrong...))
 	}
-	q := &Queue{cfg: cfg, clock: c, made: c.Now(), messages: map[string]*message{}, visible: list.New()}
-	q.changed = sync.NewCond(&q.mu)
+	q := &Queue{cfg: cfg, clock: c, messages: map[string]*message{}, visible: list.New()}
+	q.changed = quiet.NewCond(&q.mu)
 	return q, nil
 }
 
@@ -100,33 +100,22 @@ func (q *Queue) URL(endpoint string) string {
 // Send puts a message with string attributes into the queue and returns its id.
 // A body that is empty or over [MaxMessageBytes] is an error.
 func (q *Queue) Send(body string, attributes map[string]string) (string, error) {
-	if err := checkBody(body); err != nil {
-		return "", fmt.Errorf("sqs: queue %s: %w", q.cfg.Name, err)
-	}
-	return q.send(body, attributes, q.cfg.Delay), nil
-}
-
-func checkBody(body string) error {
 	if len(body) == 0 || len(body) > MaxMessageBytes {
-		return fmt.Errorf("a body of %d bytes; SQS takes 1 to %d", len(body), MaxMessageBytes)
+		return "", fmt.Errorf("sqs: queue %s: a body of %d bytes; SQS takes 1 to %d", q.cfg.Name, len(body), MaxMessageBytes)
 	}
-	return nil
-}
-
-func (q *Queue) send(body string, attributes map[string]string, delay time.Duration) string {
 	id, _ := smithyrand.NewUUID(rand.Reader).GetUUID() // crypto/rand never fails
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	m := &message{id: id, body: body, attributes: maps.Clone(attributes), sentAt: q.clock.Now()}
 	q.keep(m)
 	q.tell(Sent, m)
-	if delay > 0 {
+	if q.cfg.Delay > 0 {
 		q.delayed++
-		q.hide(m, delayed, delay)
+		q.hide(m, delayed, q.cfg.Delay)
 	} else {
 		q.show(m)
 	}
-	return id
+	return id, nil
 }
 
 // Depth counts a queue's messages, as its CloudWatch metrics do: what failed
@@ -171,22 +160,9 @@ func (q *Queue) Messages() []Message {
 // being handled, and no message is visible to a consumer. It returns ctx's cause
 // when ctx ends first.
 func (q *Queue) Idle(ctx context.Context) error {
-	defer context.AfterFunc(ctx, q.wakeAll)()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.running > 0 || q.consumers > 0 && q.visible.Len() > 0 {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		q.changed.Wait()
-	}
-	return nil
-}
-
-// wakeAll makes those who wait look at their contexts. It takes the lock so that
-// it cannot come between their look and their wait.
-func (q *Queue) wakeAll() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.changed.Broadcast()
+	return q.changed.Until(ctx, func() bool {
+		return q.running == 0 && (q.consumers == 0 || q.visible.Len() == 0)
+	})
 }
