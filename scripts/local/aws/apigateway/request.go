@@ -37,7 +37,7 @@ func (g *gateway) event(r *http.Request, body []byte, id string) ([]byte, error)
 			DomainPrefix: prefix,
 			RequestID:    id,
 			RouteKey:     g.cfg.Route,
-			Stage:        g.cfg.Stage,
+			Stage:        stage,
 			Time:         now.Format("02/Jan/2006:15:04:05 -0700"),
 			TimeEpoch:    now.UnixMilli(),
 			HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{

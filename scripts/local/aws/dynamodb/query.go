@@ -170,7 +170,7 @@ func (s *source) page(r *request, rows []stored, order func(a, b stored) int) (a
 	}
 	answer := map[string]any{}
 	items := []any{}
-	count, scanned, bytes := 0, 0, 0
+	scanned, bytes := 0, 0
 	for _, packed := range rows {
 		row := packed.item()
 		shown := s.visible(row)
@@ -189,7 +189,6 @@ func (s *source) page(r *request, rows []stored, order func(a, b stored) int) (a
 			return nil, err
 		}
 		if ok {
-			count++
 			projected, err := r.expressions().project(r.ProjectionExpression, shown)
 			if err != nil {
 				return nil, err
@@ -201,10 +200,7 @@ func (s *source) page(r *request, rows []stored, order func(a, b stored) int) (a
 			break
 		}
 	}
-	answer["Count"], answer["ScannedCount"] = count, scanned
-	if r.Select != "COUNT" {
-		answer["Items"] = items
-	}
+	answer["Items"], answer["Count"], answer["ScannedCount"] = items, len(items), scanned
 	return answer, nil
 }
 

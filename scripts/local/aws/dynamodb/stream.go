@@ -14,6 +14,7 @@ import (
 // stream is who reads a table's stream, and how far it is.
 type stream struct {
 	read     func(record []byte)
+	since    time.Time
 	sequence int64 // of the last record
 }
 
@@ -28,7 +29,7 @@ func (db *Database) Stream(table string, f func(record []byte)) error {
 	if t == nil {
 		return noTable(table)
 	}
-	t.stream = &stream{read: f}
+	t.stream = &stream{read: f, since: time.Now()}
 	return nil
 }
 
@@ -67,7 +68,7 @@ func (t *table) changed(old, row item) {
 		"eventVersion":   "1.1",
 		"eventSource":    "aws:dynamodb",
 		"awsRegion":      endpoint.Region,
-		"eventSourceARN": t.arn() + "/stream/" + t.created.UTC().Format("2006-01-02T15:04:05.000"),
+		"eventSourceARN": t.arn() + "/stream/" + t.stream.since.UTC().Format("2006-01-02T15:04:05.000"),
 		"dynamodb":       change,
 	})
 	t.stream.read(bytes.TrimSpace(record.Bytes()))

@@ -16,6 +16,11 @@ const (
 	Account = "000000000000"
 )
 
+// ARN returns the ARN of a resource of a service.
+func ARN(service, resource string) string {
+	return "arn:aws:" + service + ":" + Region + ":" + Account + ":" + resource
+}
+
 // The services of [Call].
 const (
 	ServiceDynamoDB = "DynamoDB"

@@ -75,7 +75,7 @@ func (s *Secrets) find(id string) (name, arn string, value *string, err error) {
 	}
 	name, arn = secretName(id), id
 	if name == id {
-		arn = "arn:aws:secretsmanager:" + endpoint.Region + ":" + endpoint.Account + secretPrefix + name + "-local0"
+		arn = endpoint.ARN("secretsmanager", "secret:"+name+"-local0")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

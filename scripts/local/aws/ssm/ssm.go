@@ -66,6 +66,6 @@ func (p *Parameters) get(_ context.Context, in struct {
 	}
 	return map[string]any{"Parameter": map[string]any{
 		"Name": name, "Type": "SecureString", "Value": value, "Version": 1, "DataType": "text",
-		"ARN": "arn:aws:ssm:" + endpoint.Region + ":" + endpoint.Account + parameterPrefix + strings.TrimPrefix(name, "/"),
+		"ARN": endpoint.ARN("ssm", "parameter/"+strings.TrimPrefix(name, "/")),
 	}}, nil
 }
