@@ -166,7 +166,8 @@ func TestFaultsAreAsFrequentAsSaid(t *testing.T) {
 	}
 }
 
-// The uploads have what is hard in them, and nothing that stands in for another.
+// The uploads have what is hard in them, and nothing that stands in for
+// another.
 func TestUploads(t *testing.T) {
 	t.Parallel()
 	all := uploads(500)

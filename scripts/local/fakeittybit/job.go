@@ -60,7 +60,8 @@ type Outcome struct {
 	Message string        // of a failure
 }
 
-// jobObject is the job object of the reference (https://ittybit.com/api/get-job).
+// jobObject is the job object of the reference
+// (https://ittybit.com/api/get-job).
 type jobObject struct {
 	ID         string            `json:"id"`
 	Object     string            `json:"object"`

@@ -46,8 +46,8 @@ func (s *Server) serveOutput(w http.ResponseWriter, r *http.Request) {
 // OutputPath is where the stand-in serves a file that a job made.
 func OutputPath(job, name string) string { return outputsPath + job + "/" + name }
 
-// ContentType is that of a file by its name, "" for none. It knows the types that
-// the machine's own table may lack.
+// ContentType is that of a file by its name, "" for none. It knows the types
+// that the machine's own table may lack.
 func ContentType(name string) string {
 	switch ext := path.Ext(name); ext {
 	case ".aac":

@@ -49,7 +49,8 @@ func (s *Server) make(work string, j *Job) (*time.Duration, error) {
 	if s.opts.FFmpeg == "" {
 		return nil, copyFile(made, filepath.Join(work, "input"))
 	}
-	// ffmpeg reads % in a name as a pattern, so the name is plain until it is done.
+	// ffmpeg reads % in a name as a pattern, so the name is plain until it is
+	// done.
 	plain := "output." + j.plan.extension()
 	duration, err := s.encode(s.ctx, work, j.plan, plain, j.ID+"_%03d.ts")
 	if err != nil {

@@ -110,7 +110,8 @@ func (b *board) touch(u *upload) {
 
 func (u *upload) note(at time.Time, from, text string, bad bool) {
 	if len(u.notes) == maxNotes {
-		// The beginning is what tells an upload's story; of a long wait, its end does.
+		// The beginning is what tells an upload's story; of a long wait, its end
+		// does.
 		half := maxNotes / 2
 		u.notes = slices.Delete(u.notes, half, half+1)
 		u.omitted++

@@ -1,9 +1,9 @@
 // Package page is the local run's page: files are dropped on it, and each
-// upload can be watched on its way through the pipeline, with what the parts say
-// to each other. Ittybit can be broken and mended there.
+// upload can be watched on its way through the pipeline, with what the parts
+// say to each other. Ittybit can be broken and mended there.
 //
-// The page is made on the server; a small script of its own keeps it up to date.
-// Only this machine may reach it, and no other page may use it.
+// The page is made on the server; a small script of its own keeps it up to
+// date. Only this machine may reach it, and no other page may use it.
 package page
 
 import (

@@ -393,8 +393,8 @@ func (i item) is(upload, job string) bool {
 	return i.values["upload"]["S"] == upload && (job == "" && i.values["job"] == nil || i.values["job"]["S"] == job)
 }
 
-// items are the rows of a key, in DynamoDB's own JSON: the SDK's types would not
-// show it.
+// items are the rows of a key, in DynamoDB's own JSON: the SDK's types would
+// not show it.
 func (p *Page) items(r *http.Request, key string) ([]item, error) {
 	query, err := json.Marshal(map[string]any{
 		"TableName":                 p.pipeline.Table,

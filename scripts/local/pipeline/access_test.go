@@ -58,7 +58,8 @@ func TestTheScriptsGetWhatADeployedStackTells(t *testing.T) {
 	}
 }
 
-// With what the access says, and as themselves, the scripts reach every service.
+// With what the access says, and as themselves, the scripts reach every
+// service.
 func TestTheScriptsReachEveryService(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil)

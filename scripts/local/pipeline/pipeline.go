@@ -102,8 +102,8 @@ type Pipeline struct {
 	Table        string
 
 	// Objects has the bucket, whose events EventBridge gets from the start: also
-	// where the stack leaves an existing bucket's notifications alone, since nobody
-	// else could turn them on here. They can be turned off, as on AWS.
+	// where the stack leaves an existing bucket's notifications alone, since
+	// nobody else could turn them on here. They can be turned off, as on AWS.
 	Objects    *s3.Store
 	AWS        *endpoint.Server // every service but S3
 	Tables     *localdynamodb.Database
@@ -284,8 +284,8 @@ func (p *Pipeline) startIttybit(_ context.Context, dir string) error {
 	return nil
 }
 
-// RotateAPIKey gives Ittybit and the functions' secret a new key; the old one is
-// refused from now on.
+// RotateAPIKey gives Ittybit and the functions' secret a new key; the old one
+// is refused from now on.
 func (p *Pipeline) RotateAPIKey() {
 	key := "local_" + rand.Text()
 	p.Secrets.Set(apiKeySecret, key)

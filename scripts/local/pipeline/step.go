@@ -61,9 +61,9 @@ func (p *Pipeline) observe(s Step) {
 	}
 }
 
-// created is EventBridge: S3 reports every new object to it, unless the bucket's
-// notification configuration says otherwise, and the rule sends what it matches
-// to dispatch.
+// created is EventBridge: S3 reports every new object to it, unless the
+// bucket's notification configuration says otherwise, and the rule sends what
+// it matches to dispatch.
 func (p *Pipeline) created(c s3.Created) {
 	u := media.Upload{Bucket: c.Bucket, Key: c.Key, Size: c.Size, ETag: c.ETag, VersionID: c.VersionID, Sequencer: c.Sequencer, Time: c.Time}
 	payload := eventbridge.ObjectCreated(eventbridge.Object{

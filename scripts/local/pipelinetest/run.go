@@ -136,8 +136,8 @@ func (r *Run) Do(script operator.Script, args ...string) Result {
 	return r.DoContext(r.t.Context(), script, args...)
 }
 
-// DoContext runs a script that ctx can interrupt, as Ctrl-C does. It lives by the
-// pipeline's clock.
+// DoContext runs a script that ctx can interrupt, as Ctrl-C does. It lives by
+// the pipeline's clock.
 func (r *Run) DoContext(ctx context.Context, script operator.Script, args ...string) Result {
 	r.t.Helper()
 	return r.do(ctx, strings.NewReader(""), script, args)

@@ -1,5 +1,5 @@
-// Package apigateway is an emulator of API Gateway: an HTTP API with one route to
-// one function, with payload format 2.0.
+// Package apigateway is an emulator of API Gateway: an HTTP API with one route
+// to one function, with payload format 2.0.
 //
 // The translation is written here because no Go library does it in this
 // direction: they turn events into requests, for servers that run on Lambda.

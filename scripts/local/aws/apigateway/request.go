@@ -97,8 +97,8 @@ func cookies(h http.Header) []string {
 	return all
 }
 
-// query has decoded values, repeated ones joined with commas. A pair that cannot
-// be decoded is left out.
+// query has decoded values, repeated ones joined with commas. A pair that
+// cannot be decoded is left out.
 func query(u *url.URL) map[string]string {
 	values := u.Query()
 	if len(values) == 0 {

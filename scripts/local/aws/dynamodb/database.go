@@ -12,7 +12,8 @@ import (
 	"ittybit-media/scripts/local/aws/endpoint"
 )
 
-// Database is DynamoDB's tables behind one lock: every operation is atomic. Its methods may be called concurrently.
+// Database is DynamoDB's tables behind one lock: every operation is atomic. Its
+// methods may be called concurrently.
 type Database struct {
 	mu     sync.Mutex
 	tables map[string]*table
@@ -41,8 +42,8 @@ func (db *Database) API() endpoint.Service {
 // Row is a row in a table, to be looked at in [Database.Rows] only.
 type Row struct{ attributes stored }
 
-// Text is an attribute that is a string or a number, as the protocol writes it; empty if the row has none of that
-// name.
+// Text is an attribute that is a string or a number, as the protocol writes it;
+// empty if the row has none of that name.
 func (r Row) Text(name string) string {
 	if a := r.attributes.find(name); a != nil {
 		return a.text
@@ -50,8 +51,8 @@ func (r Row) Text(name string) string {
 	return ""
 }
 
-// Rows calls f for every row of a table, in no order, while nothing changes: for checks that are made often. f must be
-// quick and not call the database.
+// Rows calls f for every row of a table, in no order, while nothing changes:
+// for checks that are made often. f must be quick and not call the database.
 func (db *Database) Rows(table string, f func(Row)) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -66,7 +67,8 @@ func (db *Database) Rows(table string, f func(Row)) {
 	}
 }
 
-// request has the parameters of every operation on rows. One that is not here is refused, not ignored.
+// request has the parameters of every operation on rows. One that is not here
+// is refused, not ignored.
 type request struct {
 	TableName                           string
 	IndexName                           string

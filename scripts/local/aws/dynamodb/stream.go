@@ -18,10 +18,13 @@ type stream struct {
 	sequence int64 // of the last record
 }
 
-// Stream makes f read a table's stream from now on, with new and old images: the JSON of one record after the other,
-// in the order of the changes. f is called while nothing else changes: it must be quick and not call the database.
+// Stream makes f read a table's stream from now on, with new and old images:
+// the JSON of one record after the other, in the order of the changes. f is
+// called while nothing else changes: it must be quick and not call the
+// database.
 //
-// Unlike on AWS, each record comes once and at once, and sequence numbers are those of the one stream.
+// Unlike on AWS, each record comes once and at once, and sequence numbers are
+// those of the one stream.
 func (db *Database) Stream(table string, f func(record []byte)) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -33,8 +36,9 @@ func (db *Database) Stream(table string, f func(record []byte)) error {
 	return nil
 }
 
-// changed puts a change of a row into the stream. A row that is not there is nil. What leaves a row as it was is no
-// change ("Change data capture for DynamoDB Streams", DynamoDB Developer Guide).
+// changed puts a change of a row into the stream. A row that is not there is
+// nil. What leaves a row as it was is no change ("Change data capture for
+// DynamoDB Streams", DynamoDB Developer Guide).
 func (t *table) changed(old, row item) {
 	if t.stream == nil || reflect.DeepEqual(old, row) {
 		return

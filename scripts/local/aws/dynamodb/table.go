@@ -26,8 +26,9 @@ func (k keySchema) attributes() []string {
 	return []string{k.hash, k.sort}
 }
 
-// index is a global secondary index. It is computed when it is read, so it can be neither stale nor incomplete: a row
-// is in it exactly when it has the index's key attributes.
+// index is a global secondary index. It is computed when it is read, so it can
+// be neither stale nor incomplete: a row is in it exactly when it has the
+// index's key attributes.
 type index struct {
 	keys       keySchema
 	projection projection
@@ -134,7 +135,8 @@ func (t *table) validatePrimaryKey(row item) error {
 	return nil
 }
 
-// validateKeyAttribute refuses a key attribute that is empty or of another type than was declared.
+// validateKeyAttribute refuses a key attribute that is empty or of another type
+// than was declared.
 func (t *table) validateKeyAttribute(name string, v *value) error {
 	declared := t.types[name]
 	if (declared == "S" && v.S == nil) || (declared == "N" && v.N == nil) || (declared == "B" && v.B == nil) {

@@ -157,7 +157,8 @@ func TestNestedValuesSurvive(t *testing.T) {
 	}
 }
 
-// deref spells values without the addresses that the SDK's pointers would print.
+// deref spells values without the addresses that the SDK's pointers would
+// print.
 func deref(v types.AttributeValue) any {
 	switch v := v.(type) {
 	case *types.AttributeValueMemberL:

@@ -36,8 +36,8 @@ const (
 	settingsPath  = "/2016-08-19/account-settings"
 )
 
-// find knows the operations by method and path. Of the others under these paths,
-// it says which they are not.
+// find knows the operations by method and path. Of the others under these
+// paths, it says which they are not.
 func find(r *http.Request, _ []byte) (operation string, ok bool) {
 	if r.URL.Path == settingsPath && r.Method == http.MethodGet {
 		return "GetAccountSettings", true

@@ -86,9 +86,9 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) (Result, error) {
 }
 
 // InvokeAsync queues an event and returns its request id. Events start in the
-// order they came. An event is tried once; if that fails, OnFailure gets it. The
-// error is [ErrNotJSON], [ErrTooLarge] over [MaxAsyncPayload], [ErrClosed] or
-// [ErrQueueFull]. The payload must not be changed afterwards.
+// order they came. An event is tried once; if that fails, OnFailure gets it.
+// The error is [ErrNotJSON], [ErrTooLarge] over [MaxAsyncPayload], [ErrClosed]
+// or [ErrQueueFull]. The payload must not be changed afterwards.
 func (f *Function) InvokeAsync(payload []byte) (requestID string, err error) {
 	if err := checkPayload(payload, MaxAsyncPayload); err != nil {
 		return "", f.wrap(err)
@@ -110,7 +110,8 @@ func (f *Function) InvokeAsync(payload []byte) (requestID string, err error) {
 }
 
 // Idle waits until no asynchronous event is queued or running; its failure has
-// then been delivered. It returns [ErrClosed] or ctx's cause if that comes first.
+// then been delivered. It returns [ErrClosed] or ctx's cause if that comes
+// first.
 func (f *Function) Idle(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -177,9 +178,9 @@ func (f *Function) report(inv *invocation, r Result) {
 	}
 }
 
-// serve runs an invocation in a process and delivers its result once. It returns
-// when the process is free again or gone, which can be later. The caller holds a
-// slot.
+// serve runs an invocation in a process and delivers its result once. It
+// returns when the process is free again or gone, which can be later. The
+// caller holds a slot.
 func (f *Function) serve(inv *invocation, deliver func(Result)) {
 	begun := time.Now()
 	done := func(r Result) {

@@ -9,12 +9,12 @@ import (
 	"ittybit-media/scripts/local/aws/endpoint"
 )
 
-// maxEvents is how many events an answer has at most, and has if nothing else is
-// said (Amazon CloudWatch Logs API Reference, "FilterLogEvents").
+// maxEvents is how many events an answer has at most, and has if nothing else
+// is said (Amazon CloudWatch Logs API Reference, "FilterLogEvents").
 const maxEvents = 10000
 
-// scanned is how many lines one call looks at. As in the real service, an answer
-// with few events or none may have a token for the rest.
+// scanned is how many lines one call looks at. As in the real service, an
+// answer with few events or none may have a token for the rest.
 const scanned = 10000
 
 // stream is the one log stream that a local group has.

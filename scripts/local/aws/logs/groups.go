@@ -13,8 +13,8 @@ import (
 // maxBytes bounds what is kept of a group; beyond it the oldest lines go.
 const maxBytes = 8 << 20
 
-// Groups are log groups. Their methods may be called by any goroutine. Make them
-// with [New].
+// Groups are log groups. Their methods may be called by any goroutine. Make
+// them with [New].
 type Groups struct {
 	now func() time.Time
 

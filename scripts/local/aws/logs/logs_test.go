@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http/httptest"
 	"runtime"
 	"slices"
 	"strings"
@@ -13,12 +12,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
-	"github.com/aws/smithy-go"
 
 	"ittybit-media/scripts/local/aws/endpoint"
+	"ittybit-media/scripts/local/aws/endpoint/endpointtest"
 	"ittybit-media/scripts/local/aws/logs"
 )
 
@@ -34,19 +32,14 @@ type fixture struct {
 
 func start(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{server: endpoint.New(), now: time.UnixMilli(1_000_000)}
+	f := &fixture{now: time.UnixMilli(1_000_000)}
 	f.Groups = logs.New(func() time.Time {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		return f.now
 	})
-	f.server.Mount(f.API())
-	server := httptest.NewServer(f.server)
-	t.Cleanup(server.Close)
-	f.Client = cloudwatchlogs.New(cloudwatchlogs.Options{
-		Region: "us-east-1", BaseEndpoint: &server.URL, RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
-	})
+	server, client := endpointtest.Serve(t, f.API())
+	f.server, f.Client = server, cloudwatchlogs.NewFromConfig(client)
 	return f
 }
 
@@ -83,13 +76,6 @@ func (f *fixture) find(t *testing.T, in cloudwatchlogs.FilterLogEventsInput) (me
 		}
 	}
 	return messages, nil
-}
-
-func code(err error) string {
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return api.ErrorCode()
-	}
-	return fmt.Sprint(err)
 }
 
 func TestPatterns(t *testing.T) {
@@ -130,7 +116,7 @@ func TestPatterns(t *testing.T) {
 		"word", `"one" "two"`, `"open`, `?"a"`, `%regex%`, `[a, b]`, `{ }`, `{ $.key = "a.mov"`, `{ $.key = "*a" }`, `{ $.key = "a*b" }`, `{ $.key != "a" }`, `{ $.key = a }`, `{ $.n = 1 }`,
 		`{ $.key = "a" || $.key = "b" }`, `{ ($.key = "a") }`, `{ $.key EXISTS }`, `{ $.a[0] = "x" }`, `{ $. = "x" }`, `{ $.a..b = "x" }`, `{ $.a = "x" } more`, `{ key = "a" }`,
 	} {
-		if _, err := f.find(t, cloudwatchlogs.FilterLogEventsInput{FilterPattern: &pattern}); code(err) != "InvalidParameterException" {
+		if _, err := f.find(t, cloudwatchlogs.FilterLogEventsInput{FilterPattern: &pattern}); endpointtest.Code(err) != "InvalidParameterException" {
 			t.Errorf("%s: %v", pattern, err)
 		}
 	}
@@ -235,11 +221,11 @@ func TestWhatIsRefused(t *testing.T) {
 		"of one stream":  {cloudwatchlogs.FilterLogEventsInput{LogStreamNames: []string{"s"}}, "SerializationException"},
 		"of some stream": {cloudwatchlogs.FilterLogEventsInput{LogStreamNamePrefix: aws.String("s")}, "SerializationException"},
 	} {
-		if _, err := f.find(t, tt.in); code(err) != tt.want {
+		if _, err := f.find(t, tt.in); endpointtest.Code(err) != tt.want {
 			t.Errorf("%s: %v, want %s", name, err, tt.want)
 		}
 	}
-	if _, err := f.DescribeLogGroups(t.Context(), &cloudwatchlogs.DescribeLogGroupsInput{}); code(err) != "UnknownOperationException" {
+	if _, err := f.DescribeLogGroups(t.Context(), &cloudwatchlogs.DescribeLogGroupsInput{}); endpointtest.Code(err) != "UnknownOperationException" {
 		t.Errorf("an operation that is not there: %v", err)
 	}
 	f.server.Intercept(func(_ context.Context, c endpoint.Call) error { return endpoint.Throttled(c) })

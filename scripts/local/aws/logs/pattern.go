@@ -16,9 +16,9 @@ import (
 //
 //	{ $.key = "uploads/*" && $.error.kind = "poison" }
 //
-// In quotes, a backslash stands before a quote or another backslash. The error is
-// of any other pattern, although AWS knows more: a local run that guessed would
-// be of no use.
+// In quotes, a backslash stands before a quote or another backslash. The error
+// is of any other pattern, although AWS knows more: a local run that guessed
+// would be of no use.
 func compile(pattern string) (matches func(line string) bool, err error) {
 	p := &parser{rest: strings.TrimSpace(pattern)}
 	switch {

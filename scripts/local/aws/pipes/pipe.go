@@ -3,9 +3,9 @@
 //
 // Where the service's documentation leaves open what comes out, it refuses:
 // templates other than a JSON object with its placeholders in quotes, values
-// that are no strings, and those that JSON would escape. What is not there "won't
-// appear in the output", and leaves the quotes ("Amazon EventBridge Pipes input
-// transformation", Amazon EventBridge User Guide).
+// that are no strings, and those that JSON would escape. What is not there
+// "won't appear in the output", and leaves the quotes ("Amazon EventBridge
+// Pipes input transformation", Amazon EventBridge User Guide).
 package pipes
 
 import (
@@ -96,8 +96,8 @@ func (p *Pipe) Close() {
 	<-p.done
 }
 
-// Idle waits until the pipe has done all that it was given. It returns ctx's cause
-// when ctx ends first.
+// Idle waits until the pipe has done all that it was given. It returns ctx's
+// cause when ctx ends first.
 func (p *Pipe) Idle(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 	"github.com/rclone/gofakes3"
 )
 
-// maxVersions is how many entries a page of versions has at most, and has if nothing else is said (Amazon S3 API
-// Reference, "ListObjectVersions").
+// maxVersions is how many entries a page of versions has at most, and has if
+// nothing else is said (Amazon S3 API Reference, "ListObjectVersions").
 const maxVersions = 1000
 
 // versionsPage is what a listing of versions asks for.
@@ -59,15 +59,16 @@ func versionsPageOf(query url.Values) (p versionsPage, err error) {
 	return p, nil
 }
 
-// sequencerOf is what a version's id was made of, whether or not there still is such a version: a listing goes on
-// behind one that has been deleted since.
+// sequencerOf is what a version's id was made of, whether or not there still is
+// such a version: a listing goes on behind one that has been deleted since.
 func sequencerOf(version string) (sequencer, bool) {
 	digits, ok := strings.CutPrefix(version, versionMark)
 	n, err := strconv.ParseInt(digits, 36, 64)
 	return sequencer(n), ok && err == nil
 }
 
-// versionsList is a page of versions (Amazon S3 API Reference, "ListObjectVersions").
+// versionsList is a page of versions (Amazon S3 API Reference,
+// "ListObjectVersions").
 type versionsList struct {
 	XMLName             xml.Name `xml:"ListVersionsResult"`
 	Xmlns               string   `xml:"xmlns,attr"`
@@ -118,7 +119,8 @@ func (h handler) versions(w http.ResponseWriter, r *http.Request, bucketName str
 	return nil
 }
 
-// listVersions lists keys in the order of their bytes, and the versions of each, the newest first.
+// listVersions lists keys in the order of their bytes, and the versions of
+// each, the newest first.
 func (s *Store) listVersions(bucketName string, p versionsPage) (*versionsList, error) {
 	encode := func(text string) string {
 		if p.encoding != "" {
@@ -147,7 +149,8 @@ func (s *Store) listVersions(bucketName string, p versionsPage) (*versionsList, 
 	if p.versionMarker != "" {
 		first = p.keyMarker
 	}
-	// full notes where the next page begins, if this one has no room for another entry.
+	// full notes where the next page begins, if this one has no room for another
+	// entry.
 	lastKey, lastVersion := "", ""
 	full := func() bool {
 		list.IsTruncated = len(list.Entries)+len(list.CommonPrefixes) == p.most

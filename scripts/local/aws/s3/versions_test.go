@@ -11,6 +11,7 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"ittybit-media/scripts/local/aws/endpoint/endpointtest"
 	"ittybit-media/scripts/local/aws/s3"
 )
 
@@ -49,7 +50,7 @@ func TestVersions(t *testing.T) {
 	if _, err := f.client.DeleteObject(ctx, &awss3.DeleteObjectInput{Bucket: bucket, Key: key}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.fetch(ctx, &awss3.GetObjectInput{Key: key}); code(err) != "NoSuchKey" {
+	if _, err := f.fetch(ctx, &awss3.GetObjectInput{Key: key}); endpointtest.Code(err) != "NoSuchKey" {
 		t.Errorf("after deletion: %v", err)
 	}
 	versions, err := f.client.ListObjectVersions(ctx, &awss3.ListObjectVersionsInput{Bucket: bucket})
@@ -67,7 +68,8 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// listed are the entries of all pages, each as "KEY VERSION", with a "-" for a delete marker and a "*" for the latest.
+// listed are the entries of all pages, each as "KEY VERSION", with a "-" for a
+// delete marker and a "*" for the latest.
 type listed struct {
 	entries, folders []string
 	pages            int
@@ -269,7 +271,7 @@ func TestVersionsOfABucketThatKeepsNone(t *testing.T) {
 	if body, err := f.fetch(ctx, &awss3.GetObjectInput{Key: key, VersionId: aws.String("null")}); err != nil || string(body) != "x" {
 		t.Errorf("the version null: %q, %v", body, err)
 	}
-	if _, err := f.fetch(ctx, &awss3.GetObjectInput{Key: key, VersionId: aws.String("v1")}); code(err) != "NoSuchVersion" {
+	if _, err := f.fetch(ctx, &awss3.GetObjectInput{Key: key, VersionId: aws.String("v1")}); endpointtest.Code(err) != "NoSuchVersion" {
 		t.Errorf("a version that is not there: %v", err)
 	}
 	if _, err := f.client.DeleteObject(ctx, &awss3.DeleteObjectInput{Bucket: bucket, Key: key, VersionId: aws.String("null")}); err != nil {
@@ -347,7 +349,7 @@ func TestSuspendingVersioning(t *testing.T) {
 	}
 	f.remove(t, "k")
 	want(ids, "k 0", "k 1", "k -null*")
-	if _, err := f.fetch(t.Context(), &awss3.GetObjectInput{Key: aws.String("k")}); code(err) != "NoSuchKey" {
+	if _, err := f.fetch(t.Context(), &awss3.GetObjectInput{Key: aws.String("k")}); endpointtest.Code(err) != "NoSuchKey" {
 		t.Error(err)
 	}
 	set(types.BucketVersioningStatusEnabled)
@@ -373,7 +375,7 @@ func TestWrongListingsOfVersions(t *testing.T) {
 		if tt.in.Bucket == nil {
 			tt.in.Bucket = aws.String(uploads)
 		}
-		if _, err := f.client.ListObjectVersions(t.Context(), &tt.in); code(err) != tt.want {
+		if _, err := f.client.ListObjectVersions(t.Context(), &tt.in); endpointtest.Code(err) != tt.want {
 			t.Errorf("%s: %v, want %s", why, err, tt.want)
 		}
 	}

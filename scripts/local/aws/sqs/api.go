@@ -21,8 +21,8 @@ const (
 )
 
 // longPoll is how long a receive waits at most, whatever it asks for: SQS may
-// answer early as well, so that callers ask again, and nobody at a keyboard or a
-// test waits for nothing.
+// answer early as well, so that callers ask again, and nobody at a keyboard or
+// a test waits for nothing.
 const longPoll = 200 * time.Millisecond
 
 // API returns SQS's API in front of queues, as far as redrive uses it. Their

@@ -15,8 +15,8 @@ import (
 	"ittybit-media/scripts/local/aws/endpoint"
 )
 
-// poll receives up to most messages and hides them for a time. If there is none,
-// it waits for one, and returns none after the wait or when ctx ends.
+// poll receives up to most messages and hides them for a time. If there is
+// none, it waits for one, and returns none after the wait or when ctx ends.
 func (q *Queue) poll(ctx context.Context, most int, hide, wait time.Duration) []events.SQSMessage {
 	waited := wait <= 0
 	defer q.clock.AfterFunc(wait, func() {

@@ -90,8 +90,8 @@ func New(c *clock.Clock, cfg Config) (*Queue, error) {
 	return q, nil
 }
 
-// URL is the queue's address below that of the endpoint, with the account of its
-// ARN, as every operation names a queue.
+// URL is the queue's address below that of the endpoint, with the account of
+// its ARN, as every operation names a queue.
 func (q *Queue) URL(endpoint string) string {
 	parts := strings.Split(q.cfg.ARN, ":")
 	return endpoint + "/" + parts[max(len(parts)-2, 0)] + "/" + q.cfg.Name
@@ -157,8 +157,8 @@ func (q *Queue) Messages() []Message {
 }
 
 // Idle waits until nothing can happen before the clock moves on: no batch is
-// being handled, and no message is visible to a consumer. It returns ctx's cause
-// when ctx ends first.
+// being handled, and no message is visible to a consumer. It returns ctx's
+// cause when ctx ends first.
 func (q *Queue) Idle(ctx context.Context) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

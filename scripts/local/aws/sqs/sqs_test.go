@@ -197,7 +197,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// The journey of a message that never succeeds, with the pipeline's own numbers.
+// The journey of a message that never succeeds, with the pipeline's own
+// numbers.
 func TestRetriesThenDeadLettersThenExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const retention = 14 * 24 * time.Hour

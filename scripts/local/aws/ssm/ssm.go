@@ -17,7 +17,8 @@ type Parameters struct {
 	values map[string]string
 }
 
-// parameterName is the name in an ARN. Names with a slash inside start with one, which the ARN leaves out.
+// parameterName is the name in an ARN. Names with a slash inside start with
+// one, which the ARN leaves out.
 func parameterName(id string) string {
 	_, name, isARN := strings.Cut(id, parameterPrefix)
 	switch {
