@@ -400,6 +400,9 @@ func TestThousandsOfJobs(t *testing.T) {
 	for i := range jobs {
 		submit(t, s, fmt.Sprintf(`{"input":"s3://b/%d","kind":"video","webhook_url":"https://example.com/%d/%d"}`, i, i, i%2))
 	}
+	if err := s.Idle(t.Context()); err != nil { // each has begun
+		t.Fatal(err)
+	}
 	if more := runtime.NumGoroutine() - before; more > 50 {
 		t.Errorf("%d waiting jobs hold %d goroutines", jobs, more)
 	}

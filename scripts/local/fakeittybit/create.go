@@ -169,7 +169,7 @@ func (s *Server) newJob(wanted jobRequest, key, base string) (*Job, *answer) {
 	s.jobs[j.ID] = j
 	s.ids = append(s.ids, j.ID)
 	s.byInput[j.Input] = append(s.byInput[j.Input], j.ID)
-	s.begin()
+	s.busy++
 	return &created, nil
 }
 

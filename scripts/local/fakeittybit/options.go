@@ -101,7 +101,7 @@ const (
 
 func (o *Options) complete() error {
 	if o.CallbackAttempts < 0 || o.CallbackBackoff < 0 || o.Workers < 0 || o.Latency < 0 {
-		return errors.New("localittybit: attempts, backoff, workers and latency must not be negative")
+		return errors.New("fakeittybit: attempts, backoff, workers and latency must not be negative")
 	}
 	orDefault(&o.Clock, Clock(realClock{}))
 	orDefault(&o.Workers, runtime.NumCPU())
