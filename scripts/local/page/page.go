@@ -7,6 +7,7 @@
 package page
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -79,17 +80,15 @@ func (p *Page) Ittybit(o *fakeittybit.Options) {
 func (p *Page) Start(pipeline *pipeline.Pipeline) (string, error) {
 	p.pipeline = pipeline
 	p.board.setTable(pipeline.Table)
-	outputs, err := p.serve("127.0.0.1:0", p.outputsHandler())
+	outputs, err := p.serve(loopback, p.outputsHandler())
 	if err != nil {
 		return "", err
 	}
 	p.outputs = outputs
-	addr := p.options.Addr
-	if addr == "" {
-		addr = "127.0.0.1:0"
-	}
-	return p.serve(addr, p.pageHandler())
+	return p.serve(cmp.Or(p.options.Addr, loopback), p.pageHandler())
 }
+
+const loopback = "127.0.0.1:0"
 
 // Close ends the page, with whoever looks at it.
 func (p *Page) Close() {
