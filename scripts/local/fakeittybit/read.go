@@ -96,16 +96,7 @@ func (s *Server) page(query url.Values) (page, *answer) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ids := s.ids
-	if input := query.Get("input"); input != "" && !s.opts.ListIgnoresInput {
-		ids = s.byInput[input]
-	}
-	var matching []*Job
-	for _, id := range ids {
-		if j := s.jobs[id]; fits(query.Get("status"), string(j.Status)) && fits(query.Get("kind"), j.Kind) {
-			matching = append(matching, j)
-		}
-	}
+	matching := s.matching(query)
 	// precedes is the list's order.
 	precedes := func(a, b *Job) bool { return a.number < b.number }
 	if order != "asc" {
@@ -140,6 +131,22 @@ func (s *Server) page(query url.Values) (page, *answer) {
 		p.jobs = append(p.jobs, *j)
 	}
 	return p, nil
+}
+
+// matching are the jobs that are asked for, in the order of their creation; s.mu
+// is held.
+func (s *Server) matching(query url.Values) []*Job {
+	ids := s.ids
+	if input := query.Get("input"); input != "" && !s.opts.ListIgnoresInput {
+		ids = s.byInput[input]
+	}
+	var matching []*Job
+	for _, id := range ids {
+		if j := s.jobs[id]; fits(query.Get("status"), string(j.Status)) && fits(query.Get("kind"), j.Kind) {
+			matching = append(matching, j)
+		}
+	}
+	return matching
 }
 
 // position is the index of the first job that is so, or the end.

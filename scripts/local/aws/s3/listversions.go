@@ -122,12 +122,6 @@ func (h handler) versions(w http.ResponseWriter, r *http.Request, bucketName str
 // listVersions lists keys in the order of their bytes, and the versions of
 // each, the newest first.
 func (s *Store) listVersions(bucketName string, p versionsPage) (*versionsList, error) {
-	encode := func(text string) string {
-		if p.encoding != "" {
-			return gofakes3.URLEncode(text)
-		}
-		return text
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	bkt, err := s.bucket(bucketName)
@@ -142,57 +136,81 @@ func (s *Store) listVersions(bucketName string, p versionsPage) (*versionsList, 
 		}
 	}
 	list := &versionsList{
-		Xmlns: namespace, Name: bucketName, Prefix: encode(p.prefix), Delimiter: encode(p.delimiter), MaxKeys: p.most, EncodingType: p.encoding,
-		KeyMarker: encode(p.keyMarker), VersionIDMarker: p.versionMarker,
+		Xmlns: namespace, Name: bucketName, Prefix: p.encode(p.prefix), Delimiter: p.encode(p.delimiter), MaxKeys: p.most, EncodingType: p.encoding,
+		KeyMarker: p.encode(p.keyMarker), VersionIDMarker: p.versionMarker,
 	}
-	first, folder := after(p.keyMarker), p.keyMarker
-	if p.versionMarker != "" {
-		first = p.keyMarker
-	}
-	// full notes where the next page begins, if this one has no room for another
-	// entry.
-	lastKey, lastVersion := "", ""
-	full := func() bool {
-		list.IsTruncated = len(list.Entries)+len(list.CommonPrefixes) == p.most
-		if list.IsTruncated {
-			list.NextKeyMarker, list.NextVersionIDMarker = encode(lastKey), lastVersion
-		}
-		return list.IsTruncated
-	}
-	for key := range bkt.from(p.prefix, first) {
-		if p.most == 0 {
-			break
-		}
-		if in := commonPrefix(key, p.prefix, p.delimiter); in != "" {
-			if in == folder {
-				continue
-			}
-			if full() {
-				break
-			}
-			list.CommonPrefixes = append(list.CommonPrefixes, gofakes3.CommonPrefix{Prefix: encode(in)})
-			folder, lastKey, lastVersion = in, in, ""
-			continue
-		}
-		versions := bkt.versions[key]
-		for i, obj := range slices.Backward(versions) {
-			if p.versionMarker != "" && key == p.keyMarker && obj.sequencer >= p.below {
-				continue
-			}
-			if full() {
-				return list, nil
-			}
-			id, latest, modified := cmp.Or(string(obj.version), nullVersion), i == len(versions)-1, gofakes3.NewContentTime(obj.modified)
-			if obj.deleted {
-				list.Entries = append(list.Entries, &markerEntry{Key: encode(key), VersionID: id, IsLatest: latest, LastModified: modified})
-			} else {
-				list.Entries = append(list.Entries, &versionEntry{
-					Key: encode(key), VersionID: id, IsLatest: latest, LastModified: modified,
-					ETag: `"` + obj.etag() + `"`, Size: obj.size, StorageClass: gofakes3.StorageStandard,
-				})
-			}
-			lastKey, lastVersion = key, id
-		}
+	if p.most > 0 {
+		(&versionsListing{versionsPage: p, list: list}).fill(bkt)
 	}
 	return list, nil
+}
+
+// versionsListing is a page of versions in the making.
+type versionsListing struct {
+	versionsPage
+	list                 *versionsList
+	lastKey, lastVersion string // of the latest entry
+}
+
+func (l *versionsListing) fill(bkt *bucket) {
+	first, folder := after(l.keyMarker), l.keyMarker
+	if l.versionMarker != "" {
+		first = l.keyMarker
+	}
+	for key := range bkt.from(l.prefix, first) {
+		in := commonPrefix(key, l.prefix, l.delimiter)
+		switch {
+		case in == "":
+			if !l.addVersions(key, bkt.versions[key]) {
+				return
+			}
+		case in != folder:
+			if l.full() {
+				return
+			}
+			l.list.CommonPrefixes = append(l.list.CommonPrefixes, gofakes3.CommonPrefix{Prefix: l.encode(in)})
+			folder, l.lastKey, l.lastVersion = in, in, ""
+		}
+	}
+}
+
+// full reports whether there is no room for another entry, and notes where the
+// next page begins.
+func (l *versionsListing) full() bool {
+	l.list.IsTruncated = len(l.list.Entries)+len(l.list.CommonPrefixes) == l.most
+	if l.list.IsTruncated {
+		l.list.NextKeyMarker, l.list.NextVersionIDMarker = l.encode(l.lastKey), l.lastVersion
+	}
+	return l.list.IsTruncated
+}
+
+// addVersions adds those of a key; false if there is no room for all.
+func (l *versionsListing) addVersions(key string, versions []*object) bool {
+	for i, obj := range slices.Backward(versions) {
+		if l.versionMarker != "" && key == l.keyMarker && obj.sequencer >= l.below {
+			continue
+		}
+		if l.full() {
+			return false
+		}
+		id, latest, modified := cmp.Or(string(obj.version), nullVersion), i == len(versions)-1, gofakes3.NewContentTime(obj.modified)
+		if obj.deleted {
+			l.list.Entries = append(l.list.Entries, &markerEntry{Key: l.encode(key), VersionID: id, IsLatest: latest, LastModified: modified})
+		} else {
+			l.list.Entries = append(l.list.Entries, &versionEntry{
+				Key: l.encode(key), VersionID: id, IsLatest: latest, LastModified: modified,
+				ETag: `"` + obj.etag() + `"`, Size: obj.size, StorageClass: gofakes3.StorageStandard,
+			})
+		}
+		l.lastKey, l.lastVersion = key, id
+	}
+	return true
+}
+
+// encode is a key as the page shows it.
+func (p versionsPage) encode(key string) string {
+	if p.encoding != "" {
+		return gofakes3.URLEncode(key)
+	}
+	return key
 }
