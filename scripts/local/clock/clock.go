@@ -1,6 +1,6 @@
-// Package clock is the time that the local run lives in: the wall clock plus an
-// offset that can jump forward. Queues, schedules and overdue checks take their
-// time from it, so a test runs days in seconds.
+// Package clock is the time that the local pipeline lives in: the wall clock
+// plus an offset that can jump forward. Queues, schedules and overdue checks
+// take their time from it, so a test runs days in seconds.
 package clock
 
 import (

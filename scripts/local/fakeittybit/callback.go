@@ -125,7 +125,7 @@ func (s *Server) attempt(p *post) (status int) {
 		return 0
 	}
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("User-Agent", "Ittybit-Stand-In")
+	request.Header.Set("User-Agent", "Ittybit-Fake")
 	if s.opts.SigningSecret != "" {
 		mac := hmac.New(sha256.New, []byte(s.opts.SigningSecret))
 		mac.Write(p.body)

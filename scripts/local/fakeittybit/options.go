@@ -10,12 +10,12 @@ import (
 	"ittybit-media/handlers/media"
 )
 
-// Options say how the stand-in works and how it misbehaves. The zero value of
+// Options say how the fake works and how it misbehaves. The zero value of
 // each is what the reference says, or harmless. Hooks may be called by several
 // goroutines at once.
 type Options struct {
 	Keys    []string // the API keys that are valid; see [Server.SetKeys]
-	BaseURL string   // where the stand-in is reached, without a slash at the end; "": as the request that created the job reached it
+	BaseURL string   // where the fake is reached, without a slash at the end; "": as the request that created the job reached it
 	Clock   Clock    // nil: real time. It times jobs, callback retries and the life of idempotency keys, never the network
 
 	Storage Storage      // serves s3:// inputs and outputs; without it such jobs fail

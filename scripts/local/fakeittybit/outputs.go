@@ -43,7 +43,7 @@ func (s *Server) serveOutput(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, name, info.ModTime(), file)
 }
 
-// OutputPath is where the stand-in serves a file that a job made.
+// OutputPath is where the fake serves a file that a job made.
 func OutputPath(job, name string) string { return outputsPath + job + "/" + name }
 
 // ContentType is that of a file by its name, "" for none. It knows the types
@@ -79,7 +79,7 @@ func ContentType(name string) string {
 	}
 }
 
-// fileName is the name of the job's output where the stand-in keeps it.
+// fileName is the name of the job's output where the fake keeps it.
 func (j *Job) fileName() string {
 	return cleanName(stem(j.Input)) + "." + j.plan.extension()
 }

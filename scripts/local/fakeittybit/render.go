@@ -69,7 +69,7 @@ func (s *Server) bring(input, path string) (release func(), err error) {
 		return func() {}, s.download(input, path)
 	}
 	if s.opts.Storage == nil {
-		return nil, unworkable("connection_missing", "this stand-in has no S3 to read %s from", input)
+		return nil, unworkable("connection_missing", "this fake has no S3 to read %s from", input)
 	}
 	if s.opts.ReadKey != nil {
 		key = s.opts.ReadKey(key)
@@ -94,7 +94,7 @@ func (s *Server) bring(input, path string) (release func(), err error) {
 func (s *Server) download(address, path string) error {
 	u, err := url.Parse(address)
 	if err != nil || !isLoopback(u.Hostname()) {
-		return unworkable("input_unreadable", "this stand-in reads http inputs only from this machine")
+		return unworkable("input_unreadable", "this fake reads http inputs only from this machine")
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, s.opts.Limit.Time)
 	defer cancel()
@@ -129,7 +129,7 @@ func (s *Server) download(address, path string) error {
 func (s *Server) put(work string, j *Job) error {
 	bucket, key, _ := splitS3(j.Output)
 	if s.opts.Storage == nil {
-		return unworkable("connection_missing", "this stand-in has no S3 to write %s to", j.Output)
+		return unworkable("connection_missing", "this fake has no S3 to write %s to", j.Output)
 	}
 	files, err := os.ReadDir(work)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"ittybit-media/scripts/local/quiet"
 )
 
-// Server is the stand-in: an http.Handler that works in the background. Make
+// Server is the fake: an http.Handler that works in the background. Make
 // one with [New]. Its methods may be called by any goroutine.
 type Server struct {
 	opts     Options
@@ -50,7 +50,7 @@ type Server struct {
 // together do not open a thousand connections.
 const callsAtOnce = 32
 
-// New starts a stand-in. It fails when ffmpeg does not run or the folder for
+// New starts a fake. It fails when ffmpeg does not run or the folder for
 // outputs cannot be used. End it with [Server.Close].
 func New(opts Options) (*Server, error) {
 	if err := opts.complete(); err != nil {
@@ -107,7 +107,7 @@ func (s *Server) prepareWork() (err error) {
 	return err
 }
 
-// Close ends everything that the stand-in does and returns when it has ended:
+// Close ends everything that the fake does and returns when it has ended:
 // requests get no answer or 503, ffmpeg is killed, callbacks are dropped.
 func (s *Server) Close() error {
 	s.cancel()

@@ -50,7 +50,7 @@ func forced(outcome Outcome) result {
 	case Cancelled:
 		return result{cancelled: true}
 	default:
-		orDefault(&outcome.Message, "the stand-in was told to fail this job")
+		orDefault(&outcome.Message, "the fake was told to fail this job")
 		return result{failure: &Failure{"internal_error", outcome.Message}}
 	}
 }
@@ -82,7 +82,7 @@ func failed(kind, format string, args ...any) result {
 
 func (s *Server) conclude(id string, r result) bool {
 	if s.ctx.Err() != nil {
-		return false // what failed now, failed because the stand-in is closed
+		return false // what failed now, failed because the fake is closed
 	}
 	return s.change(id, func(j *Job, now time.Time) {
 		j.FinishedAt = now
@@ -149,7 +149,7 @@ func (s *Server) produce(j *Job) result {
 	return made
 }
 
-// workError is why a job fails through no fault of the stand-in.
+// workError is why a job fails through no fault of the fake.
 type workError struct{ kind, message string }
 
 func (e *workError) Error() string { return e.message }

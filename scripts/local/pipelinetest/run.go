@@ -78,7 +78,7 @@ type Run struct {
 
 	t       testing.TB
 	observe func(pipeline.Step) // the test's own
-	access  string              // file of the local run
+	access  string              // file of the local pipeline
 
 	mu      sync.Mutex
 	steps   []pipeline.Step

@@ -1,4 +1,5 @@
-// Package dynamodb emulates DynamoDB: tables, indexes, streams.
+// Package dynamodb is an emulator of DynamoDB: tables, indexes and streams, in
+// memory.
 //
 // Expressions are evaluated by github.com/truora/minidyn; the tables around
 // them are ours. That library's tables lose rows of a sparse index that

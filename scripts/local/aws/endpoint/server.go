@@ -107,7 +107,7 @@ func (s *Server) call(op Operation, r *Request) (any, error) {
 		if r.Service == "" {
 			what = r.HTTP.Method + " " + r.HTTP.URL.Path + " " + r.HTTP.Header.Get("X-Amz-Target")
 		}
-		return nil, &Fault{Type: "UnknownOperationException", Message: fmt.Sprintf("the local run has no operation %q", what)}
+		return nil, &Fault{Type: "UnknownOperationException", Message: fmt.Sprintf("the local pipeline has no operation %q", what)}
 	}
 	s.mu.Lock()
 	s.calls[r.name()]++

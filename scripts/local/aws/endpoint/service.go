@@ -36,8 +36,8 @@ const (
 type Service struct {
 	// Name is one of the Service constants.
 	Name string
-	// Find names the operation that a request asks the service for; false if it is
-	// for another service.
+	// Find names the operation that a request asks the service for; false if it
+	// is for another service.
 	Find func(*http.Request, []byte) (operation string, ok bool)
 	// Operations are what the service can do, by the names that Find returns.
 	Operations map[string]Operation
@@ -89,7 +89,7 @@ func decode(body []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
-		return &Fault{Type: "SerializationException", Message: fmt.Sprintf("the local run does not take this request: %s", err)}
+		return &Fault{Type: "SerializationException", Message: fmt.Sprintf("the local pipeline does not take this request: %s", err)}
 	}
 	return nil
 }
@@ -104,8 +104,8 @@ func Target(prefix string) func(*http.Request, []byte) (string, bool) {
 
 // Call names one request.
 type Call struct {
-	// Service is one of the Service constants, Operation the API's name, such as
-	// "PutItem".
+	// Service is one of the Service constants, Operation the API's name, such
+	// as "PutItem".
 	Service, Operation string
 	// Ordinal counts the calls of this operation, from 1.
 	Ordinal int
@@ -157,7 +157,7 @@ func Throttled(c Call) *Fault {
 	if !known {
 		f.Type = "ThrottlingException"
 	}
-	f.Message = "throttled by the local run"
+	f.Message = "throttled by the local pipeline"
 	return &f
 }
 

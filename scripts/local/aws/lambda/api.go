@@ -88,7 +88,7 @@ func (a api) function(r *endpoint.Request) (*Function, error) {
 var headers = []string{typeHeader, "X-Amz-Date", "X-Amz-Content-Sha256", "X-Amz-Security-Token", "X-Amz-User-Agent"}
 
 func unsupported(what string) error {
-	return &endpoint.Fault{Type: "InvalidParameterValueException", Message: "the local run does not know " + what}
+	return &endpoint.Fault{Type: "InvalidParameterValueException", Message: "the local pipeline does not know " + what}
 }
 
 // The headers of an invocation and its answer (AWS Lambda API Reference,

@@ -1,6 +1,6 @@
-// Package lambda runs a function's real binary as Lambda does: as child
-// processes behind the Lambda Runtime API, on loopback, with an environment
-// built from nothing.
+// Package lambda is an emulator of Lambda: it runs a function's real binary as
+// child processes behind the Lambda Runtime API, on loopback, with an
+// environment built from nothing.
 //
 // The Runtime API is written here because no Go library serves it;
 // aws-lambda-go is its client only.
@@ -44,8 +44,9 @@ type Config struct {
 	// Start, if not nil, starts the processes, all from one thread that does
 	// nothing else: it can put itself, and so them, under limits of their own.
 	Start func(*exec.Cmd) error
-	// Now is the time that the function is told, in deadlines and envelopes; nil
-	// is the wall clock. An invocation is ended by the wall clock all the same.
+	// Now is the time that the function is told, in deadlines and envelopes;
+	// nil is the wall clock. An invocation is ended by the wall clock all the
+	// same.
 	Now func() time.Time
 }
 

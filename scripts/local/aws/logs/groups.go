@@ -1,4 +1,4 @@
-// Package logs is the local run's CloudWatch Logs: the latest lines of each log
+// Package logs is an emulator of CloudWatch Logs: the latest lines of each log
 // group, in memory, and the part of FilterLogEvents with which one looks for
 // what happened to a key.
 package logs

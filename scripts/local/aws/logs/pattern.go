@@ -17,8 +17,8 @@ import (
 //	{ $.key = "uploads/*" && $.error.kind = "poison" }
 //
 // In quotes, a backslash stands before a quote or another backslash. The error
-// is of any other pattern, although AWS knows more: a local run that guessed
-// would be of no use.
+// is of any other pattern, although AWS knows more: a local pipeline that
+// guessed would be of no use.
 func compile(pattern string) (matches func(line string) bool, err error) {
 	p := &parser{rest: strings.TrimSpace(pattern)}
 	switch {
@@ -79,7 +79,7 @@ func (p *parser) take(token string) bool {
 
 func (p *parser) end() error {
 	if p.rest != "" {
-		return fmt.Errorf("the local run does not know what %q means", p.rest)
+		return fmt.Errorf("the local pipeline does not know what %q means", p.rest)
 	}
 	return nil
 }
@@ -97,7 +97,7 @@ func (p *parser) fields() (all fields, err error) {
 		}
 		p.rest = after
 		if !p.take("=") {
-			return nil, fmt.Errorf("the local run knows no comparison but = before %q", p.rest)
+			return nil, fmt.Errorf("the local pipeline knows no comparison but = before %q", p.rest)
 		}
 		want, err := p.text()
 		if err != nil {
@@ -105,7 +105,7 @@ func (p *parser) fields() (all fields, err error) {
 		}
 		want, begin := strings.CutSuffix(want, "*")
 		if strings.Contains(want, "*") {
-			return nil, errors.New("the local run knows *, which stands for any text here, only at the end")
+			return nil, errors.New("the local pipeline knows *, which stands for any text here, only at the end")
 		}
 		all = append(all, field{path, want, begin})
 		switch {

@@ -1,5 +1,5 @@
-// Package pipes does for the local run what EventBridge Pipes does for the
-// pipeline: it makes events of the records of a table's stream.
+// Package pipes is an emulator of EventBridge Pipes: it makes events of the
+// records of a table's stream.
 //
 // Where the service's documentation leaves open what comes out, it refuses:
 // templates other than a JSON object with its placeholders in quotes, values

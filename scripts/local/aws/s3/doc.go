@@ -1,5 +1,5 @@
-// Package s3 is the local run's object storage: S3's REST API on loopback,
-// object bytes on disk, and one notification for every object created.
+// Package s3 is an emulator of S3: its REST API on loopback, object bytes on
+// disk, and one notification for every object created.
 //
 // The protocol is github.com/rclone/gofakes3's. The backend is ours because
 // that library's own backends hold every object in memory, and an upload can be

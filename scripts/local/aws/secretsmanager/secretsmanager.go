@@ -1,4 +1,5 @@
-// Package secretsmanager emulates Secrets Manager: secrets that are read.
+// Package secretsmanager is an emulator of Secrets Manager: secrets that are
+// read.
 package secretsmanager
 
 import (

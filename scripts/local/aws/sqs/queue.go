@@ -1,6 +1,6 @@
-// Package sqs is the local run's queues: standard SQS queues as Lambda's event
-// source mapping uses them, in memory and on a [clock.Clock], so that days of
-// retries pass in seconds.
+// Package sqs is an emulator of SQS: standard queues as Lambda's event source
+// mapping uses them, in memory and on a [clock.Clock], so that days of retries
+// pass in seconds.
 package sqs
 
 import (
@@ -41,7 +41,8 @@ type Config struct {
 	// zero is SQS's default, 30 seconds.
 	Visibility time.Duration
 	// Retention is how long a message is kept, from its first send, also across
-	// the move to DeadLetter: 1 minute to 14 days; zero is SQS's default, 4 days.
+	// the move to DeadLetter: 1 minute to 14 days; zero is SQS's default, 4
+	// days.
 	Retention time.Duration
 	// MaxReceives is how often a message is received before it goes to
 	// DeadLetter instead. Both or neither must be said.

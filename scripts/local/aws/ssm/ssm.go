@@ -1,4 +1,5 @@
-// Package ssm emulates Parameter Store: SecureString parameters that are read.
+// Package ssm is an emulator of Parameter Store: SecureString parameters that
+// are read.
 package ssm
 
 import (
@@ -58,8 +59,9 @@ func (p *Parameters) get(_ context.Context, in struct {
 	value, known := p.values[name]
 	p.mu.Unlock()
 	if !known {
-		// The API model's error is empty; the message is what AWS's own answer lacks.
-		return nil, &endpoint.Fault{Type: "ParameterNotFound", Message: "the local run has no such parameter"}
+		// The API model's error is empty; the message is what AWS's own answer
+		// lacks.
+		return nil, &endpoint.Fault{Type: "ParameterNotFound", Message: "the local pipeline has no such parameter"}
 	}
 	if !in.WithDecryption {
 		// AWS answers with ciphertext, which is no use; so is this.
