@@ -29,6 +29,7 @@ func TestUntil(t *testing.T) {
 				var n int
 				changed := quiet.NewCond(&mu)
 				ctx, leave := context.WithCancelCause(t.Context())
+				defer leave(nil)
 				waited := make(chan error, 1)
 				go func() {
 					mu.Lock()
