@@ -141,20 +141,17 @@ func (s *Server) attempt(p *post) (status int) {
 	return response.StatusCode
 }
 
+// callbackClient uses no proxy and follows no redirect: everything is on this
+// machine, and a redirect could lead anywhere.
 func callbackClient(transport http.RoundTripper) *http.Client {
 	if transport == nil {
-		transport = directTransport()
+		transport = &http.Transport{MaxIdleConnsPerHost: callsAtOnce, IdleConnTimeout: 30 * time.Second}
 	}
-	return &http.Client{Transport: transport, CheckRedirect: stayHere}
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
-
-// directTransport uses no proxy: everything is on this machine.
-func directTransport() *http.Transport {
-	return &http.Transport{MaxIdleConnsPerHost: callsAtOnce, IdleConnTimeout: 30 * time.Second}
-}
-
-// stayHere follows no redirect: it could lead anywhere.
-func stayHere(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 func onLoopback(address string) bool {
 	u, err := url.Parse(address)

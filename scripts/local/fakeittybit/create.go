@@ -242,12 +242,6 @@ func fillTemplate(output, input string, now time.Time) string {
 
 // stem is the base name of an input without its extension.
 func stem(input string) string {
-	name := input
-	if _, key, ok := splitS3(input); ok {
-		name = key
-	} else if u, err := url.Parse(input); err == nil {
-		name = u.Path
-	}
-	_, name = path.Split(name)
+	_, name := path.Split(input)
 	return strings.TrimSuffix(name, path.Ext(name))
 }

@@ -1,13 +1,10 @@
 package fakeittybit
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,7 +63,7 @@ func (s *Server) make(work string, j *Job) (*time.Duration, error) {
 func (s *Server) bring(input, path string) (release func(), err error) {
 	bucket, key, ok := splitS3(input)
 	if !ok {
-		return func() {}, s.download(input, path)
+		return nil, unworkable("input_unreadable", "this fake reads its inputs from S3 only")
 	}
 	if s.opts.Storage == nil {
 		return nil, unworkable("connection_missing", "this fake has no S3 to read %s from", input)
@@ -89,39 +86,6 @@ func (s *Server) bring(input, path string) (release func(), err error) {
 		return nil, err
 	}
 	return release, nil
-}
-
-func (s *Server) download(address, path string) error {
-	u, err := url.Parse(address)
-	if err != nil || !isLoopback(u.Hostname()) {
-		return unworkable("input_unreadable", "this fake reads http inputs only from this machine")
-	}
-	ctx, cancel := context.WithTimeout(s.ctx, s.opts.Limit.Time)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return unworkable("input_unreadable", "the input's URL is not one")
-	}
-	response, err := s.fetch.Do(request)
-	if err != nil {
-		return unworkable("input_unreadable", "the input cannot be read: %v", errors.Unwrap(err)) // without the URL, which may be signed
-	}
-	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode != http.StatusOK {
-		return unworkable("input_unreadable", "the input cannot be read: its server says %s", response.Status)
-	}
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	n, err := io.Copy(file, io.LimitReader(response.Body, s.opts.Limit.InputBytes+1))
-	if err := errors.Join(err, file.Close()); err != nil {
-		return unworkable("input_unreadable", "the input broke off: %v", err)
-	}
-	if n > s.opts.Limit.InputBytes {
-		return unworkable("input_unreadable", "the input is larger than %d bytes", s.opts.Limit.InputBytes)
-	}
-	return nil
 }
 
 // put stores what lies in the work folder: the job's file as its output says,

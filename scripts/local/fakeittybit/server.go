@@ -23,7 +23,6 @@ type Server struct {
 	encoders map[string]bool // ffmpeg's
 	ffprobe  string          // path; "": inputs are not probed
 	callback *http.Client
-	fetch    *http.Client
 
 	ctx        context.Context // ends with Close
 	cancel     context.CancelFunc
@@ -59,7 +58,6 @@ func New(opts Options) (*Server, error) {
 	s := &Server{
 		opts:     opts,
 		callback: callbackClient(opts.Transport),
-		fetch:    &http.Client{Transport: directTransport(), CheckRedirect: stayHere},
 		work:     semaphore.NewWeighted(int64(opts.Workers)),
 		calls:    semaphore.NewWeighted(callsAtOnce),
 		jobs:     map[string]*Job{},
@@ -116,7 +114,6 @@ func (s *Server) Close() error {
 	s.mu.Unlock()
 	s.background.close()
 	s.callback.CloseIdleConnections()
-	s.fetch.CloseIdleConnections()
 	if s.dir == nil {
 		return nil
 	}

@@ -18,18 +18,21 @@ const maxVersions = 1000
 
 // versionsPage is what a listing of versions asks for.
 type versionsPage struct {
-	prefix, delimiter string
-	keyMarker         string
-	versionMarker     string    // of keyMarker; empty: the listing goes on with the next key
-	below             sequencer // what versionMarker stands for: older versions come next
-	most              int
-	encoding          string
+	prefix        string
+	keyMarker     string
+	versionMarker string    // of keyMarker; empty: the listing goes on with the next key
+	below         sequencer // what versionMarker stands for: older versions come next
+	most          int
+	encoding      string
 }
 
 func versionsPageOf(query url.Values) (p versionsPage, err error) {
 	p = versionsPage{
-		prefix: query.Get("prefix"), delimiter: query.Get("delimiter"), encoding: query.Get("encoding-type"),
+		prefix: query.Get("prefix"), encoding: query.Get("encoding-type"),
 		keyMarker: query.Get("key-marker"), versionMarker: query.Get("version-id-marker"), most: maxVersions,
+	}
+	if query.Get("delimiter") != "" {
+		return p, gofakes3.ErrNotImplemented
 	}
 	if text := query.Get("max-keys"); text != "" {
 		n, err := strconv.Atoi(text)
@@ -74,7 +77,6 @@ type versionsList struct {
 	Xmlns               string   `xml:"xmlns,attr"`
 	Name                string
 	Prefix              string
-	Delimiter           string `xml:",omitempty"`
 	KeyMarker           string
 	VersionIDMarker     string `xml:"VersionIdMarker"`
 	NextKeyMarker       string `xml:",omitempty"`
@@ -83,7 +85,6 @@ type versionsList struct {
 	EncodingType        string `xml:",omitempty"`
 	IsTruncated         bool
 	Entries             []any // *versionEntry and *markerEntry, in order
-	CommonPrefixes      []gofakes3.CommonPrefix
 }
 
 type versionEntry struct {
@@ -136,7 +137,7 @@ func (s *Store) listVersions(bucketName string, p versionsPage) (*versionsList, 
 		}
 	}
 	list := &versionsList{
-		Xmlns: namespace, Name: bucketName, Prefix: p.encode(p.prefix), Delimiter: p.encode(p.delimiter), MaxKeys: p.most, EncodingType: p.encoding,
+		Xmlns: namespace, Name: bucketName, Prefix: p.encode(p.prefix), MaxKeys: p.most, EncodingType: p.encoding,
 		KeyMarker: p.encode(p.keyMarker), VersionIDMarker: p.versionMarker,
 	}
 	if p.most > 0 {
@@ -153,23 +154,13 @@ type versionsListing struct {
 }
 
 func (l *versionsListing) fill(bkt *bucket) {
-	first, folder := after(l.keyMarker), l.keyMarker
+	first := after(l.keyMarker)
 	if l.versionMarker != "" {
 		first = l.keyMarker
 	}
 	for key := range bkt.from(l.prefix, first) {
-		in := commonPrefix(key, l.prefix, l.delimiter)
-		switch {
-		case in == "":
-			if !l.addVersions(key, bkt.versions[key]) {
-				return
-			}
-		case in != folder:
-			if l.full() {
-				return
-			}
-			l.list.CommonPrefixes = append(l.list.CommonPrefixes, gofakes3.CommonPrefix{Prefix: l.encode(in)})
-			folder, l.lastKey, l.lastVersion = in, in, ""
+		if !l.addVersions(key, bkt.versions[key]) {
+			return
 		}
 	}
 }
@@ -177,7 +168,7 @@ func (l *versionsListing) fill(bkt *bucket) {
 // full reports whether there is no room for another entry, and notes where the
 // next page begins.
 func (l *versionsListing) full() bool {
-	l.list.IsTruncated = len(l.list.Entries)+len(l.list.CommonPrefixes) == l.most
+	l.list.IsTruncated = len(l.list.Entries) == l.most
 	if l.list.IsTruncated {
 		l.list.NextKeyMarker, l.list.NextVersionIDMarker = l.encode(l.lastKey), l.lastVersion
 	}
