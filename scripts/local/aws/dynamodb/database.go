@@ -136,24 +136,19 @@ func putItem(t *table, r *request) (any, error) {
 	if err := t.validate(r.Item); err != nil {
 		return nil, err
 	}
-	old := t.get(r.Item)
-	if err := r.condition(old); err != nil {
-		return nil, err
-	}
-	answer, err := r.attributes(map[string]item{"ALL_OLD": old})
-	if err != nil {
-		return nil, err
-	}
-	t.put(r.Item)
-	t.changed(old, r.Item)
-	return answer, nil
+	return t.replace(r, r.Item, r.Item)
 }
 
 func deleteItem(t *table, r *request) (any, error) {
 	if err := t.validateKey(r.Key); err != nil {
 		return nil, err
 	}
-	old := t.get(r.Key)
+	return t.replace(r, r.Key, nil)
+}
+
+// replace puts a row in the place of the one with a key; nil for none.
+func (t *table) replace(r *request, key, row item) (any, error) {
+	old := t.get(key)
 	if err := r.condition(old); err != nil {
 		return nil, err
 	}
@@ -161,8 +156,12 @@ func deleteItem(t *table, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.delete(r.Key)
-	t.changed(old, nil)
+	if row != nil {
+		t.put(row)
+	} else {
+		t.delete(key)
+	}
+	t.changed(old, row)
 	return answer, nil
 }
 
