@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"golang.org/x/sync/errgroup"
 
+	"ittybit-media/scripts/internal/procstat"
 	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
@@ -41,7 +43,7 @@ func (s simulation) run(ctx context.Context, progress func(string)) (findings, e
 		return findings{}, err
 	}
 	defer c.pipeline.Close()
-	base := resident("self").now
+	base := usage(os.Getpid()).Memory
 	if s.injector != nil {
 		if err := s.injector.attach(c.pipeline); err != nil {
 			return findings{}, err
@@ -171,8 +173,15 @@ func (c *course) functionMemory() int64 {
 	var most int64
 	for _, pids := range [][]int{c.pipeline.Dispatch.PIDs(), c.pipeline.Webhook.PIDs(), c.pipeline.Sweep.PIDs()} {
 		for _, pid := range pids {
-			most = max(most, resident(fmt.Sprint(pid)).peak)
+			most = max(most, usage(pid).PeakMemory)
 		}
 	}
 	return most
+}
+
+// usage is what a process uses; zeros where the system does not tell, and for a
+// process that is gone.
+func usage(pid int) procstat.Usage {
+	u, _ := procstat.Read(pid)
+	return u
 }

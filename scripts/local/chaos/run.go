@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -74,7 +75,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	r.Seed, r.Uploads = o.Seed, o.Uploads
 	r.count(chaotic.injector)
 	r.RealSeconds = time.Since(begun).Seconds()
-	r.BaseMemory, r.PeakMemory = expected.base, resident("self").peak
+	r.BaseMemory, r.PeakMemory = expected.base, usage(os.Getpid()).PeakMemory
 	return r, nil
 }
 
@@ -103,10 +104,10 @@ func reference(o Options, config stack.Config, all []upload) simulation {
 
 // chaotic is the run with the faults.
 func chaotic(o Options, config stack.Config, all []upload, expected map[rowID]string) simulation {
-	clock := clock.New()
-	i := newInjector(plan{o.Seed, cmp.Or(o.Frequency, 1)}, all, clock)
+	c := clock.New()
+	i := newInjector(plan{o.Seed, cmp.Or(o.Frequency, 1)}, all, c)
 	return simulation{uploads: all, injector: i, expected: expected, options: pipeline.Options{
-		Stack: config, Binaries: o.Binaries, Concurrency: concurrency, Clock: clock,
+		Stack: config, Binaries: o.Binaries, Concurrency: concurrency, Clock: c,
 		Deliveries: i.events,
 		Ittybit: func(o *fakeittybit.Options) {
 			o.Outcome, o.Fault, o.Deliveries = i.outcome, i.fault, i.deliveries

@@ -4,7 +4,7 @@
 // The protocol is github.com/rclone/gofakes3's. The backend is ours because
 // that library's own backends hold every object in memory, and an upload can be
 // larger than memory. What the library lacks or gets wrong is answered in front
-// of it: notification configurations, listings of versions, a bucket's region,
+// of it: notification configurations, listings of versions, where a bucket is,
 // and which versions DeleteObjects names. What an object is called never
 // reaches the file system: bytes live under names made here, and an index in
 // memory maps keys to them, so any key S3 accepts is stored exactly.

@@ -14,8 +14,8 @@ import (
 // namespace is that of the API's documents.
 const namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 
-// region is where every bucket is.
-const region = "us-east-1"
+// defaultRegion is the region of buckets that have none of their own.
+const defaultRegion = "us-east-1"
 
 // Fault is an error answer of S3.
 type Fault struct {
@@ -54,12 +54,17 @@ func (h handler) intercepted(w http.ResponseWriter, r *http.Request) bool {
 func (h handler) front(w http.ResponseWriter, r *http.Request) bool {
 	bucketName, key, _ := strings.Cut(strings.TrimLeft(r.URL.Path, "/"), "/") // as gofakes3 takes it apart
 	query := r.URL.Query()
-	if exists, _ := (backend{h.store}).BucketExists(r.Context(), bucketName); !exists {
+	region, redirects, known := h.store.regionOf(bucketName)
+	if !known {
 		return false
 	}
 	w.Header().Set("X-Amz-Bucket-Region", region)
 	var answer func(http.ResponseWriter, *http.Request, string) error
 	switch {
+	case key == "" && query.Has("location") && r.Method == http.MethodGet:
+		answer = h.location
+	case redirects && signedFor(r) != region:
+		answer = h.redirect
 	case key == "" && query.Has("notification"):
 		answer = h.notification
 	case key == "" && query.Has("versions") && r.Method == http.MethodGet:
@@ -97,4 +102,53 @@ func readDocument(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return body, nil
+}
+
+// signedFor is the region in a signature's credential,
+// KEY/DATE/REGION/s3/aws4_request.
+func signedFor(r *http.Request) string {
+	credential := r.URL.Query().Get("X-Amz-Credential")
+	if _, signed, ok := strings.Cut(r.Header.Get("Authorization"), "Credential="); ok {
+		credential = signed
+	}
+	parts := strings.Split(credential, "/")
+	if len(parts) < 3 {
+		return ""
+	}
+	return parts[2]
+}
+
+// regionOf is where a bucket is, and whether it redirects requests for
+// elsewhere.
+func (s *Store) regionOf(bucketName string) (region string, redirects, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	bkt := s.buckets[bucketName]
+	switch {
+	case bkt == nil:
+		return "", false, false
+	case bkt.Region == "":
+		return defaultRegion, false, true
+	}
+	return bkt.Region, true, true
+}
+
+// location answers with an empty constraint for us-east-1 (Amazon S3 API
+// Reference, "GetBucketLocation").
+func (h handler) location(w http.ResponseWriter, _ *http.Request, bucketName string) error {
+	region, _, _ := h.store.regionOf(bucketName)
+	if region == defaultRegion {
+		region = ""
+	}
+	writeXML(w, http.StatusOK, gofakes3.GetBucketLocation{Xmlns: namespace, LocationConstraint: region})
+	return nil
+}
+
+// redirect sends a request to the bucket's region, which the header names
+// (Amazon S3 User Guide, "Making requests using the REST API").
+func (h handler) redirect(w http.ResponseWriter, _ *http.Request, _ string) error {
+	writeXML(w, http.StatusMovedPermanently, gofakes3.ErrorResult{
+		Code: "PermanentRedirect", Message: "The bucket you are attempting to access must be addressed using the specified endpoint.",
+	})
+	return nil
 }

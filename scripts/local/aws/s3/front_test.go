@@ -1,12 +1,15 @@
 package s3_test
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"ittybit-media/scripts/local/aws/endpoint/endpointtest"
 	"ittybit-media/scripts/local/aws/s3"
@@ -14,13 +17,44 @@ import (
 
 func TestWhereABucketIs(t *testing.T) {
 	t.Parallel()
-	f := start(t)
+	f := start(t, func(o *s3.Options) {
+		o.Buckets = append(o.Buckets, s3.Bucket{Name: "in-frankfurt", Region: "eu-central-1"})
+	})
 	ctx := t.Context()
-	head, err := f.client.HeadBucket(ctx, &awss3.HeadBucketInput{Bucket: aws.String(uploads)}, func(o *awss3.Options) { o.Region = "eu-central-1" })
-	if err != nil || aws.ToString(head.BucketRegion) != "us-east-1" {
-		t.Errorf("%+v, %v", head, err)
+	in := func(region string) func(*awss3.Options) { return func(o *awss3.Options) { o.Region = region } }
+	// The one is wherever it is looked for, the other in its region alone.
+	for bucket, regions := range map[string][]string{uploads: {"us-east-1", "eu-central-1"}, "in-frankfurt": {"eu-central-1"}} {
+		want, constraint := regions[0], types.BucketLocationConstraint(regions[0])
+		if want == "us-east-1" {
+			constraint = ""
+		}
+		for _, region := range regions {
+			head, err := f.client.HeadBucket(ctx, &awss3.HeadBucketInput{Bucket: &bucket}, in(region))
+			if err != nil || aws.ToString(head.BucketRegion) != want {
+				t.Errorf("%s from %s: %+v, %v", bucket, region, head, err)
+			}
+			location, err := f.client.GetBucketLocation(ctx, &awss3.GetBucketLocationInput{Bucket: &bucket}, in(region))
+			if err != nil || location.LocationConstraint != constraint {
+				t.Errorf("%s from %s: %+v, %v", bucket, region, location, err)
+			}
+		}
+	}
+	elsewhere := aws.String("in-frankfurt")
+	if location, err := f.client.GetBucketLocation(ctx, &awss3.GetBucketLocationInput{Bucket: elsewhere}); err != nil || location.LocationConstraint != types.BucketLocationConstraintEuCentral1 {
+		t.Errorf("%+v, %v", location, err)
+	}
+	_, err := f.client.HeadBucket(ctx, &awss3.HeadBucketInput{Bucket: elsewhere})
+	response, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	if !ok || response.HTTPStatusCode() != http.StatusMovedPermanently || response.Response.Header.Get("X-Amz-Bucket-Region") != "eu-central-1" {
+		t.Errorf("from elsewhere: %v", err)
+	}
+	if _, err := f.client.PutObject(ctx, &awss3.PutObjectInput{Bucket: elsewhere, Key: aws.String("k"), Body: strings.NewReader("x")}); endpointtest.Code(err) != "PermanentRedirect" {
+		t.Errorf("put from elsewhere: %v", err)
 	}
 	if _, err := f.client.HeadBucket(ctx, &awss3.HeadBucketInput{Bucket: aws.String("none")}); endpointtest.Code(err) != "NotFound" {
+		t.Errorf("a bucket that is not there: %v", err)
+	}
+	if _, err := f.client.GetBucketLocation(ctx, &awss3.GetBucketLocationInput{Bucket: aws.String("none")}); endpointtest.Code(err) != "NoSuchBucket" {
 		t.Errorf("a bucket that is not there: %v", err)
 	}
 }

@@ -40,6 +40,10 @@ type Options struct {
 // Bucket describes a bucket.
 type Bucket struct {
 	Name string
+	// Region, if not empty, is the bucket's alone: a request that is signed for
+	// another is redirected. The region of other buckets is us-east-1, and
+	// requests may be signed for any.
+	Region string
 	// Versioned keeps every version of an object and gives each a version id.
 	// Through the API it can be turned on and suspended.
 	Versioned bool
