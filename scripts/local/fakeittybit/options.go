@@ -60,6 +60,7 @@ type Connection struct {
 
 // Clock tells the time and calls those who wait for it.
 type Clock interface {
+	// Now returns the time.
 	Now() time.Time
 	// AfterFunc calls f, which is quick, once the clock has moved on by d.
 	AfterFunc(d time.Duration, f func())
@@ -71,7 +72,7 @@ type Storage interface {
 	// read until release is called. The error of a missing object wraps
 	// fs.ErrNotExist.
 	Open(ctx context.Context, bucket, key string) (path string, release func(), err error)
-	// Put stores the file as the object.
+	// Put stores the file as the object. An error fails the job.
 	Put(ctx context.Context, bucket, key, path string) error
 }
 
