@@ -85,7 +85,7 @@ func (i *imagined) start(t *testing.T) string {
 	t.Cleanup(services.Close)
 	bucket := httptest.NewServer(i)
 	t.Cleanup(bucket.Close)
-	aws.Mount(sqs.API(services.URL, queue))
+	aws.Mount(sqs.API(queue))
 	aws.Mount(endpoint.Service{
 		Name: endpoint.ServiceLambda,
 		Find: func(r *http.Request, _ []byte) (string, bool) {

@@ -78,7 +78,7 @@ type Run struct {
 
 	t       testing.TB
 	observe func(pipeline.Step) // the test's own
-	access  string              // file of the local run
+	access  string              // file of the local pipeline
 
 	mu      sync.Mutex
 	steps   []pipeline.Step
@@ -136,8 +136,8 @@ func (r *Run) Do(script operator.Script, args ...string) Result {
 	return r.DoContext(r.t.Context(), script, args...)
 }
 
-// DoContext runs a script that ctx can interrupt, as Ctrl-C does. It lives by the
-// pipeline's clock.
+// DoContext runs a script that ctx can interrupt, as Ctrl-C does. It lives by
+// the pipeline's clock.
 func (r *Run) DoContext(ctx context.Context, script operator.Script, args ...string) Result {
 	r.t.Helper()
 	return r.do(ctx, strings.NewReader(""), script, args)
