@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"ittybit-media/infra/bundle"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/pipelinetest"
 )
 
@@ -35,7 +35,7 @@ func TestWhatIsThereGetsItsJobs(t *testing.T) {
 	w.Quiet()
 
 	r := w.do(t.Context(), fast, "-yes")
-	if r.code != operator.ExitOK {
+	if r.code != cli.ExitOK {
 		t.Fatal(r.stdout + r.stderr)
 	}
 	for _, text := range []string{
@@ -97,7 +97,7 @@ func TestADryRunDoesNothing(t *testing.T) {
 	w.Put("live.mov", "x")
 	w.Quiet()
 	r := w.do(t.Context(), "-dry-run")
-	if r.code != operator.ExitOK || !strings.Contains(r.stdout, "a.mov: video, thumbnail, audio\nb.mov: video, thumbnail, audio\n3 objects: 2 would be sent, for 6 jobs\n") {
+	if r.code != cli.ExitOK || !strings.Contains(r.stdout, "a.mov: video, thumbnail, audio\nb.mov: video, thumbnail, audio\n3 objects: 2 would be sent, for 6 jobs\n") {
 		t.Errorf("%d\n%s%s", r.code, r.stdout, r.stderr)
 	}
 	if got := w.well("-dry-run"); !slices.Equal(got.keys(), []string{"a.mov", "b.mov"}) || got.lines[0].Sent || !got.summary.DryRun || got.summary.Sent != 2 {
@@ -114,19 +114,19 @@ func TestItAsksFirst(t *testing.T) {
 	w := start(t, nil)
 	w.before("a.mov")
 	r := w.do(t.Context(), fast)
-	if r.code != operator.ExitUsage || !strings.Contains(r.stderr, "Hand up to 1 object to dispatch?: there is no terminal to answer at; -yes does it") || !strings.Contains(r.stdout, "Jobs: at most 3") {
+	if r.code != cli.ExitUsage || !strings.Contains(r.stderr, "Hand up to 1 object to dispatch?: there is no terminal to answer at; -yes does it") || !strings.Contains(r.stdout, "Jobs: at most 3") {
 		t.Errorf("%d\n%s%s", r.code, r.stdout, r.stderr)
 	}
-	if r := w.Answer("n", script, fast, "-checkpoint", w.checkpoint); r.Code != operator.ExitFailed || !strings.Contains(r.Stderr, "not confirmed") {
+	if r := w.Answer("n", script, fast, "-checkpoint", w.checkpoint); r.Code != cli.ExitFailed || !strings.Contains(r.Stderr, "not confirmed") {
 		t.Errorf("told not to: %d\n%s%s", r.Code, r.Stdout, r.Stderr)
 	}
 	if w.invocations() > 0 {
 		t.Error("and does it all the same")
 	}
-	if r := w.do(t.Context(), "-prefix", "b"); r.code != operator.ExitOK || !strings.Contains(r.stdout, "s3://my-media-bucket under b: there is nothing to send\n0 objects: 0 sent, for 0 jobs\n") {
+	if r := w.do(t.Context(), "-prefix", "b"); r.code != cli.ExitOK || !strings.Contains(r.stdout, "s3://my-media-bucket under b: there is nothing to send\n0 objects: 0 sent, for 0 jobs\n") {
 		t.Errorf("with nothing to do: %d\n%s%s", r.code, r.stdout, r.stderr)
 	}
-	if r := w.Answer("y", script, fast, "-checkpoint", w.checkpoint); r.Code != operator.ExitOK {
+	if r := w.Answer("y", script, fast, "-checkpoint", w.checkpoint); r.Code != cli.ExitOK {
 		t.Errorf("told to: %d\n%s%s", r.Code, r.Stdout, r.Stderr)
 	}
 	w.wantOnce("a.mov")
@@ -154,8 +154,8 @@ func TestTheCheckpointIsTheStacksAndTheSelections(t *testing.T) {
 		}
 	})
 	for i, more := range [][]string{{}, {"-suffix", ".mov"}} {
-		r := run(t.Context(), t, append([]string{"-stack", name, "-local=" + w.access, fast, "-yes", "-limit", "1"}, more...)...)
-		if r.code != operator.ExitOK || len(files()) != i+1 {
+		r := run(t.Context(), t, script, append([]string{"-stack", name, "-local=" + w.access, fast, "-yes", "-limit", "1"}, more...)...)
+		if r.code != cli.ExitOK || len(files()) != i+1 {
 			t.Fatalf("%d: %q\n%s%s", r.code, files(), r.stdout, r.stderr)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 const (
@@ -52,7 +52,7 @@ func (b *brakes) used() int64 { return max(b.count, b.before+b.since) }
 // check lets the next object be sent, or says why not.
 func (b *brakes) check(ctx context.Context) error {
 	for {
-		today := day(operator.Now(ctx))
+		today := day(b.Now())
 		if b.left <= 0 || !today.Equal(b.day) {
 			if err := b.look(ctx, today); err != nil {
 				return err
@@ -71,7 +71,7 @@ func (b *brakes) check(ctx context.Context) error {
 		}
 		if !b.wait {
 			return fmt.Errorf("%d of the day's %d new jobs (dailyJobLimit) are made, and the others are for live uploads: go on after midnight UTC, in %s; -wait does that by itself",
-				b.used(), limit, operator.Roughly(today.AddDate(0, 0, 1).Sub(operator.Now(ctx))))
+				b.used(), limit, cli.Roughly(today.AddDate(0, 0, 1).Sub(b.Now())))
 		}
 		if err := b.sleep(ctx, today.AddDate(0, 0, 1)); err != nil {
 			return err
@@ -108,11 +108,11 @@ func (b *brakes) look(ctx context.Context, today time.Time) (err error) {
 // it so many. What it lacks after the time that dispatch has for an upload, it will
 // never have: Ittybit had the jobs already, or dispatch failed.
 func (b *brakes) settle(ctx context.Context, today time.Time, enough int64) error {
-	for until := operator.Now(ctx).Add(media.DispatchTimeout); ; {
+	for until := b.Now().Add(media.DispatchTimeout); ; {
 		if err := b.look(ctx, today); err != nil {
 			return err
 		}
-		if b.count >= enough || !operator.Now(ctx).Before(until) {
+		if b.count >= enough || !b.Now().Before(until) {
 			b.before, b.since = b.count, 0
 			return nil
 		}
@@ -125,9 +125,9 @@ func (b *brakes) settle(ctx context.Context, today time.Time, enough int64) erro
 // sleep waits until the clock shows the time.
 func (b *brakes) sleep(ctx context.Context, until time.Time) error {
 	b.progress.End()
-	b.Note("The day's share of new jobs is used up: waiting until %s", operator.Time(until))
-	for operator.Now(ctx).Before(until) {
-		b.progress.Show(func() string { return fmt.Sprintf("going on in %s", operator.Roughly(until.Sub(operator.Now(ctx)))) })
+	b.Note("The day's share of new jobs is used up: waiting until %s", cli.Time(until))
+	for b.Now().Before(until) {
+		b.progress.Show(func() string { return fmt.Sprintf("going on in %s", cli.Roughly(until.Sub(b.Now()))) })
 		if err := pause(ctx); err != nil {
 			return err
 		}

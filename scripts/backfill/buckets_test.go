@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/pipeline"
 )
@@ -136,7 +136,7 @@ func TestInterruptedAmongVersions(t *testing.T) {
 		}
 		return nil
 	})
-	if r := w.want(operator.ExitFailed, "-versions"); !slices.Equal(r.keys(), []string{"a.mov", "b.mov"}) || w.saved().After != "a.mov" || w.saved().Tally.Sent != 1 {
+	if r := w.want(cli.ExitFailed, "-versions"); !slices.Equal(r.keys(), []string{"a.mov", "b.mov"}) || w.saved().After != "a.mov" || w.saved().Tally.Sent != 1 {
 		t.Errorf("%q, behind %q", r.keys(), w.saved().After)
 	}
 	w.AWS.Intercept(nil)

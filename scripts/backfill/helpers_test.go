@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/access"
 	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/pipeline"
@@ -116,13 +116,20 @@ type result struct {
 // do runs the script by the pipeline's clock.
 func (w *world) do(ctx context.Context, args ...string) result {
 	w.t.Helper()
-	return run(operator.WithClock(ctx, w.Clock.Now), w.t, append([]string{"-local=" + w.access, "-checkpoint=" + w.checkpoint}, args...)...)
+	return run(ctx, w.t, w.script(), append([]string{"-local=" + w.access, "-checkpoint=" + w.checkpoint}, args...)...)
 }
 
-func run(ctx context.Context, t *testing.T, args ...string) result {
+// script is the script, by the pipeline's clock.
+func (w *world) script() cli.Command {
+	timed := script
+	timed.Now = w.Clock.Now
+	return timed
+}
+
+func run(ctx context.Context, t *testing.T, command cli.Command, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	r := result{code: script.Run(ctx, args, strings.NewReader(""), &stdout, &stderr)}
+	r := result{code: command.Run(ctx, args, strings.NewReader(""), &stdout, &stderr)}
 	r.stdout, r.stderr = stdout.String(), stderr.String()
 	if !slices.Contains(args, "-json") {
 		return r
@@ -148,7 +155,7 @@ func run(ctx context.Context, t *testing.T, args ...string) result {
 // well runs the script to its end, with -json and without asking.
 func (w *world) well(args ...string) result {
 	w.t.Helper()
-	return w.want(operator.ExitOK, args...)
+	return w.want(cli.ExitOK, args...)
 }
 
 func (w *world) want(code int, args ...string) result {

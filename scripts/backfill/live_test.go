@@ -11,7 +11,7 @@ import (
 
 	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/aws/dynamodb"
 	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/pipeline"
@@ -104,7 +104,7 @@ func TestBackfillBesideLiveEvents(t *testing.T) {
 		}
 		return nil
 	})
-	if r := w.do(ctx, fast, "-yes"); r.code != operator.ExitFailed || !strings.Contains(r.stderr, "interrupted") {
+	if r := w.do(ctx, fast, "-yes"); r.code != cli.ExitFailed || !strings.Contains(r.stderr, "interrupted") {
 		t.Fatalf("%d\n%s%s", r.code, r.stdout, r.stderr)
 	}
 	r := w.well()

@@ -12,6 +12,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -59,9 +60,9 @@ that its jobs have ended: go run ./scripts/jobs tells of those. It is 1 when it
 stopped before, 2 when the command line is wrong.
 `
 
-var script = operator.Script{Name: "backfill", Usage: usage, Flags: declare, Changes: true}
+var script = operator.Command("backfill", usage, declare)
 
-func main() { operator.Main(script) }
+func main() { cli.Main(script) }
 
 // command is what the command line says.
 type command struct {
@@ -113,13 +114,13 @@ func declare(flags *flag.FlagSet) func(context.Context, *operator.Call) error {
 func (c *command) check(ctx context.Context, call *operator.Call) (window, error) {
 	switch {
 	case len(call.Args) > 0:
-		return window{}, operator.Usagef("there are no arguments beside flags: say -prefix %s", operator.Printable(call.Args[0]))
+		return window{}, cli.Usagef("there are no arguments beside flags: say -prefix %s", cli.Printable(call.Args[0]))
 	case c.limit < 0:
-		return window{}, operator.Usagef("-limit %d is under 0", c.limit)
+		return window{}, cli.Usagef("-limit %d is under 0", c.limit)
 	case !(c.rate > 0) || math.IsInf(c.rate, 1): // NaN is neither
-		return window{}, operator.Usagef("-rate %v is no rate above 0", c.rate)
+		return window{}, cli.Usagef("-rate %v is no rate above 0", c.rate)
 	}
-	return c.selection.window(operator.Now(ctx))
+	return c.selection.window(call.Now())
 }
 
 // backfill is one call of the script.
@@ -132,7 +133,7 @@ type backfill struct {
 	outputs    media.Folder
 	list       lister
 	dispatcher operator.Dispatcher
-	progress   *operator.Progress
+	progress   *cli.Progress
 
 	checkpoint       // as of the last key that is done
 	tally      tally // as of now
@@ -187,7 +188,7 @@ func (b *backfill) run(ctx context.Context) error {
 		return b.end(ctx, nil)
 	}
 	if !b.DryRun {
-		if err := b.Confirm(ctx, fmt.Sprintf("Hand up to %s to dispatch?", operator.Count(p.Sent, "object"))); err != nil {
+		if err := b.Confirm(ctx, fmt.Sprintf("Hand up to %s to dispatch?", cli.Count(p.Sent, "object"))); err != nil {
 			return err
 		}
 	}

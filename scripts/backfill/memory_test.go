@@ -16,7 +16,7 @@ import (
 	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/stack"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/access"
 	"ittybit-media/scripts/local/aws/dynamodb"
 	"ittybit-media/scripts/local/aws/endpoint"
@@ -128,7 +128,7 @@ func TestMemoryDoesNotGrowWithTheObjects(t *testing.T) {
 		}}
 		args := []string{"-local=" + i.start(t), "-checkpoint=" + filepath.Join(t.TempDir(), "checkpoint.json"), "-rate=1e6", "-yes"}
 		var stderr strings.Builder
-		if code := script.Run(t.Context(), args, strings.NewReader(""), io.Discard, &stderr); code != operator.ExitOK || int(i.sent.Load()) != objects {
+		if code := script.Run(t.Context(), args, strings.NewReader(""), io.Discard, &stderr); code != cli.ExitOK || int(i.sent.Load()) != objects {
 			t.Fatalf("exit code %d, %d sent: %s", code, i.sent.Load(), stderr.String())
 		}
 		return most.Load()
@@ -158,8 +158,8 @@ func TestArchivedObjectsAreLeftAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := &imagined{objects: 3, class: tt.class, restore: tt.restore, moment: func() {}}
-			r := run(t.Context(), t, "-local="+i.start(t), "-checkpoint="+filepath.Join(t.TempDir(), "checkpoint.json"), fast, "-yes", "-json")
-			if r.code != operator.ExitOK || i.sent.Load() != tt.sent || r.summary.Skipped[skipArchived] != 3-tt.sent {
+			r := run(t.Context(), t, script, "-local="+i.start(t), "-checkpoint="+filepath.Join(t.TempDir(), "checkpoint.json"), fast, "-yes", "-json")
+			if r.code != cli.ExitOK || i.sent.Load() != tt.sent || r.summary.Skipped[skipArchived] != 3-tt.sent {
 				t.Errorf("%d: %d sent, %+v\n%s", r.code, i.sent.Load(), r.summary, r.stderr)
 			}
 			for n, key := range r.keys() {

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -23,7 +24,7 @@ func (b *backfill) line(p plan) string {
 	}
 	left := time.Duration(float64(took) / float64(max(done, 1)) * float64(max(all-done, 0)))
 	return fmt.Sprintf("sent %d, skipped %d; %d of %d, %.1f a second, %s left",
-		b.tally.Sent, b.tally.Objects-b.tally.Sent, done, all, float64(b.sent)/took.Seconds(), operator.Roughly(left))
+		b.tally.Sent, b.tally.Objects-b.tally.Sent, done, all, float64(b.sent)/took.Seconds(), cli.Roughly(left))
 }
 
 // summary is what became of all, as -json prints it last.
@@ -59,7 +60,7 @@ func (b *backfill) end(ctx context.Context, err error) error {
 	if b.DryRun {
 		done, s.Checkpoint = "would be sent", ""
 	}
-	b.Say("%s: %d %s, for %s", operator.Count(s.Objects, "object"), s.Sent, done, operator.Count(s.Jobs, "job"))
+	b.Say("%s: %d %s, for %s", cli.Count(s.Objects, "object"), s.Sent, done, cli.Count(s.Jobs, "job"))
 	b.sayReasons(s.Skipped)
 	if s.Checkpoint != "" {
 		b.Say("The same command goes on where this ended (%s).", s.Checkpoint)

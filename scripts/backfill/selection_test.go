@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 const twoRoutes = `[
@@ -55,7 +55,7 @@ func TestSelection(t *testing.T) {
 			for _, key := range r.keys() {
 				numbers = append(numbers, strings.Fields(key[strings.LastIndex(key, "/")+1:])[0])
 			}
-			if got := strings.Join(numbers, " "); r.code != operator.ExitOK || got != tt.want {
+			if got := strings.Join(numbers, " "); r.code != cli.ExitOK || got != tt.want {
 				t.Errorf("%d: %q, want %q\n%s", r.code, got, tt.want, r.stderr)
 			}
 		})
@@ -112,7 +112,7 @@ func TestWrongCommandLines(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := w.do(t.Context(), append([]string{"-yes"}, tt.args...)...)
-			if code := map[bool]int{true: operator.ExitOK, false: operator.ExitUsage}[tt.want == ""]; r.code != code || !strings.Contains(r.stderr, tt.want) {
+			if code := map[bool]int{true: cli.ExitOK, false: cli.ExitUsage}[tt.want == ""]; r.code != code || !strings.Contains(r.stderr, tt.want) {
 				t.Errorf("%d, %s", r.code, r.stderr)
 			}
 		})

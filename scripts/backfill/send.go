@@ -13,7 +13,7 @@ import (
 
 	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 // The table is read for some objects ahead of those that are sent, for several at
@@ -156,12 +156,12 @@ func (b *backfill) print(c candidate) error {
 	case b.JSON:
 		return b.PrintJSON(sent{c.upload.Key, b.id(c.upload), c.upload.VersionID, slices.Concat([]string{}, c.jobs), !b.DryRun})
 	case b.DryRun:
-		what := operator.Printable(c.upload.Key)
+		what := cli.Printable(c.upload.Key)
 		if b.Versions && c.upload.VersionID != "" {
-			what += " (" + operator.Printable(c.upload.VersionID) + ")"
+			what += " (" + cli.Printable(c.upload.VersionID) + ")"
 		}
 		jobs := cmp.Or(strings.Join(c.jobs, ", "), "no job, but its rows are not complete")
-		_, err := fmt.Fprintf(b.Out, "%s: %s\n", what, operator.Printable(jobs))
+		_, err := fmt.Fprintf(b.Out, "%s: %s\n", what, cli.Printable(jobs))
 		return err
 	}
 	return nil

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/aws/endpoint"
 	locals3 "ittybit-media/scripts/local/aws/s3"
 )
@@ -58,7 +58,7 @@ func TestInterruptedAndStartedAgain(t *testing.T) {
 					return nil
 				})
 				r := w.do(ctx, fast, "-yes", "-json")
-				if r.code != operator.ExitFailed || !strings.HasSuffix(r.stderr, "backfill: interrupted\n") || r.summary.Stopped != "interrupted" || r.summary.Finished || len(r.lines) != at-1 {
+				if r.code != cli.ExitFailed || !strings.HasSuffix(r.stderr, "backfill: interrupted\n") || r.summary.Stopped != "interrupted" || r.summary.Finished || len(r.lines) != at-1 {
 					t.Fatalf("%d: %+v\n%s", r.code, r.summary, r.stderr)
 				}
 				if c := w.saved(); c.Tally.Sent != int64(at-1) || at > 1 && c.After != keys[at-2] {
@@ -90,7 +90,7 @@ func TestTwoRunsAtOnce(t *testing.T) {
 	var runs sync.WaitGroup
 	for i := range 2 {
 		runs.Go(func() {
-			if r := w.do(t.Context(), fast, "-yes", fmt.Sprintf("-checkpoint=%s%d", w.checkpoint, i)); r.code != operator.ExitOK {
+			if r := w.do(t.Context(), fast, "-yes", fmt.Sprintf("-checkpoint=%s%d", w.checkpoint, i)); r.code != cli.ExitOK {
 				t.Errorf("%d\n%s", r.code, r.stderr)
 			}
 		})
@@ -150,17 +150,17 @@ func TestCheckpoints(t *testing.T) {
 	keys := numbered(3)
 	w.before(keys...)
 	nowhere := []string{"-checkpoint", filepath.Join(w.access, "below a file")}
-	if r := w.want(operator.ExitFailed, nowhere...); !strings.Contains(r.stderr, "how far an earlier run came cannot be read") {
+	if r := w.want(cli.ExitFailed, nowhere...); !strings.Contains(r.stderr, "how far an earlier run came cannot be read") {
 		t.Error(r.stderr)
 	}
-	if r := w.want(operator.ExitFailed, append(nowhere, "-restart")...); !strings.Contains(r.stderr, "how far it has come cannot be written") {
+	if r := w.want(cli.ExitFailed, append(nowhere, "-restart")...); !strings.Contains(r.stderr, "how far it has come cannot be written") {
 		t.Error(r.stderr)
 	}
 	if w.invocations() > 0 {
 		t.Error("something is sent although nobody could go on from there")
 	}
 	w.well("-limit", "1")
-	if r := w.want(operator.ExitUsage, "-suffix", ".mov"); !strings.Contains(r.stderr, w.checkpoint+" is of another stack, routes or selection") {
+	if r := w.want(cli.ExitUsage, "-suffix", ".mov"); !strings.Contains(r.stderr, w.checkpoint+" is of another stack, routes or selection") {
 		t.Error(r.stderr)
 	}
 	w.Quiet()
@@ -173,7 +173,7 @@ func TestCheckpoints(t *testing.T) {
 	if err := os.WriteFile(w.checkpoint, []byte("?"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if r := w.want(operator.ExitUsage); !strings.Contains(r.stderr, w.checkpoint+" is no checkpoint") || !strings.Contains(r.stderr, "-restart begins anew") {
+	if r := w.want(cli.ExitUsage); !strings.Contains(r.stderr, w.checkpoint+" is no checkpoint") || !strings.Contains(r.stderr, "-restart begins anew") {
 		t.Error(r.stderr)
 	}
 	if w.invocations() != 1 {
@@ -203,7 +203,7 @@ func TestTheRateIsNeverExceeded(t *testing.T) {
 	})
 	const rate, late = 10, 250 * time.Millisecond // late is how much the first call may be delayed on its way
 	r := w.do(t.Context(), "-yes", "-rate", fmt.Sprint(rate))
-	if r.code != operator.ExitOK || len(calls) != 12 {
+	if r.code != cli.ExitOK || len(calls) != 12 {
 		t.Fatalf("%d, %d calls\n%s", r.code, len(calls), r.stderr)
 	}
 	if took, least := calls[11].Sub(calls[0]), 11*time.Second/rate; took < least-late {
@@ -224,7 +224,7 @@ func TestTheDaysLimit(t *testing.T) {
 	w.before(keys...)
 	w.noon()
 	for i, want := range []int{9, 9, 2} {
-		code := map[bool]int{true: operator.ExitFailed, false: operator.ExitOK}[i < 2]
+		code := map[bool]int{true: cli.ExitFailed, false: cli.ExitOK}[i < 2]
 		r := w.want(code)
 		if len(r.lines) != want {
 			t.Errorf("day %d: %d sent: %+v\n%s", i, len(r.lines), r.summary, r.stderr)
@@ -237,7 +237,7 @@ func TestTheDaysLimit(t *testing.T) {
 		}
 		if i == 0 {
 			w.Quiet()
-			if r := w.want(operator.ExitFailed); len(r.lines) > 0 {
+			if r := w.want(cli.ExitFailed); len(r.lines) > 0 {
 				t.Errorf("the same day again: %+v", r.lines)
 			}
 			w.Put("live.mov", "x")
@@ -319,10 +319,10 @@ func TestWaitingForTheNextDay(t *testing.T) {
 			}
 		}()
 	}}
-	ctx, cancel := context.WithTimeout(operator.WithClock(t.Context(), w.Clock.Now), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	code := script.Run(ctx, []string{"-local=" + w.access, "-checkpoint=" + w.checkpoint, fast, "-yes", "-wait"}, strings.NewReader(""), io.Discard, stderr)
-	if code != operator.ExitOK || waits.Load() != 2 {
+	code := w.script().Run(ctx, []string{"-local=" + w.access, "-checkpoint=" + w.checkpoint, fast, "-yes", "-wait"}, strings.NewReader(""), io.Discard, stderr)
+	if code != cli.ExitOK || waits.Load() != 2 {
 		t.Errorf("exit code %d after %d days", code, waits.Load())
 	}
 	w.wantOnce(keys...)
@@ -333,10 +333,10 @@ func TestInterruptedWhileItWaits(t *testing.T) {
 	w := start(t, configured(t, map[string]any{"dailyJobLimit": 1}))
 	w.before(numbered(2)...)
 	w.noon()
-	ctx, interrupt := context.WithCancel(operator.WithClock(t.Context(), w.Clock.Now))
+	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	code := script.Run(ctx, []string{"-local=" + w.access, "-checkpoint=" + w.checkpoint, fast, "-yes", "-wait"}, strings.NewReader(""), io.Discard, listener{"waiting until", interrupt})
-	if code != operator.ExitFailed || w.saved().After != numbered(1)[0] {
+	code := w.script().Run(ctx, []string{"-local=" + w.access, "-checkpoint=" + w.checkpoint, fast, "-yes", "-wait"}, strings.NewReader(""), io.Discard, listener{"waiting until", interrupt})
+	if code != cli.ExitFailed || w.saved().After != numbered(1)[0] {
 		t.Errorf("exit code %d, behind %q", code, w.saved().After)
 	}
 }
@@ -353,7 +353,7 @@ func TestItStopsWhenTheRetryQueueGrows(t *testing.T) {
 		}
 		return nil
 	})
-	r := w.want(operator.ExitFailed)
+	r := w.want(cli.ExitFailed)
 	if n := len(r.lines); n <= tolerance || n > tolerance+2*lookEvery {
 		t.Errorf("%d objects were sent", n)
 	}
@@ -406,7 +406,7 @@ func TestWhatAWSDenies(t *testing.T) {
 			w.before(numbered(2)...)
 			tt.deny(w)
 			r := w.do(t.Context(), fast, "-yes")
-			if r.code != operator.ExitFailed || !strings.Contains(r.stderr, "backfill: "+tt.want) || !strings.Contains(r.stderr, "these credentials may not do it") {
+			if r.code != cli.ExitFailed || !strings.Contains(r.stderr, "backfill: "+tt.want) || !strings.Contains(r.stderr, "these credentials may not do it") {
 				t.Errorf("%d: %s", r.code, r.stderr)
 			}
 			if len(w.Ittybit.Jobs()) > 0 {

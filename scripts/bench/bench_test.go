@@ -13,9 +13,9 @@ import (
 	"testing"
 
 	"ittybit-media/infra/bundle"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/prices"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/process"
 )
 
 func TestMediansAndSpreads(t *testing.T) {
@@ -101,30 +101,35 @@ func TestTheCommandLine(t *testing.T) {
 		return strings.Join(all, " ")
 	}
 	for _, tt := range []struct {
-		args, parts, err string
+		names string
+		check bool
+		parts string
 	}{
-		{"", "cold init warm calls decode throughput size build preview cost", ""},
-		{"-check", "init calls decode size", ""},
-		{"-part warm,cold", "cold warm", ""},
-		{"-part ,", "", "names no part"},
-		{"-part hot", "", `no part "hot"`},
-		{"-part cold,cold", "", `no part "cold"`},
-		{"-part cold -check", "", "does not go with"},
-		{"-runs -1", "", "not negative"},
-		{"cold", "", "-part names"},
-		{"-fast", "", "-fast"},
+		{"", false, "cold init warm calls decode throughput size build preview cost"},
+		{"", true, "init calls decode size"},
+		{"warm,cold", false, "cold warm"},
 	} {
-		c, err := parse(strings.Fields(tt.args), io.Discard)
-		if tt.err == "" && (err != nil || names(c.parts) != tt.parts) || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
-			t.Errorf("%s: %s, %v", tt.args, names(c.parts), err)
+		if chosen, err := choose(tt.names, tt.check); err != nil || names(chosen) != tt.parts {
+			t.Errorf("%+v: %s, %v", tt, names(chosen), err)
 		}
 	}
-	var help bytes.Buffer
-	if code := run(t.Context(), []string{"-h"}, io.Discard, &help); code != process.OK || !strings.Contains(help.String(), "throughput") || !strings.Contains(help.String(), "-json") {
-		t.Errorf("exit code %d\n%s", code, help.String())
+	for _, tt := range []struct{ args, says string }{
+		{"-part ,", "names no part"},
+		{"-part hot", `no part "hot"`},
+		{"-part cold,cold", `no part "cold"`},
+		{"-part cold -check", "does not go with"},
+		{"-runs -1", "not negative"},
+		{"cold", "-part names"},
+		{"-fast", "-fast"},
+	} {
+		var said strings.Builder
+		if code := script.Run(t.Context(), strings.Fields(tt.args), nil, &said, &said); code != cli.ExitUsage || !strings.Contains(said.String(), tt.says) {
+			t.Errorf("%s: %d, %s", tt.args, code, &said)
+		}
 	}
-	if code := run(t.Context(), []string{"-part", "hot"}, io.Discard, io.Discard); code != process.Usage {
-		t.Errorf("exit code %d", code)
+	var help strings.Builder
+	if code := script.Run(t.Context(), []string{"-h"}, nil, io.Discard, &help); code != cli.ExitOK || !strings.Contains(help.String(), "throughput") || !strings.Contains(help.String(), "-json") {
+		t.Errorf("exit code %d\n%s", code, &help)
 	}
 }
 
@@ -132,7 +137,7 @@ func TestTheCommandLine(t *testing.T) {
 // everywhere: as a whole command, with JSON that can be read.
 func TestTheCommand(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"-part", "decode", "-runs", "2", "-json"}, &stdout, &stderr); code != process.OK {
+	if code := script.Run(t.Context(), []string{"-part", "decode", "-runs", "2", "-json"}, nil, &stdout, &stderr); code != cli.ExitOK {
 		t.Fatalf("exit code %d\n%s%s", code, stdout.String(), stderr.String())
 	}
 	n := 0
@@ -152,9 +157,14 @@ func TestTheCommand(t *testing.T) {
 	}
 }
 
+// quiet is a command that says what it does in the test's log.
+func quiet(t *testing.T) command {
+	return command{Call: &cli.Call{Out: t.Output(), Err: t.Output()}}
+}
+
 func TestCallsOfEveryInvocation(t *testing.T) {
 	t.Parallel()
-	b := &bench{stderr: t.Output(), present: "calls", binaries: pipelinetest.Binaries(t)}
+	b := &bench{command: quiet(t), present: "calls", binaries: pipelinetest.Binaries(t)}
 	for _, limit := range []int{0, 1000} {
 		if err := b.callsWith(t.Context(), limit); err != nil {
 			t.Fatal(err)
@@ -171,7 +181,7 @@ func TestALocalRunOfTenUploads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{root: root, stderr: t.Output()}
+	b := &bench{command: quiet(t), root: root}
 	took, err := b.takeThrough(t.Context(), 10)
 	if err != nil || took.Uploads != 10 || took.Rows != 10 || took.rate() <= 0 {
 		t.Errorf("%+v, %v", took, err)
@@ -183,7 +193,7 @@ func TestALocalRunOfTenUploads(t *testing.T) {
 
 func TestConnectionsThatCostSomething(t *testing.T) {
 	t.Parallel()
-	b := &bench{binaries: pipelinetest.Binaries(t)}
+	b := &bench{command: quiet(t), binaries: pipelinetest.Binaries(t)}
 	w, err := b.world(t.Context(), 0, latency{})
 	if err != nil {
 		t.Fatal(err)

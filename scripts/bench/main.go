@@ -1,25 +1,23 @@
-// Command bench measures the project: how its functions start, what an
-// invocation takes and calls, how the local run grows, what is in the zips, how
-// long builds and previews take, and what a million uploads cost. Figures are
-// compared within one run only: machines differ, and are noisy.
+// Command bench measures the project's latency, throughput, sizes and cost, and
+// checks their limits.
+//
+// Figures are compared within one run only: machines differ, and are noisy.
 package main
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"ittybit-media/infra/bundle"
-	"ittybit-media/scripts/process"
+	"ittybit-media/scripts/internal/cli"
 )
 
-const usage = `Measure the project, each figure beside what it is compared with.
+const usageText = `Measure the project, each figure beside what it is compared with.
 
   go run ./scripts/bench [-part NAME,…] [-runs N] [-json]
   go run ./scripts/bench -check
@@ -53,70 +51,52 @@ var parts = []part{
 	{"cost", "dollars for a million uploads, from what is measured", false, (*bench).cost},
 }
 
-func main() {
-	process.Main(func(ctx context.Context) int { return run(ctx, os.Args[1:], os.Stdout, os.Stderr) })
+// usage returns what -h prints before the flags.
+func usage() string {
+	var text strings.Builder
+	text.WriteString(usageText)
+	for _, p := range parts {
+		fmt.Fprintf(&text, "  %-11s %s\n", p.name, p.what)
+	}
+	return text.String()
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	c, err := parse(args, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return process.OK
-	case err != nil:
-		fmt.Fprintf(stderr, "bench: %v\nbench -h says how it is used\n", err)
-		return process.Usage
-	}
-	if err := c.run(ctx, stdout, stderr); err != nil {
-		if ctx.Err() != nil {
-			err = errors.New("interrupted")
-		}
-		fmt.Fprintf(stderr, "bench: %v\n", err)
-		return process.Failed
-	}
-	return process.OK
-}
+var script = cli.Command{Name: "bench", Usage: usage(), Flags: declare}
+
+func main() { cli.Main(script) }
 
 // command is what the command line says.
 type command struct {
+	*cli.Call
 	parts   []part
 	runs    int // 0: as many as each part needs
-	json    bool
 	uploads int // 0: not a single run of the throughput part
 }
 
-func parse(args []string, stderr io.Writer) (command, error) {
+func declare(flags *flag.FlagSet) func(context.Context, *cli.Call) error {
 	var c command
-	var names string
-	var check bool
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.StringVar(&names, "part", "", "measure only these parts; `names` separated by commas")
+	names := flags.String("part", "", "measure only these parts; `names` separated by commas")
 	flags.IntVar(&c.runs, "runs", 0, "how `often` to measure; 0: as each part needs")
-	flags.BoolVar(&c.json, "json", false, "print nothing to standard output but the figures, one JSON object a line")
-	flags.BoolVar(&check, "check", false, "measure only what has limits that mean the same on every machine")
+	check := flags.Bool("check", false, "measure only what has limits that mean the same on every machine")
 	flags.IntVar(&c.uploads, "uploads", 0, "take this many uploads through the local run, once, and print what it took")
-	err := flags.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stderr, usage)
-		for _, p := range parts {
-			fmt.Fprintf(stderr, "  %-11s %s\n", p.name, p.what)
+	return func(ctx context.Context, call *cli.Call) (err error) {
+		c.Call = call
+		switch {
+		case len(c.Args) > 0:
+			return cli.Usagef("%q is no flag; -part names what to measure", c.Args[0])
+		case c.runs < 0 || c.uploads < 0:
+			return cli.Usagef("-runs and -uploads are not negative")
+		case *check && *names != "":
+			return cli.Usagef("-check measures what it measures; it does not go with -part")
 		}
-		fmt.Fprint(stderr, "\nFlags:\n")
-		flags.SetOutput(stderr)
-		flags.PrintDefaults()
+		if c.parts, err = choose(*names, *check); err != nil {
+			return cli.Usagef("%w", err)
+		}
+		if err := c.run(ctx); err != nil {
+			return cmp.Or(ctx.Err(), err)
+		}
+		return nil
 	}
-	switch {
-	case err != nil:
-		return c, err
-	case flags.NArg() > 0:
-		return c, fmt.Errorf("%q is no flag; -part names what to measure", flags.Arg(0))
-	case c.runs < 0 || c.uploads < 0:
-		return c, errors.New("-runs and -uploads are not negative")
-	case check && names != "":
-		return c, errors.New("-check measures what it measures; it does not go with -part")
-	}
-	c.parts, err = choose(names, check)
-	return c, err
 }
 
 // choose returns the parts of those names, or all.
@@ -143,35 +123,34 @@ func choose(names string, check bool) ([]part, error) {
 // bench is one run of the command.
 type bench struct {
 	command
-	root   string // the folder with go.mod
-	stderr io.Writer
+	root string // the folder with go.mod
 
 	binaries map[string]string // of the functions; nil until a part needs them
 	figures  []Figure
 	present  string // the part that is being measured
 }
 
-func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
+func (c command) run(ctx context.Context) error {
 	root, err := bundle.FindRoot()
 	if err != nil {
 		return err
 	}
-	b := &bench{command: c, root: root, stderr: stderr}
+	b := &bench{command: c, root: root}
 	if c.uploads > 0 {
 		took, err := b.takeThrough(ctx, c.uploads)
 		if err != nil {
 			return err
 		}
-		return json.NewEncoder(stdout).Encode(took)
+		return c.PrintJSON(took)
 	}
 	for _, p := range c.parts {
-		fmt.Fprintf(stderr, "measuring %s: %s\n", p.name, p.what)
+		c.Note("measuring %s: %s", p.name, p.what)
 		b.present = p.name
 		begin := len(b.figures)
 		if err := p.measure(b, ctx); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
-		if err := print(stdout, b.figures[begin:], c.json); err != nil {
+		if err := b.print(b.figures[begin:]); err != nil {
 			return err
 		}
 	}
@@ -188,15 +167,16 @@ func (b *bench) often(runs int) int {
 
 // note says how something was measured, or why not.
 func (b *bench) note(format string, args ...any) {
-	fmt.Fprintf(b.stderr, "  "+format+"\n", args...)
+	b.Note("  "+format, args...)
 }
 
-func print(out io.Writer, figures []Figure, asJSON bool) error {
-	if !asJSON {
-		return table(out, figures)
+// print prints the figures, as JSON or for people.
+func (b *bench) print(figures []Figure) error {
+	if !b.JSON {
+		return table(b.Out, figures)
 	}
 	for _, f := range figures {
-		if err := json.NewEncoder(out).Encode(f); err != nil {
+		if err := b.PrintJSON(f); err != nil {
 			return err
 		}
 	}

@@ -57,7 +57,7 @@ func (b *bench) throughput(ctx context.Context) error {
 	for range b.often(3) {
 		for i, n := range sizes {
 			cmd := exec.CommandContext(ctx, self, "-uploads", strconv.Itoa(n))
-			cmd.Dir, cmd.Stderr = b.root, b.stderr
+			cmd.Dir, cmd.Stderr = b.root, b.Err
 			cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 			out, err := cmd.Output()
 			if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -37,7 +38,7 @@ func (j *jobs) key(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	now := operator.Now(ctx)
+	now := j.Now()
 	var rows []results.Row
 	for _, row := range all {
 		if j.takes(row, now) {
@@ -46,9 +47,9 @@ func (j *jobs) key(ctx context.Context, key string) error {
 	}
 	switch {
 	case len(all) == 0:
-		return errors.Join(fmt.Errorf("%s has no row", operator.Printable(key)), j.explain(ctx, key), j.printLog(ctx, key))
+		return errors.Join(fmt.Errorf("%s has no row", cli.Printable(key)), j.explain(ctx, key), j.printLog(ctx, key))
 	case len(rows) == 0:
-		return fmt.Errorf("%s has %s, of which none fits", operator.Printable(key), operator.Count(len(all), "row"))
+		return fmt.Errorf("%s has %s, of which none fits", cli.Printable(key), cli.Count(len(all), "row"))
 	}
 	if err := j.printRows(key, rows, now); err != nil {
 		return err
@@ -109,7 +110,7 @@ func (j *jobs) object(ctx context.Context, key string) (object, error) {
 	case operator.Code(err) == "NotFound":
 		return object{}, errNoObject
 	case err != nil:
-		return object{}, fmt.Errorf("asking S3 for %s: %w", operator.Printable(key), err)
+		return object{}, fmt.Errorf("asking S3 for %s: %w", cli.Printable(key), err)
 	}
 	u := media.Upload{
 		Bucket:    bucket,
@@ -150,12 +151,12 @@ func (j *jobs) explain(ctx context.Context, key string) error {
 }
 
 func (j *jobs) printExplanation(e explanation) {
-	fmt.Fprintf(j.Out, "%s\n\n", operator.Printable(e.Key))
+	fmt.Fprintf(j.Out, "%s\n\n", cli.Printable(e.Key))
 	l := newLines(j.Out)
 	l.print("rows", "none")
 	switch {
 	case e.Object != nil:
-		l.print("object", fmt.Sprintf("%s, made %s%s%s", operator.Count(e.Object.Size, "byte"), operator.Time(e.Object.Modified), detail("etag", e.Object.ETag), detail("version", e.Object.VersionID)))
+		l.print("object", fmt.Sprintf("%s, made %s%s%s", cli.Count(e.Object.Size, "byte"), cli.Time(e.Object.Modified), detail("etag", e.Object.ETag), detail("version", e.Object.VersionID)))
 	case e.Missing:
 		l.print("object", "there is none in "+j.stack.Outputs.Bucket)
 	default:

@@ -10,6 +10,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -39,7 +40,7 @@ func (j *jobs) overview(ctx context.Context) error {
 	o := overview{Stack: j.stack.Name, Region: out.Region, DailyLimit: out.Settings.DailyJobLimit}
 	var errs []error
 	o.Open = known(j.openJobs(ctx))(&errs)
-	o.JobsToday = known(j.table.JobsOn(ctx, operator.Now(ctx)))(&errs)
+	o.JobsToday = known(j.table.JobsOn(ctx, j.Now()))(&errs)
 	o.RetryQueue = known(j.stack.QueueDepth(ctx, out.RetryQueueURL))(&errs)
 	o.DeadLetters = known(j.stack.QueueDepth(ctx, out.DeadLetterQueueURL))(&errs)
 	if j.count {
@@ -69,7 +70,7 @@ func known[T any](found T, err error) func(*[]error) *T {
 
 func (j *jobs) openJobs(ctx context.Context) (openJobs, error) {
 	var o openJobs
-	now := operator.Now(ctx)
+	now := j.Now()
 	for row, err := range j.table.Unfinished(ctx) {
 		if err != nil {
 			return openJobs{}, err
@@ -103,7 +104,7 @@ func (j *jobs) printOverview(ctx context.Context, o overview) {
 		fmt.Fprintf(j.Out, "stack %s in %s\n\n", o.Stack, o.Region)
 	}
 	l := newLines(j.Out)
-	l.print("open jobs", o.Open.text(operator.Now(ctx)))
+	l.print("open jobs", o.Open.text(j.Now()))
 	l.print("new jobs today (UTC)", o.today())
 	l.print("retry queue", depth(o.RetryQueue))
 	l.print("dead letters", depth(o.DeadLetters))
@@ -126,7 +127,7 @@ func (o *openJobs) text(now time.Time) string {
 		return "0"
 	}
 	return fmt.Sprintf("%d, of which %d overdue; the oldest began %s ago: %s of %s",
-		o.Jobs, o.Overdue, operator.Roughly(now.Sub(o.Oldest.Since())), jobName(*o.Oldest), o.Oldest.Key)
+		o.Jobs, o.Overdue, cli.Roughly(now.Sub(o.Oldest.Since())), jobName(*o.Oldest), o.Oldest.Key)
 }
 
 func (o overview) today() string {
@@ -157,7 +158,7 @@ func (j *jobs) hints(o overview) []string {
 	}
 	if o.RetryQueue != nil && o.RetryQueue.All() > 0 {
 		hints = append(hints, fmt.Sprintf("Uploads in the retry queue are tried every %s, for %s. Why they fail is in dispatch's log, %s.",
-			operator.Roughly(media.RetryVisibility), operator.Roughly(media.RetryTime), j.stack.Outputs.LogGroups["dispatch"]))
+			cli.Roughly(media.RetryVisibility), cli.Roughly(media.RetryTime), j.stack.Outputs.LogGroups["dispatch"]))
 	}
 	if o.JobsToday != nil && o.DailyLimit > 0 && *o.JobsToday >= o.DailyLimit {
 		hints = append(hints, "The day's limit of new jobs is reached (dailyJobLimit): until 00:00 UTC, uploads wait in the retry queue.")

@@ -9,7 +9,7 @@ import (
 	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 // again reports whether a job in that state can be made again.
@@ -40,7 +40,7 @@ func (j *jobs) plan(rows []results.Row, now time.Time) plan {
 	for _, rows := range uploads {
 		isOld := inTime(whole(rows), whole(uploads[len(uploads)-1])) < 0
 		if err := j.planUpload(&p, rows, isOld, now); err != nil {
-			p.errs = append(p.errs, fmt.Errorf("%s: upload %s: %w", operator.Printable(rows[0].Key), rows[0].Upload, err))
+			p.errs = append(p.errs, fmt.Errorf("%s: upload %s: %w", cli.Printable(rows[0].Key), rows[0].Upload, err))
 		}
 	}
 	return p

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -44,7 +45,7 @@ func newLines(out io.Writer, header ...string) *lines {
 
 func (l *lines) print(cells ...string) {
 	for i, cell := range cells {
-		cells[i] = operator.Printable(cmp.Or(cell, "-"))
+		cells[i] = cli.Printable(cmp.Or(cell, "-"))
 	}
 	fmt.Fprintln(l.w, strings.Join(cells, "\t"))
 	if l.n++; l.n%aligned == 0 {
@@ -76,7 +77,7 @@ func outcome(r results.Row, now time.Time) string {
 	case r.Open == "" || r.CheckAt == 0:
 		return ""
 	case r.CheckAt.Time().After(now):
-		return "sweep asks for it in " + operator.Roughly(r.CheckAt.Time().Sub(now))
+		return "sweep asks for it in " + cli.Roughly(r.CheckAt.Time().Sub(now))
 	}
 	return "overdue: the next sweep asks for it"
 }
@@ -86,11 +87,11 @@ func jobName(r results.Row) string { return cmp.Or(r.Job, "(all)") }
 
 // printKey prints the rows of a key, upload by upload, the first one first.
 func (j *jobs) printKey(key string, rows []results.Row, now time.Time) {
-	fmt.Fprintf(j.Out, "%s\n", operator.Printable(key))
+	fmt.Fprintf(j.Out, "%s\n", cli.Printable(key))
 	for _, rows := range byUpload(rows) {
 		upload := whole(rows)
 		since := upload.UploadedAt.Time()
-		fmt.Fprintf(j.Out, "\nupload %s of %s%s%s\n", upload.Upload, operator.Time(since), detail("etag", upload.ETag), detail("version", upload.VersionID))
+		fmt.Fprintf(j.Out, "\nupload %s of %s%s%s\n", upload.Upload, cli.Time(since), detail("etag", upload.ETag), detail("version", upload.VersionID))
 		l := newLines(j.Out, "JOB", "ATTEMPT", "STATE", "DISPATCHED", "CREATED", "ENDED", "JOB ID", "RESULT")
 		for _, r := range rows {
 			l.print(jobName(r), strconv.Itoa(r.Attempt), r.State,
@@ -104,15 +105,15 @@ func detail(name, value string) string {
 	if value == "" {
 		return ""
 	}
-	return ", " + name + " " + operator.Printable(value)
+	return ", " + name + " " + cli.Printable(value)
 }
 
 // leg is a time on the way, after the upload where that is known.
 func leg(since, t time.Time) string {
 	if since.IsZero() || t.IsZero() {
-		return operator.Time(t)
+		return cli.Time(t)
 	}
-	d := operator.Roughly(t.Sub(since))
+	d := cli.Roughly(t.Sub(since))
 	if strings.HasPrefix(d, "-") { // clocks differ
 		return d
 	}

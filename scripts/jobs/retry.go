@@ -13,7 +13,7 @@ import (
 
 	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 // makeAgain has jobs made again: it counts them, asks, and hands their uploads
@@ -40,12 +40,12 @@ func (j *jobs) makeAgain(ctx context.Context) error {
 func (j *jobs) question(ctx context.Context, r *repeater) string {
 	cost := "Ittybit charges for each job again."
 	if limit := j.stack.Outputs.Settings.DailyJobLimit; limit > 0 {
-		today, err := j.table.JobsOn(ctx, operator.Now(ctx))
+		today, err := j.table.JobsOn(ctx, j.Now())
 		if room := max(limit-today, 0); err == nil && int64(r.jobs) > room {
 			cost += fmt.Sprintf(" The day's limit leaves room for %d; the others will wait in the retry queue.", room)
 		}
 	}
-	return fmt.Sprintf("%s Make %s of %s again?", cost, operator.Count(r.jobs, "job"), operator.Count(r.uploads, "upload"))
+	return fmt.Sprintf("%s Make %s of %s again?", cost, cli.Count(r.jobs, "job"), cli.Count(r.uploads, "upload"))
 }
 
 // send hands the uploads to dispatch, and follows the jobs if it is to.
@@ -60,7 +60,7 @@ func (j *jobs) send(ctx context.Context, most int, warn func(error)) error {
 		if err := limiter.Wait(ctx); err != nil {
 			return err
 		}
-		finish, cancel := operator.Finish(ctx)
+		finish, cancel := cli.Finish(ctx)
 		defer cancel()
 		if err := dispatcher.Ask(finish, event.Retry, request); err != nil {
 			return err
@@ -94,13 +94,13 @@ func (j *jobs) told(r *repeater) error {
 	if j.DryRun {
 		done = "would be handed to dispatch"
 	}
-	j.Note("%s of %s %s", operator.Count(r.jobs, "job"), operator.Count(r.uploads, "upload"), done)
+	j.Note("%s of %s %s", cli.Count(r.jobs, "job"), cli.Count(r.uploads, "upload"), done)
 	for _, why := range slices.Sorted(maps.Keys(r.left)) {
-		j.Note("%s left alone: %s", operator.Count(r.left[why], "job"), why)
+		j.Note("%s left alone: %s", cli.Count(r.left[why], "job"), why)
 	}
 	switch {
 	case r.failed > 0:
-		return fmt.Errorf("%s cannot be asked for again", operator.Count(r.failed, "upload"))
+		return fmt.Errorf("%s cannot be asked for again", cli.Count(r.failed, "upload"))
 	case r.jobs == 0 && len(j.Args) > 0:
 		return errors.New("there is nothing to make again")
 	}
@@ -120,7 +120,7 @@ func (j *jobs) printRequest(r event.Request) error {
 	if j.JSON {
 		return j.PrintJSON(asked{r.Upload.Key, j.identity(r.Upload), r.Attempt, r.Jobs, !j.DryRun})
 	}
-	_, err := fmt.Fprintf(j.Out, "%s: attempt %d of %s\n", operator.Printable(r.Upload.Key), r.Attempt, operator.Printable(strings.Join(r.Jobs, ", ")))
+	_, err := fmt.Fprintf(j.Out, "%s: attempt %d of %s\n", cli.Printable(r.Upload.Key), r.Attempt, cli.Printable(strings.Join(r.Jobs, ", ")))
 	return err
 }
 
@@ -137,7 +137,7 @@ type repeater struct {
 }
 
 func (j *jobs) repeater(ctx context.Context, most int, warn func(error), do func(event.Request) error) *repeater {
-	return &repeater{script: j, now: operator.Now(ctx), most: most, do: do, warn: warn, left: map[string]int{}}
+	return &repeater{script: j, now: j.Now(), most: most, do: do, warn: warn, left: map[string]int{}}
 }
 
 func (r *repeater) isFull() bool { return r.most > 0 && r.jobs >= r.most }
@@ -182,7 +182,7 @@ func (r *repeater) key(ctx context.Context, key string) error {
 	}
 	if len(rows) == 0 {
 		r.failed++
-		r.warn(fmt.Errorf("%s has no row; to see why:\n  %s", operator.Printable(key), r.script.Command("jobs", key)))
+		r.warn(fmt.Errorf("%s has no row; to see why:\n  %s", cli.Printable(key), r.script.Command("jobs", key)))
 		return nil
 	}
 	p := r.script.plan(rows, r.now)

@@ -47,7 +47,7 @@ func local(t *testing.T, args ...string) result {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
-	code := run(ctx, args, &stdout, &stderr)
+	code := script.Run(ctx, args, nil, &stdout, &stderr)
 	return result{code, stdout.String(), stderr.String()}
 }
 
@@ -197,7 +197,7 @@ func TestWrongUsage(t *testing.T) {
 		"not above 0":               {"-timeout", "0s", sample},
 		"no-such-file":              {"no-such-file"},
 		"testdata is not a file":    {"testdata"},
-		"flags go before the files": {sample, "-json"},
+		"flags go before":           {sample, "-json"},
 		"no stack file":             {"-stack", "nowhere", sample},
 		"would have the same key":   {sample, write(t, "sample.mov", "x")},
 		"there are Pulumi.dev.yaml": {"-stack", "nowhere"},

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -52,7 +53,7 @@ func (s *subject) enableEventBridge(ctx context.Context) error {
 	wanted := *had
 	wanted.EventBridgeConfiguration = &types.EventBridgeConfiguration{}
 	for _, other := range describe(had) {
-		s.call.Say("kept: the notification to %s", operator.Printable(other))
+		s.call.Say("kept: the notification to %s", cli.Printable(other))
 	}
 	if s.call.DryRun {
 		return s.tell(enabled{Bucket: bucket, Configuration: plain(&wanted)}, "Bucket %s would get this configuration: %s", bucket, plain(&wanted))
@@ -99,13 +100,13 @@ func (s *subject) bucketToEnable() (*s3.Client, error) {
 	const rest = "preflight without flags says more"
 	switch {
 	case s.unread != nil:
-		return nil, operator.Usagef("%w", s.unread)
+		return nil, cli.Usagef("%w", s.unread)
 	case s.waits(bucketKeys...) != nil:
-		return nil, operator.Usagef("%s says wrong which bucket is watched; %s:\n%w", s.file, rest, s.mistakes)
+		return nil, cli.Usagef("%s says wrong which bucket is watched; %s:\n%w", s.file, rest, s.mistakes)
 	case s.config.BucketName == "":
-		return nil, operator.Usagef("%s names no bucket: up makes one, and turns EventBridge on for it", s.file)
+		return nil, cli.Usagef("%s names no bucket: up makes one, and turns EventBridge on for it", s.file)
 	case s.config.ManageNotifications:
-		return nil, operator.Usagef("manageNotifications is true in %s: up turns EventBridge on and deletes all other notifications of bucket %s; say false to keep them", s.file, s.config.BucketName)
+		return nil, cli.Usagef("manageNotifications is true in %s: up turns EventBridge on and deletes all other notifications of bucket %s; say false to keep them", s.file, s.config.BucketName)
 	}
 	place, err := s.place()
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/pipeline"
 )
 
@@ -61,10 +61,10 @@ func TestEventBridgeIsTurnedOn(t *testing.T) {
 	}
 
 	r := w.local("-enable-eventbridge", "-dry-run")
-	if r.code != operator.ExitOK || !strings.Contains(r.stdout, `"EventBridgeConfiguration":{}`) || !strings.Contains(r.stdout, "kept: the notification to queue arn:aws:sqs:us-east-1:000000000000:audit") {
+	if r.code != cli.ExitOK || !strings.Contains(r.stdout, `"EventBridgeConfiguration":{}`) || !strings.Contains(r.stdout, "kept: the notification to queue arn:aws:sqs:us-east-1:000000000000:audit") {
 		t.Errorf("-dry-run: exit code %d, %s%s", r.code, r.stdout, r.stderr)
 	}
-	if r := w.local("-enable-eventbridge"); r.code != operator.ExitUsage || !strings.Contains(r.stderr, "keep 3 other notifications?: there is no terminal") {
+	if r := w.local("-enable-eventbridge"); r.code != cli.ExitUsage || !strings.Contains(r.stderr, "keep 3 other notifications?: there is no terminal") {
 		t.Errorf("without a terminal: exit code %d, %s", r.code, r.stderr)
 	}
 	w.untouched()
@@ -79,7 +79,7 @@ func TestEventBridgeIsTurnedOn(t *testing.T) {
 	})
 	r = w.local("-enable-eventbridge", "-yes", "-json")
 	did := r.did(t)
-	if r.code != operator.ExitOK || did.Bucket != w.Bucket || !did.Changed || !strings.Contains(r.stderr, "about five minutes") {
+	if r.code != cli.ExitOK || did.Bucket != w.Bucket || !did.Changed || !strings.Contains(r.stderr, "about five minutes") {
 		t.Errorf("exit code %d, %+v, %s", r.code, did, r.stderr)
 	}
 	if skip.Load() != "true" {
@@ -89,7 +89,7 @@ func TestEventBridgeIsTurnedOn(t *testing.T) {
 	w.wantBackup(did.Backup)
 
 	again := w.local("-enable-eventbridge", "-yes", "-json")
-	if did := again.did(t); again.code != operator.ExitOK || did.Changed || did.Backup != "" || w.toS3.count(writing) != 1 {
+	if did := again.did(t); again.code != cli.ExitOK || did.Changed || did.Backup != "" || w.toS3.count(writing) != 1 {
 		t.Errorf("again: exit code %d, %+v, %d writes", again.code, did, w.toS3.count(writing))
 	}
 
@@ -123,20 +123,20 @@ func TestNothingIsDone(t *testing.T) {
 		code   int
 		says   string
 	}{
-		"up manages the notifications": {func(w *world) { w.set("manageNotifications", true) }, operator.ExitUsage, "say false to keep them"},
-		"up makes the bucket":          {func(w *world) { w.set("bucketName", nil); w.set("manageNotifications", nil) }, operator.ExitUsage, "up makes one"},
-		"no stack file":                {func(w *world) { w.values = nil }, operator.ExitUsage, "there is no stack file"},
-		"a wrong name":                 {func(w *world) { w.set("bucketName", "My_Bucket") }, operator.ExitUsage, `"My_Bucket" is no bucket's name`},
-		"no bucket":                    {func(w *world) { w.set("bucketName", "no-such-bucket") }, operator.ExitFailed, "there is no bucket no-such-bucket: correct bucketName"},
-		"no reading":                   {func(w *world) { w.toS3.answer(reading, s3Fault(403, "AccessDenied")) }, operator.ExitFailed, "have this action allowed"},
+		"up manages the notifications": {func(w *world) { w.set("manageNotifications", true) }, cli.ExitUsage, "say false to keep them"},
+		"up makes the bucket":          {func(w *world) { w.set("bucketName", nil); w.set("manageNotifications", nil) }, cli.ExitUsage, "up makes one"},
+		"no stack file":                {func(w *world) { w.values = nil }, cli.ExitUsage, "there is no stack file"},
+		"a wrong name":                 {func(w *world) { w.set("bucketName", "My_Bucket") }, cli.ExitUsage, `"My_Bucket" is no bucket's name`},
+		"no bucket":                    {func(w *world) { w.set("bucketName", "no-such-bucket") }, cli.ExitFailed, "there is no bucket no-such-bucket: correct bucketName"},
+		"no reading":                   {func(w *world) { w.toS3.answer(reading, s3Fault(403, "AccessDenied")) }, cli.ExitFailed, "have this action allowed"},
 		"no writing": {
 			func(w *world) { w.toS3.answer(writing, s3Fault(403, "AccessDenied")) },
-			operator.ExitFailed, "nothing was changed: operation error S3: PutBucketNotificationConfiguration",
+			cli.ExitFailed, "nothing was changed: operation error S3: PutBucketNotificationConfiguration",
 		},
-		"no credentials": {func(w *world) { w.access.AccessKey, w.access.SecretKey = "", "" }, operator.ExitFailed, "there are no AWS credentials"},
+		"no credentials": {func(w *world) { w.access.AccessKey, w.access.SecretKey = "", "" }, cli.ExitFailed, "there are no AWS credentials"},
 		"no place for the backup": {
 			func(w *world) { w.write(".build", "a file") },
-			operator.ExitFailed, ".build",
+			cli.ExitFailed, ".build",
 		},
 		"somebody else is at it": {
 			func(w *world) {
@@ -150,7 +150,7 @@ func TestNothingIsDone(t *testing.T) {
 					w.toS3.next.ServeHTTP(rw, r)
 				})
 			},
-			operator.ExitFailed, "somebody has just changed the notifications",
+			cli.ExitFailed, "somebody has just changed the notifications",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -184,7 +184,7 @@ func TestAnAnswerIsLost(t *testing.T) {
 				answer(rw, r)
 			})
 			r := w.local("-enable-eventbridge", "-yes", "-json")
-			if did := r.did(t); r.code != operator.ExitOK || !did.Changed {
+			if did := r.did(t); r.code != cli.ExitOK || !did.Changed {
 				t.Errorf("exit code %d, %+v, %s", r.code, did, r.stderr)
 			}
 			w.on()
@@ -198,7 +198,7 @@ func TestARequestIsLost(t *testing.T) {
 	w := newWorld(t)
 	w.foreign()
 	w.toS3.answer(writing, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	if r := w.local("-enable-eventbridge", "-yes"); r.code != operator.ExitFailed || !strings.Contains(r.stderr, "EventBridge is still off") || !strings.Contains(r.stderr, "PutBucketNotificationConfiguration") {
+	if r := w.local("-enable-eventbridge", "-yes"); r.code != cli.ExitFailed || !strings.Contains(r.stderr, "EventBridge is still off") || !strings.Contains(r.stderr, "PutBucketNotificationConfiguration") {
 		t.Errorf("exit code %d, %s%s", r.code, r.stdout, r.stderr)
 	}
 }
@@ -229,7 +229,7 @@ func TestSomebodyElseWritesToo(t *testing.T) {
 				w.put(tt.theirs())
 			})
 			r := w.local("-enable-eventbridge", "-yes")
-			if r.code != operator.ExitFailed || !strings.Contains(r.stderr, tt.says) || !strings.Contains(r.stderr, filepath.Join(w.root, ".build", "notifications-")) {
+			if r.code != cli.ExitFailed || !strings.Contains(r.stderr, tt.says) || !strings.Contains(r.stderr, filepath.Join(w.root, ".build", "notifications-")) {
 				t.Errorf("exit code %d, %s%s", r.code, r.stdout, r.stderr)
 			}
 		})
@@ -262,7 +262,7 @@ func TestS3IsConsistentInTheEnd(t *testing.T) {
 		}
 		w.toS3.next.ServeHTTP(rw, r)
 	})
-	if r := w.local("-enable-eventbridge", "-yes"); r.code != operator.ExitOK || late.Load() != 3 {
+	if r := w.local("-enable-eventbridge", "-yes"); r.code != cli.ExitOK || late.Load() != 3 {
 		t.Errorf("exit code %d after %d readings, %s%s", r.code, late.Load(), r.stdout, r.stderr)
 	}
 	w.on()
@@ -282,7 +282,7 @@ func TestInterruptions(t *testing.T) {
 					panic(http.ErrAbortHandler)
 				})
 			},
-			operator.ExitFailed,
+			cli.ExitFailed,
 		},
 		"before it writes": {
 			func(w *world, cancel func()) {
@@ -292,7 +292,7 @@ func TestInterruptions(t *testing.T) {
 					}
 				}
 			},
-			operator.ExitFailed,
+			cli.ExitFailed,
 		},
 		"while it writes": {
 			func(w *world, cancel func()) {
@@ -301,7 +301,7 @@ func TestInterruptions(t *testing.T) {
 					w.toS3.next.ServeHTTP(rw, r)
 				})
 			},
-			operator.ExitOK,
+			cli.ExitOK,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -314,13 +314,13 @@ func TestInterruptions(t *testing.T) {
 			if r.code != tt.code {
 				t.Errorf("exit code %d, %s%s", r.code, r.stdout, r.stderr)
 			}
-			if tt.code == operator.ExitOK {
+			if tt.code == cli.ExitOK {
 				w.on()
 				return
 			}
 			w.untouched()
 			w.toS3.answer(reading, nil)
-			if r := w.local("-enable-eventbridge", "-yes"); r.code != operator.ExitOK {
+			if r := w.local("-enable-eventbridge", "-yes"); r.code != cli.ExitOK {
 				t.Errorf("again: exit code %d, %s%s", r.code, r.stdout, r.stderr)
 			}
 			w.on()

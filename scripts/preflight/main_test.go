@@ -11,7 +11,7 @@ import (
 
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/pipelinetest"
 )
@@ -39,7 +39,7 @@ func TestNothingIsToBeFixed(t *testing.T) {
 	if !slices.Equal(checks, order) {
 		t.Errorf("checks %q", checks)
 	}
-	if r.code != operator.ExitOK || r.stderr != "Nothing is to be fixed.\n" {
+	if r.code != cli.ExitOK || r.stderr != "Nothing is to be fixed.\n" {
 		t.Errorf("exit code %d, %s", r.code, r.stderr)
 	}
 	for _, write := range []string{"PUT ?notification", "PutSecretValue"} {
@@ -76,11 +76,11 @@ func TestALocalRun(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	if r.code != operator.ExitOK {
+	if r.code != cli.ExitOK {
 		t.Errorf("exit code %d: %s", r.code, r.stderr)
 	}
 	w.foreign()
-	if r := w.local(); r.code != operator.ExitFailed || !strings.Contains(r.stdout, "EventBridge is off") || !strings.Contains(r.stdout, "go run ./scripts/preflight -local=") || !strings.Contains(r.stdout, "local.json -enable-eventbridge") {
+	if r := w.local(); r.code != cli.ExitFailed || !strings.Contains(r.stdout, "EventBridge is off") || !strings.Contains(r.stdout, "go run ./scripts/preflight -local=") || !strings.Contains(r.stdout, "local.json -enable-eventbridge") {
 		t.Errorf("exit code %d: %s%s", r.code, r.stdout, r.stderr)
 	}
 }
@@ -555,7 +555,7 @@ func TestFindings(t *testing.T) {
 					toFix++
 				}
 			}
-			if (r.code == operator.ExitOK) != (toFix == 0) || r.code == operator.ExitUsage {
+			if (r.code == cli.ExitOK) != (toFix == 0) || r.code == cli.ExitUsage {
 				t.Errorf("exit code %d with %d to fix", r.code, toFix)
 			}
 			if t.Failed() {
@@ -569,14 +569,14 @@ func TestWhatIsNotPreflights(t *testing.T) {
 	t.Parallel()
 	w := &world{t: t, root: t.TempDir()}
 	for _, args := range [][]string{{"dev"}, {"-retry"}} {
-		if r := w.run(t.Context(), args...); r.code != operator.ExitUsage || r.stdout != "" {
+		if r := w.run(t.Context(), args...); r.code != cli.ExitUsage || r.stdout != "" {
 			t.Errorf("%q: exit code %d, %s%s", args, r.code, r.stdout, r.stderr)
 		}
 	}
-	if r := w.run(t.Context(), "-h"); r.code != operator.ExitOK || !strings.Contains(r.stderr, "-enable-eventbridge") {
+	if r := w.run(t.Context(), "-h"); r.code != cli.ExitOK || !strings.Contains(r.stderr, "-enable-eventbridge") {
 		t.Errorf("exit code %d, %s", r.code, r.stderr)
 	}
-	if r := w.run(t.Context(), "-local="+filepath.Join(w.root, "none.json")); r.code != operator.ExitFailed || !strings.Contains(r.stderr, "go run ./scripts/local") {
+	if r := w.run(t.Context(), "-local="+filepath.Join(w.root, "none.json")); r.code != cli.ExitFailed || !strings.Contains(r.stderr, "go run ./scripts/local") {
 		t.Errorf("exit code %d, %s", r.code, r.stderr)
 	}
 }
@@ -591,7 +591,7 @@ func TestAnInterruptionFindsNothing(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	})
 	r := w.run(ctx, w.localFlag(), "-json")
-	if r.code != operator.ExitFailed || r.stderr != "preflight: interrupted\n" {
+	if r.code != cli.ExitFailed || r.stderr != "preflight: interrupted\n" {
 		t.Errorf("exit code %d, %s", r.code, r.stderr)
 	}
 	for _, f := range r.findings(t) {
@@ -609,7 +609,7 @@ func TestPatienceEnds(t *testing.T) {
 	w.write("pulumi/whoami.hangs", "")
 	patience = 300 * time.Millisecond
 	r := w.onAWS("-json")
-	if r.code != operator.ExitFailed || !slices.ContainsFunc(r.findings(t), func(f finding) bool {
+	if r.code != cli.ExitFailed || !slices.ContainsFunc(r.findings(t), func(f finding) bool {
 		return f.Check == "pulumi login" && f.Status == fix && f.Detail == "there was no answer in time"
 	}) {
 		t.Errorf("exit code %d: %s%s", r.code, r.stdout, r.stderr)
@@ -625,7 +625,7 @@ func TestThrottlingIsWaitedFor(t *testing.T) {
 		}
 		return nil
 	})
-	if r := w.local(); r.code != operator.ExitOK || w.toAWS.count("POST /") < 2 {
+	if r := w.local(); r.code != cli.ExitOK || w.toAWS.count("POST /") < 2 {
 		t.Errorf("exit code %d: %s%s", r.code, r.stdout, r.stderr)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 // group is the dead letters of one reason.
@@ -98,7 +98,7 @@ func (r *redrive) look(ctx context.Context, wanted func(letter) bool) (*groups, 
 		return false, nil
 	}).run(ctx, g.isFull)
 	if g.all > 0 || err == nil { // what was seen is worth showing
-		r.print(g, operator.Now(ctx))
+		r.print(g, r.Now())
 	}
 	return g, err
 }
@@ -115,13 +115,13 @@ func (r *redrive) print(g *groups, now time.Time) {
 		fmt.Fprintln(r.Out, "There are no such dead letters.")
 		return
 	}
-	fmt.Fprintf(r.Out, "%s\n\n", operator.Count(g.all, "dead letter"))
+	fmt.Fprintf(r.Out, "%s\n\n", cli.Count(g.all, "dead letter"))
 	w := tabwriter.NewWriter(r.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "COUNT\tFAILED FIRST\tLATEST\tDELETED IN\tEXAMPLE\tREASON")
 	for _, one := range all {
 		fmt.Fprintf(w, "%d\t%s ago\t%s ago\t%s\t%s\t%s\n", one.Count,
-			operator.Roughly(now.Sub(one.Oldest)), operator.Roughly(now.Sub(one.Newest)), operator.Roughly(one.Deleted.Sub(now)),
-			operator.Printable(cmp.Or(one.Key, "-")), operator.Printable(one.Reason))
+			cli.Roughly(now.Sub(one.Oldest)), cli.Roughly(now.Sub(one.Newest)), cli.Roughly(one.Deleted.Sub(now)),
+			cli.Printable(cmp.Or(one.Key, "-")), cli.Printable(one.Reason))
 	}
 	_ = w.Flush()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"ittybit-media/scripts/internal/cli"
 	"maps"
 	"slices"
 	"strconv"
@@ -15,8 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"golang.org/x/sync/errgroup"
-
-	"ittybit-media/scripts/internal/operator"
 )
 
 // A queue cannot be listed. To look at a message is to receive it, which hides
@@ -106,7 +105,7 @@ func (v *visit) run(ctx context.Context, isFull func() bool) (err error) {
 // they may. An interruption does not cut it off: what the answer would have
 // brought would be hidden, and nobody have its receipts.
 func (v *visit) receive(ctx context.Context) ([]letter, error) {
-	finish, cancel := operator.Finish(ctx)
+	finish, cancel := cli.Finish(ctx)
 	defer cancel()
 	for ctx.Err() == nil {
 		out, err := v.sqs.ReceiveMessage(finish, &sqs.ReceiveMessageInput{
@@ -157,7 +156,7 @@ func (v *visit) batch(ctx context.Context, letters []letter) error {
 // release shows the messages again that were not deleted. An interruption does
 // not keep it from that.
 func (v *visit) release(ctx context.Context) error {
-	ctx, cancel := operator.Finish(ctx)
+	ctx, cancel := cli.Finish(ctx)
 	defer cancel()
 	var group errgroup.Group
 	group.SetLimit(releasing)
@@ -178,7 +177,7 @@ func (v *visit) release(ctx context.Context) error {
 	}
 	_ = group.Wait()
 	if failed > 0 {
-		return fmt.Errorf("%s cannot be shown again, but will be within %s: %w", operator.Count(failed, "dead letter"), operator.Roughly(v.hidden), first)
+		return fmt.Errorf("%s cannot be shown again, but will be within %s: %w", cli.Count(failed, "dead letter"), cli.Roughly(v.hidden), first)
 	}
 	return nil
 }

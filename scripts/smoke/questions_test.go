@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
@@ -102,7 +102,7 @@ func TestAnswers(t *testing.T) {
 				o.Connection = fakeittybit.Connection{ID: "conn_abc123", At: "root", Strict: true}
 			},
 			args: []string{"-timeout", "1s"},
-			code: operator.ExitFailed,
+			code: cli.ExitFailed,
 			says: "it waits for another try (the retry queue has 1 message)",
 			want: map[string]answer{
 				"callback":   {unknown, "none of the upload's jobs ended"},
@@ -119,7 +119,7 @@ func TestAnswers(t *testing.T) {
 				o.Connection = fakeittybit.Connection{ID: "conn_other", At: "options", Strict: true}
 			},
 			args: []string{"-timeout", "1s"},
-			code: operator.ExitFailed,
+			code: cli.ExitFailed,
 			says: "there is no connection",
 			want: map[string]answer{"connection": {no, "conn_abc123 cannot read the bucket: check its keys"}},
 		},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -131,7 +132,7 @@ func (s *smoke) printJSON(r report) error {
 
 func (s *smoke) printPeople(r report) {
 	out := s.call.Out
-	fmt.Fprintf(out, "Uploaded s3://%s/%s in %s\n\n", s.out.Bucket, operator.Printable(r.key), shown(new(r.uploading.Seconds())))
+	fmt.Fprintf(out, "Uploaded s3://%s/%s in %s\n\n", s.out.Bucket, cli.Printable(r.key), shown(new(r.uploading.Seconds())))
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "JOB\tSTATE\tEVENT\tCREATED\tPROCESSING\tCALLBACK\tTOTAL")
 	for _, row := range r.rows {
@@ -152,9 +153,9 @@ func (s *smoke) printPeople(r report) {
 		fmt.Fprintln(out)
 	}
 	for _, f := range r.findings {
-		fmt.Fprintf(out, "%-14s  %s\n%16s%s\n", f.Answer, f.Question, "", operator.OneLine(f.Found))
+		fmt.Fprintf(out, "%-14s  %s\n%16s%s\n", f.Answer, f.Question, "", cli.OneLine(f.Found))
 		if f.Means != "" {
-			fmt.Fprintf(out, "%16s→ %s\n", "", operator.OneLine(f.Means))
+			fmt.Fprintf(out, "%16s→ %s\n", "", cli.OneLine(f.Means))
 		}
 	}
 }
@@ -163,5 +164,5 @@ func shown(l leg) string {
 	if l == nil {
 		return "-"
 	}
-	return operator.Roughly(time.Duration(*l * float64(time.Second)))
+	return cli.Roughly(time.Duration(*l * float64(time.Second)))
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/aws/endpoint"
 	locals3 "ittybit-media/scripts/local/aws/s3"
 	"ittybit-media/scripts/local/fakeittybit"
@@ -71,7 +71,7 @@ func TestAStackThatWorks(t *testing.T) {
 			r.Until("the jobs are over", func() bool { return slices.Equal(states(r), []string{"succeeded", "succeeded", "succeeded"}) })
 			r.Clock.Advance(media.RetryDelay)
 			got := <-done
-			want(t, got, operator.ExitOK, "asking Ittybit what is open about it, with 7 small jobs")
+			want(t, got, cli.ExitOK, "asking Ittybit what is open about it, with 7 small jobs")
 
 			all := lines(t, got)
 			key := all[0]["key"].(string)
@@ -138,7 +138,7 @@ func TestWhatPeopleGetToSee(t *testing.T) {
 	done := try(t, r, hurried)
 	bringBack(r)
 	got := <-done
-	want(t, got, operator.ExitOK)
+	want(t, got, cli.ExitOK)
 	for _, text := range []string{
 		"Uploaded s3://my-media-bucket/smoke-",
 		"JOB        STATE      EVENT  CREATED  PROCESSING  CALLBACK  TOTAL\n",
@@ -161,20 +161,20 @@ func TestNothingIsDoneYet(t *testing.T) {
 	small := start(t, nil, func(o *pipeline.Options) {
 		withRoutes(t, `[{"maxBytes":1000,"jobs":[{"name":"video","kind":"video"}]}]`, o)
 	})
-	want(t, r.Do(script(hurried), "-timeout", "0s"), operator.ExitUsage, "-timeout 0s is not above 0")
-	want(t, r.Do(script(hurried), "a.mov"), operator.ExitUsage, `there is "a.mov"`)
-	want(t, small.Do(script(hurried)), operator.ExitUsage, "no route takes the sample")
-	want(t, r.Do(script(hurried), "-h"), operator.ExitOK, "-skip-retry-path", "It never asks before it begins")
+	want(t, r.Do(script(hurried), "-timeout", "0s"), cli.ExitUsage, "-timeout 0s is not above 0")
+	want(t, r.Do(script(hurried), "a.mov"), cli.ExitUsage, `there is "a.mov"`)
+	want(t, small.Do(script(hurried)), cli.ExitUsage, "no route takes the sample")
+	want(t, r.Do(script(hurried), "-h"), cli.ExitOK, "-skip-retry-path", "It never asks before it begins")
 
 	got := r.Do(script(hurried), "-dry-run")
-	want(t, got, operator.ExitOK)
+	want(t, got, cli.ExitOK)
 	for _, text := range []string{"Would upload sample.mov", "its 3 jobs", "a probe", "7 small jobs more", "up to 15", "Would delete"} {
 		if !strings.Contains(got.Stdout, text) {
 			t.Errorf("%q is not in\n%s", text, got.Stdout)
 		}
 	}
 	got = r.Do(script(hurried), "-dry-run", "-json", "-no-questions", "-skip-retry-path", "-keep")
-	want(t, got, operator.ExitOK)
+	want(t, got, cli.ExitOK)
 	if plan := lines(t, got); len(plan) != 1 || plan[0]["jobs"] != 3.0 || plan[0]["question_jobs"] != 0.0 || plan[0]["retry_path"] != false || plan[0]["deletes"] != false {
 		t.Errorf("the plan is %v", plan)
 	}
@@ -190,7 +190,7 @@ func TestKeep(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil, nil)
 	got := r.Do(script(hurried), "-keep", "-no-questions", "-skip-retry-path")
-	want(t, got, operator.ExitOK)
+	want(t, got, cli.ExitOK)
 	if !strings.Contains(got.Stdout, "Kept: s3://") || len(objects(t, r)) != 1 || len(states(r)) != 3 || len(r.Ittybit.Jobs()) != 3 {
 		t.Errorf("%v and %v are there, and it says\n%s", objects(t, r), states(r), got.Stdout)
 	}
@@ -221,7 +221,7 @@ func TestCallbacksAreFasterThanDispatch(t *testing.T) {
 	r.Until("all are called back", func() bool { return len(states(r)) == 3 })
 	close(over)
 	got := <-done
-	want(t, got, operator.ExitOK)
+	want(t, got, cli.ExitOK)
 	for _, line := range lines(t, got) {
 		if legs, ok := line["seconds"].(map[string]any); ok && legs["event"] == nil {
 			t.Errorf("dispatch has not noted it: %v", line)
@@ -238,12 +238,12 @@ func TestWithoutEvents(t *testing.T) {
 	}
 	const cure, how = "EventBridge is off for the bucket my-media-bucket: go run ./scripts/preflight -local=", " -enable-eventbridge turns it on"
 	args := []string{"-no-questions", "-skip-retry-path"}
-	want(t, r.Do(script(hurried), append(args, "-timeout", "200ms")...), operator.ExitFailed, "after 200ms no event has reached dispatch (the retry queue has 0 messages)", cure, how,
+	want(t, r.Do(script(hurried), append(args, "-timeout", "200ms")...), cli.ExitFailed, "after 200ms no event has reached dispatch (the retry queue has 0 messages)", cure, how,
 		"Dispatch may still get smoke-")
 	// It does not wait for what cannot come.
 	early := hurried
 	early.again = 20 * time.Millisecond
-	want(t, r.Do(script(early), args...), operator.ExitFailed, cure, how)
+	want(t, r.Do(script(early), args...), cli.ExitFailed, cure, how)
 	wantClean(t, r)
 }
 
@@ -264,7 +264,7 @@ func TestTheFirstEventsNeverCome(t *testing.T) {
 	})
 	impatient := hurried
 	impatient.again = 300 * time.Millisecond
-	want(t, r.Do(script(impatient), "-no-questions", "-skip-retry-path"), operator.ExitOK, "uploading again")
+	want(t, r.Do(script(impatient), "-no-questions", "-skip-retry-path"), cli.ExitOK, "uploading again")
 	if n := len(r.Ittybit.Jobs()); n != 3 {
 		t.Errorf("%d jobs", n)
 	}
@@ -274,7 +274,7 @@ func TestTheFirstEventsNeverCome(t *testing.T) {
 	mu.Lock()
 	uploads = -1000
 	mu.Unlock()
-	want(t, r.Do(script(hurried), "-no-questions", "-skip-retry-path", "-timeout", "200ms"), operator.ExitFailed, "look whether the rule uploads is enabled and invokes dispatch")
+	want(t, r.Do(script(hurried), "-no-questions", "-skip-retry-path", "-timeout", "200ms"), cli.ExitFailed, "look whether the rule uploads is enabled and invokes dispatch")
 }
 
 // The stack's outputs say what was deployed; where they are not true, dispatch
@@ -288,7 +288,7 @@ func TestDispatchSkipsIt(t *testing.T) {
 	if err := access.Write(file); err != nil {
 		t.Fatal(err)
 	}
-	want(t, r.Do(script(hurried), "-local="+file, "-no-questions", "-skip-retry-path"), operator.ExitFailed, "dispatch skipped the upload: no route")
+	want(t, r.Do(script(hurried), "-local="+file, "-no-questions", "-skip-retry-path"), cli.ExitFailed, "dispatch skipped the upload: no route")
 	wantClean(t, r)
 }
 
@@ -300,7 +300,7 @@ func TestIttybitIsDown(t *testing.T) {
 		}
 	}, nil)
 	got := r.Do(script(hurried), "-skip-retry-path", "-json", "-timeout", "3s")
-	want(t, got, operator.ExitFailed,
+	want(t, got, cli.ExitFailed,
 		"Ittybit does not answer as it should",
 		"dispatch could not do it yet, the retry queue brings it back:",
 		"after 3s it waits for another try (the retry queue has 1 message): ",
@@ -323,7 +323,7 @@ func TestAJobThatFails(t *testing.T) {
 			return fakeittybit.Outcome{}
 		}
 	}, nil)
-	want(t, r.Do(script(hurried), "-no-questions", "-skip-retry-path"), operator.ExitFailed, "job audio failed: ", "no sound")
+	want(t, r.Do(script(hurried), "-no-questions", "-skip-retry-path"), cli.ExitFailed, "job audio failed: ", "no sound")
 	wantClean(t, r)
 }
 
@@ -341,7 +341,7 @@ func TestARejectedJob(t *testing.T) {
 	r.Until("it waits", func() bool { return r.RetryQueue.Depth().Delayed == 1 })
 	r.Clock.Advance(media.RetryDelay)
 	got := <-done
-	want(t, got, operator.ExitFailed, "dispatch could not do it yet", "job audio was rejected: ", "this one")
+	want(t, got, cli.ExitFailed, "dispatch could not do it yet", "job audio was rejected: ", "this one")
 	if strings.Contains(got.Stdout+got.Stderr, "\x1b") {
 		t.Errorf("an escape sequence gets to the terminal:\n%s%s", got.Stdout, got.Stderr)
 	}
@@ -354,7 +354,7 @@ func TestCallbacksAreLost(t *testing.T) {
 		o.Deliveries = func(fakeittybit.Job) []fakeittybit.Delivery { return nil }
 	}, nil)
 	got := r.Do(script(hurried), "-json", "-skip-retry-path", "-timeout", "3s")
-	want(t, got, operator.ExitFailed, "job video: Ittybit says that it has succeeded, but it has not called back in 3s. Is webhook_url not honoured? Webhook has refused no callback meanwhile", "3 jobs of smoke-", "the rows stay")
+	want(t, got, cli.ExitFailed, "job video: Ittybit says that it has succeeded, but it has not called back in 3s. Is webhook_url not honoured? Webhook has refused no callback meanwhile", "3 jobs of smoke-", "the rows stay")
 	if f := findings(t, got)["Is webhook_url honoured on /jobs?"]; f[0] != no || !strings.Contains(f[1], "overdueAfter") {
 		t.Errorf("webhook_url: %v", f)
 	}
@@ -367,7 +367,7 @@ func TestCallbacksAreLost(t *testing.T) {
 	r.Until("dispatched", func() bool { return len(states(r)) == 6 })
 	r.Clock.Advance(time.Hour)
 	got = <-done
-	want(t, got, operator.ExitFailed, "job audio was not called back: sweep ended it. Is webhook_url not honoured?")
+	want(t, got, cli.ExitFailed, "job audio was not called back: sweep ended it. Is webhook_url not honoured?")
 	if f := findings(t, got)["Is webhook_url honoured on /jobs?"]; f[0] != no {
 		t.Errorf("webhook_url: %v", f)
 	}
@@ -379,7 +379,7 @@ func TestCallbacksAreRefused(t *testing.T) {
 		o.DropQuery, o.SigningSecret, o.CallbackAttempts = true, "shh", 1
 	}, nil)
 	got := r.Do(script(hurried), "-json", "-skip-retry-path", "-timeout", "3s")
-	want(t, got, operator.ExitFailed, "Webhook has refused 3 callbacks meanwhile, the last one because: the callback token is missing")
+	want(t, got, cli.ExitFailed, "Webhook has refused 3 callbacks meanwhile, the last one because: the callback token is missing")
 	f := findings(t, got)
 	if f["Does webhook_url keep its query string?"][0] != no || f["Are callbacks signed?"][0] != yes || f["Is webhook_url honoured on /jobs?"][0] != unknown {
 		t.Errorf("findings %v", f)
@@ -392,20 +392,20 @@ func TestTheRetryPathIsBroken(t *testing.T) {
 	hasty.comeBack = 2 * time.Second
 	r := start(t, nil, func(o *pipeline.Options) { o.NoDestination = true })
 	got := r.Do(script(hasty), "-json", "-no-questions")
-	want(t, got, operator.ExitFailed, "retry path: the probe failed at dispatch, but was not in the queue in 2s: Lambda cannot deliver to the retry queue. Look at the alarm destination and at the role of dispatch")
+	want(t, got, cli.ExitFailed, "retry path: the probe failed at dispatch, but was not in the queue in 2s: Lambda cannot deliver to the retry queue. Look at the alarm destination and at the role of dispatch")
 	if path := lines(t, got)[4]; path["retry_path"] != false || path["failed_seconds"] == nil || path["done_seconds"] != nil {
 		t.Errorf("the retry path: %v", path)
 	}
 	wantClean(t, r)
 	r = start(t, nil, nil)
-	want(t, r.Do(script(hasty), "-no-questions"), operator.ExitFailed, "is in the retry queue, but dispatch has not got it back in 2s: is the event source mapping of dispatch enabled?")
+	want(t, r.Do(script(hasty), "-no-questions"), cli.ExitFailed, "is in the retry queue, but dispatch has not got it back in 2s: is the event source mapping of dispatch enabled?")
 	r.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.Service == endpoint.ServiceLambda {
 			return &endpoint.Fault{Type: "AccessDeniedException", Message: "not you", Status: http.StatusForbidden}
 		}
 		return nil
 	})
-	want(t, r.Do(script(hasty), "-no-questions"), operator.ExitFailed, "retry path: sending dispatch a probe: ", "these credentials may not do it")
+	want(t, r.Do(script(hasty), "-no-questions"), cli.ExitFailed, "retry path: sending dispatch a probe: ", "these credentials may not do it")
 }
 
 // Without its lines in the log, the queue tells of the probe.
@@ -428,7 +428,7 @@ func TestALogThatTellsLittle(t *testing.T) {
 	<-seen
 	r.Clock.Advance(media.RetryDelay)
 	got := <-done
-	want(t, got, operator.ExitOK)
+	want(t, got, cli.ExitOK)
 	f := findings(t, got)
 	if f["Are callbacks signed?"][0] != unknown || f["Is webhook_url honoured on /jobs?"][0] != yes {
 		t.Errorf("findings %v", f)
@@ -451,7 +451,7 @@ func TestAnAnswerIsLost(t *testing.T) {
 	done := try(t, r, hurried, "-no-questions")
 	r.Until("both probes are in the queue", func() bool { return r.RetryQueue.Depth().Delayed == 2 })
 	r.Clock.Advance(media.RetryDelay)
-	want(t, <-done, operator.ExitOK)
+	want(t, <-done, cli.ExitOK)
 	wantClean(t, r)
 }
 
@@ -471,17 +471,17 @@ func TestWhatIsNotAllowed(t *testing.T) {
 
 	refuse(func(q *http.Request) bool { return q.Method == http.MethodPut })
 	got := r.Do(script(hurried), args...)
-	want(t, got, operator.ExitFailed, "uploading s3://", "these credentials may not do it")
+	want(t, got, cli.ExitFailed, "uploading s3://", "these credentials may not do it")
 	if strings.Contains(got.Stderr, "deleted") || r.AWS.Calls()["DynamoDB.Query"] > 0 {
 		t.Errorf("it cleans up after nothing:\n%s", got.Stderr)
 	}
 	refuse(func(q *http.Request) bool { return q.Method == http.MethodDelete })
-	want(t, r.Do(script(hurried), args...), operator.ExitFailed, "not everything could be deleted; look for keys with smoke-", "these credentials may not do it")
+	want(t, r.Do(script(hurried), args...), cli.ExitFailed, "not everything could be deleted; look for keys with smoke-", "these credentials may not do it")
 	refuse(func(q *http.Request) bool { return q.URL.Query().Has("notification") })
 	if err := r.Objects.SetEventBridge(r.Bucket, false); err != nil {
 		t.Fatal(err)
 	}
-	want(t, r.Do(script(hurried), append(args, "-timeout", "100ms")...), operator.ExitFailed, "whether EventBridge is on for the bucket cannot be seen")
+	want(t, r.Do(script(hurried), append(args, "-timeout", "100ms")...), cli.ExitFailed, "whether EventBridge is on for the bucket cannot be seen")
 	if err := r.Objects.SetEventBridge(r.Bucket, true); err != nil {
 		t.Fatal(err)
 	}
@@ -493,7 +493,7 @@ func TestWhatIsNotAllowed(t *testing.T) {
 		return nil
 	})
 	got = r.Do(script(hurried), "-json", "-skip-retry-path")
-	want(t, got, operator.ExitOK, "these credentials may not read Ittybit's API key", "the log of webhook cannot be read")
+	want(t, got, cli.ExitOK, "these credentials may not read Ittybit's API key", "the log of webhook cannot be read")
 	for question, f := range findings(t, got) {
 		if f[0] != unknown {
 			t.Errorf("%s %v", question, f)
@@ -505,16 +505,16 @@ func TestWhatIsNotAllowed(t *testing.T) {
 		}
 		return nil
 	})
-	want(t, r.Do(script(hurried), args...), operator.ExitFailed, "no access to the table", "not everything could be deleted")
+	want(t, r.Do(script(hurried), args...), cli.ExitFailed, "no access to the table", "not everything could be deleted")
 }
 
 func TestTheKeyIsMissingOrWrong(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil, nil)
 	r.Ittybit.SetKeys("another")
-	want(t, r.Do(script(hurried)), operator.ExitFailed, "no job can be made: ", "check the API key")
+	want(t, r.Do(script(hurried)), cli.ExitFailed, "no job can be made: ", "check the API key")
 	r.Secrets.SetEmpty(r.Access().Outputs.Settings.APIKeySecret)
-	want(t, r.Do(script(hurried)), operator.ExitFailed, "no job can be made: ", "put-secret-value")
+	want(t, r.Do(script(hurried)), cli.ExitFailed, "no job can be made: ", "put-secret-value")
 	wantClean(t, r)
 	if r.Dispatch.Stats().Invocations > 0 {
 		t.Error("it was tried all the same")
@@ -542,7 +542,7 @@ func TestInterrupted(t *testing.T) {
 	r.Until("two of three are over", func() bool { return slices.Equal(states(r), []string{"queued", "succeeded", "succeeded"}) })
 	r.Until("the probe is under way", func() bool { return r.RetryQueue.Depth().Delayed == 1 })
 	cancel()
-	want(t, <-done, operator.ExitFailed, "smoke: interrupted\n", "1 job of smoke-")
+	want(t, <-done, cli.ExitFailed, "smoke: interrupted\n", "1 job of smoke-")
 	if left := states(r); !slices.Equal(left, []string{"queued"}) || len(objects(t, r)) > 0 {
 		t.Errorf("rows %v and objects %v left", left, objects(t, r))
 	}
@@ -551,12 +551,12 @@ func TestInterrupted(t *testing.T) {
 	again := try(t, r, hurried, "-no-questions")
 	r.Until("both probes are in the queue", func() bool { return r.RetryQueue.Depth().Delayed == 2 })
 	r.Clock.Advance(media.RetryDelay)
-	want(t, <-again, operator.ExitOK)
+	want(t, <-again, cli.ExitOK)
 	if left := states(r); !slices.Equal(left, []string{"queued"}) || len(objects(t, r)) > 0 {
 		t.Errorf("rows %v and objects %v left", left, objects(t, r))
 	}
 
 	stuck.Store(true)
-	want(t, r.Do(script(hurried), "-no-questions", "-skip-retry-path", "-timeout", "1s"), operator.ExitFailed,
+	want(t, r.Do(script(hurried), "-no-questions", "-skip-retry-path", "-timeout", "1s"), cli.ExitFailed,
 		"job video: Ittybit is still at work on it (processing) after 1s: -timeout waits longer")
 }

@@ -28,6 +28,7 @@ import (
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/access"
 )
 
@@ -90,7 +91,7 @@ func (t Target) root() (string, error) {
 	}
 	root, err := bundle.FindRoot()
 	if err != nil {
-		return "", usageError{err}
+		return "", cli.Usagef("%w", err)
 	}
 	return root, nil
 }
@@ -215,10 +216,10 @@ func (p paced) GetAttemptToken(ctx context.Context) (func(error) error, error) {
 func (d Dispatcher) Ask(ctx context.Context, detailType string, r event.Request) error {
 	payload, err := event.EncodeRequest(detailType, r)
 	if err != nil {
-		return fmt.Errorf("%s: the request cannot be written: %w", Printable(r.Upload.Key), err)
+		return fmt.Errorf("%s: the request cannot be written: %w", cli.Printable(r.Upload.Key), err)
 	}
 	if err := d.send(ctx, payload); err != nil {
-		return fmt.Errorf("handing %s to dispatch: %w", Printable(r.Upload.Key), err)
+		return fmt.Errorf("handing %s to dispatch: %w", cli.Printable(r.Upload.Key), err)
 	}
 	return nil
 }

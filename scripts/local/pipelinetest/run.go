@@ -21,7 +21,7 @@ import (
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
@@ -131,51 +131,52 @@ type Result struct {
 }
 
 // Do runs a script against the pipeline.
-func (r *Run) Do(script operator.Script, args ...string) Result {
+func (r *Run) Do(command cli.Command, args ...string) Result {
 	r.t.Helper()
-	return r.DoContext(r.t.Context(), script, args...)
+	return r.DoContext(r.t.Context(), command, args...)
 }
 
 // DoContext runs a script that ctx can interrupt, as Ctrl-C does. It lives by the
 // pipeline's clock.
-func (r *Run) DoContext(ctx context.Context, script operator.Script, args ...string) Result {
+func (r *Run) DoContext(ctx context.Context, command cli.Command, args ...string) Result {
 	r.t.Helper()
-	return r.do(ctx, strings.NewReader(""), script, args)
+	return r.do(ctx, strings.NewReader(""), command, args)
 }
 
 // Answer runs a script before somebody who answers its question.
-func (r *Run) Answer(answer string, script operator.Script, args ...string) Result {
+func (r *Run) Answer(answer string, command cli.Command, args ...string) Result {
 	r.t.Helper()
-	return r.do(r.t.Context(), Terminal(r.t, answer+"\n"), script, args)
+	return r.do(r.t.Context(), Terminal(r.t, answer+"\n"), command, args)
 }
 
-func (r *Run) do(ctx context.Context, in io.Reader, script operator.Script, args []string) Result {
+func (r *Run) do(ctx context.Context, in io.Reader, command cli.Command, args []string) Result {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(operator.WithClock(ctx, r.Clock.Now), 2*longest)
+	ctx, cancel := context.WithTimeout(ctx, 2*longest)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
-	code := script.Run(ctx, append([]string{"-local=" + r.access}, args...), in, &stdout, &stderr)
+	command.Now = r.Clock.Now
+	code := command.Run(ctx, append([]string{"-local=" + r.access}, args...), in, &stdout, &stderr)
 	return Result{code, stdout.String(), stderr.String()}
 }
 
 // Want runs a script and fails the test unless it ends with that exit code. It
 // returns what the script printed to standard output.
-func (r *Run) Want(code int, script operator.Script, args ...string) string {
+func (r *Run) Want(code int, command cli.Command, args ...string) string {
 	r.t.Helper()
-	got := r.Do(script, args...)
+	got := r.Do(command, args...)
 	if got.Code != code {
-		r.t.Fatalf("%s %v: exit code %d, want %d\n%s%s", script.Name, args, got.Code, code, got.Stdout, got.Stderr)
+		r.t.Fatalf("%s %v: exit code %d, want %d\n%s%s", command.Name, args, got.Code, code, got.Stdout, got.Stderr)
 	}
 	return got.Stdout
 }
 
 // Says runs a script, which must end with that exit code and say all that to
 // standard error.
-func (r *Run) Says(code int, says []string, script operator.Script, args ...string) Result {
+func (r *Run) Says(code int, says []string, command cli.Command, args ...string) Result {
 	r.t.Helper()
-	got := r.Do(script, args...)
+	got := r.Do(command, args...)
 	if got.Code != code {
-		r.t.Errorf("%s %q: exit code %d, want %d\n%s%s", script.Name, args, got.Code, code, got.Stdout, got.Stderr)
+		r.t.Errorf("%s %q: exit code %d, want %d\n%s%s", command.Name, args, got.Code, code, got.Stdout, got.Stderr)
 	}
 	WantIn(r.t, got.Stderr, says...)
 	return got

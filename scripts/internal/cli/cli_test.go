@@ -1,0 +1,213 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"ittybit-media/scripts/internal/cli"
+	"ittybit-media/scripts/local/pipelinetest"
+)
+
+// script is one that does what the test says.
+func script(run func(context.Context, *cli.Call) error) cli.Command {
+	return cli.Command{
+		Name: "try", Usage: "Try something.\n\n  go run ./scripts/try\n", Changes: true,
+		Flags: func(flags *flag.FlagSet) func(context.Context, *cli.Call) error {
+			flags.Int("limit", 0, "how many")
+			return run
+		},
+	}
+}
+
+func TestCommandLine(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		args   []string
+		run    func(context.Context, *cli.Call) error
+		code   int
+		stderr string // part of it
+	}{
+		"help":          {args: []string{"-h"}, stderr: "Try something."},
+		"help's flags":  {args: []string{"-h"}, stderr: "-dry-run"},
+		"unknown flag":  {args: []string{"-no"}, code: cli.ExitUsage, stderr: "go run ./scripts/try -h says how it is used"},
+		"flag too late": {args: []string{"a key", "-limit"}, code: cli.ExitUsage, stderr: "-limit comes too late"},
+		"done":          {},
+		"failed":        {run: func(context.Context, *cli.Call) error { return errors.New("it broke") }, code: cli.ExitFailed, stderr: "try: it broke\n"},
+		"wrong": {
+			run: func(context.Context, *cli.Call) error {
+				return fmt.Errorf("no: %w", cli.Usagef("say %s", "which"))
+			},
+			code: cli.ExitUsage, stderr: "try: no: say which\n",
+		},
+		"no terminal to ask at": {
+			run:  func(ctx context.Context, c *cli.Call) error { return c.Confirm(ctx, "sure?") },
+			code: cli.ExitUsage, stderr: "-yes does it without asking",
+		},
+		"no need to ask": {args: []string{"-yes"}, run: func(ctx context.Context, c *cli.Call) error { return c.Confirm(ctx, "sure?") }},
+		"a secret": {
+			run:  func(context.Context, *cli.Call) error { return errors.New("GET /webhook?token=abc.def") },
+			code: cli.ExitFailed, stderr: "token=[redacted]",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run := tt.run
+			if run == nil {
+				run = func(context.Context, *cli.Call) error { return nil }
+			}
+			var stdout, stderr bytes.Buffer
+			code := script(run).Run(t.Context(), tt.args, strings.NewReader("y\n"), &stdout, &stderr)
+			if code != tt.code || !strings.Contains(stderr.String(), tt.stderr) || (tt.stderr == "") != (stderr.Len() == 0) {
+				t.Errorf("exit code %d, said %q", code, stderr.String())
+			}
+			if stdout.Len() > 0 {
+				t.Errorf("standard output has %q", stdout.String())
+			}
+		})
+	}
+}
+
+func TestWhatACallKnows(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	then := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
+	command := script(func(_ context.Context, c *cli.Call) error {
+		if !c.JSON || !c.DryRun || c.Asks() || len(c.Args) != 1 || c.Args[0] != "key" || !c.Now().Equal(then) {
+			t.Errorf("%+v", c)
+		}
+		return nil
+	})
+	command.Now = func() time.Time { return then }
+	if code := command.Run(t.Context(), []string{"-json", "-dry-run", "-yes", "key"}, nil, &out, &out); code != cli.ExitOK {
+		t.Error(out.String())
+	}
+}
+
+func TestErrorsAreExplained(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	command := script(func(context.Context, *cli.Call) error { return cli.Usagef("no") })
+	command.Explain = func(err error) error { return fmt.Errorf("%v, because", err) }
+	if code := command.Run(t.Context(), nil, nil, &out, &out); code != cli.ExitUsage || out.String() != "try: no, because\n" {
+		t.Errorf("%d, %q", code, out.String())
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	var out, errout bytes.Buffer
+	code := script(func(context.Context, *cli.Call) error { return errors.New("it runs") }).Run(t.Context(), []string{"-version"}, nil, &out, &errout)
+	if code != cli.ExitOK || !strings.HasPrefix(out.String(), "ittybit-media ") || !strings.Contains(out.String(), runtime.Version()) || errout.Len() > 0 {
+		t.Errorf("%d, %q, %q", code, out.String(), errout.String())
+	}
+}
+
+func TestAnInterruptionIsSaid(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	var out bytes.Buffer
+	code := script(func(ctx context.Context, _ *cli.Call) error {
+		cancel()
+		return fmt.Errorf("listing: %w", ctx.Err())
+	}).Run(ctx, nil, nil, &out, &out)
+	if code != cli.ExitFailed || out.String() != "try: interrupted\n" {
+		t.Errorf("%d, %q", code, out.String())
+	}
+}
+
+// What went wrong beside the interruption is not lost.
+func TestAnInterruptionHidesNothingElse(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	var out bytes.Buffer
+	code := script(func(ctx context.Context, _ *cli.Call) error {
+		cancel()
+		return errors.Join(fmt.Errorf("listing: %w", ctx.Err()), errors.New("not tidied up"))
+	}).Run(ctx, nil, nil, &out, &out)
+	if code != cli.ExitFailed || out.String() != "try: interrupted\nnot tidied up\n" {
+		t.Errorf("%d, %q", code, out.String())
+	}
+}
+
+func TestWhatHasBegunIsFinished(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	finish, cancel := cli.Finish(ctx)
+	defer cancel()
+	if _, limited := finish.Deadline(); finish.Err() != nil || !limited {
+		t.Errorf("%v, %v", finish.Err(), limited)
+	}
+}
+
+func TestTheTime(t *testing.T) {
+	t.Parallel()
+	then := time.Date(2026, 11, 24, 10, 0, 0, 0, time.FixedZone("", 3600))
+	if got := cli.Time(then); got != "2026-11-24 09:00:00 UTC" {
+		t.Error(got)
+	}
+	if got := cli.Time(time.Time{}); got != "-" {
+		t.Error(got)
+	}
+	for d, want := range map[time.Duration]string{
+		0: "0.0 s", 1234 * time.Millisecond: "1.2 s", -3 * time.Second: "-3.0 s", 90 * time.Second: "90 s",
+		15 * time.Minute: "15 min", 90 * time.Minute: "90 min", 24 * time.Hour: "24 h", 73 * time.Hour: "3 days",
+	} {
+		if got := cli.Roughly(d); got != want {
+			t.Errorf("%v: %s, want %s", d, got, want)
+		}
+	}
+}
+
+func TestTexts(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{0: "0 jobs", 1: "1 job", 2: "2 jobs"} {
+		if got := cli.Count(n, "job"); got != want {
+			t.Error(got)
+		}
+	}
+	if got := cli.OneLine("  one\n\x1btwo?token=abc\n"); got != "  one; \uFFFDtwo?token=[redacted]" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestWhatIsAnswered(t *testing.T) {
+	t.Parallel()
+	for answer, code := range map[string]int{"y\n": cli.ExitOK, "Yes\n": cli.ExitOK, "n\n": cli.ExitFailed, "\n": cli.ExitFailed, "yes, no\n": cli.ExitFailed} {
+		var out bytes.Buffer
+		s := script(func(ctx context.Context, c *cli.Call) error { return c.Confirm(ctx, "sure?") })
+		if got := s.Run(t.Context(), nil, pipelinetest.Terminal(t, answer), &out, &out); got != code || !strings.HasPrefix(out.String(), "sure? [y/N] ") {
+			t.Errorf("%q: %d, %q", answer, got, out.String())
+		}
+	}
+}
+
+func TestAQuestionCanBeInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(10*time.Millisecond, cancel) // before or after it asks
+	var out bytes.Buffer
+	code := script(func(ctx context.Context, c *cli.Call) error { return c.Confirm(ctx, "sure?") }).Run(ctx, nil, pipelinetest.Terminal(t, ""), &out, &out)
+	if code != cli.ExitFailed || out.String() != "sure? [y/N] \ntry: interrupted\n" {
+		t.Errorf("%d, %q", code, out.String())
+	}
+}
+
+func TestJSONIsOneLineOnStandardOutput(t *testing.T) {
+	t.Parallel()
+	var stdout, stderr bytes.Buffer
+	script(func(_ context.Context, c *cli.Call) error {
+		c.Say("for people")
+		return c.PrintJSON(map[string]string{"key": "a&b"})
+	}).Run(t.Context(), []string{"-json"}, nil, &stdout, &stderr)
+	if stdout.String() != "{\"key\":\"a&b\"}\n" || stderr.String() != "for people\n" {
+		t.Errorf("%q and %q", stdout.String(), stderr.String())
+	}
+}
