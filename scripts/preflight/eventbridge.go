@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"ittybit-media/scripts/internal/atomicfile"
 	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
@@ -118,21 +118,9 @@ func (s *subject) bucketToEnable() (*s3.Client, error) {
 // backUp leaves a configuration in a file, in the form that the AWS CLI puts
 // back.
 func (s *subject) backUp(had *types.NotificationConfiguration) (string, error) {
-	dir := filepath.Join(s.call.Root, ".build")
-	name := fmt.Sprintf("notifications-%s-%s-*.json", s.config.BucketName, time.Now().UTC().Format("20060102T150405Z"))
-	err := os.MkdirAll(dir, 0o755)
-	if err != nil {
-		return "", err
-	}
-	file, err := os.CreateTemp(dir, name) // with mode 0600
-	if err != nil {
-		return "", err
-	}
-	_, err = file.Write(append(plain(had), '\n'))
-	if err := errors.Join(err, file.Close()); err != nil {
-		return "", errors.Join(err, os.Remove(file.Name()))
-	}
-	return file.Name(), nil
+	name := fmt.Sprintf("notifications-%s-%s.json", s.config.BucketName, s.call.Now().UTC().Format("20060102T150405.000000000Z"))
+	path := filepath.Join(s.call.Root, ".build", name)
+	return path, atomicfile.Write(path, append(plain(had), '\n'))
 }
 
 // writeAttempts are few: where no answer comes, reading tells what has become of
