@@ -116,7 +116,7 @@ func (b *brakes) settle(ctx context.Context, today time.Time, enough int64) erro
 			b.before, b.since = b.count, 0
 			return nil
 		}
-		if err := pause(ctx); err != nil {
+		if err := cli.Pause(ctx, waitPoll); err != nil {
 			return err
 		}
 	}
@@ -128,20 +128,11 @@ func (b *brakes) sleep(ctx context.Context, until time.Time) error {
 	b.Note("The day's share of new jobs is used up: waiting until %s", cli.Time(until))
 	for b.Now().Before(until) {
 		b.progress.Show(func() string { return fmt.Sprintf("going on in %s", cli.Roughly(until.Sub(b.Now()))) })
-		if err := pause(ctx); err != nil {
+		if err := cli.Pause(ctx, waitPoll); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func pause(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(waitPoll):
-		return nil
-	}
 }
 
 func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }

@@ -2,11 +2,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -115,10 +115,9 @@ func (c *command) check(ctx context.Context, call *operator.Call) (window, error
 	switch {
 	case len(call.Args) > 0:
 		return window{}, cli.Usagef("there are no arguments beside flags: say -prefix %s", cli.Printable(call.Args[0]))
-	case c.limit < 0:
-		return window{}, cli.Usagef("-limit %d is under 0", c.limit)
-	case !(c.rate > 0) || math.IsInf(c.rate, 1): // NaN is neither
-		return window{}, cli.Usagef("-rate %v is no rate above 0", c.rate)
+	}
+	if err := cmp.Or(cli.CheckRate(c.rate), cli.CheckLimit(c.limit)); err != nil {
+		return window{}, err
 	}
 	return c.selection.window(call.Now())
 }
@@ -158,7 +157,7 @@ func (c command) open(ctx context.Context, call *operator.Call, within window) (
 		command: c, Call: call, stack: stack, table: stack.Table(), routes: routes,
 		outputs:    media.Folder{Bucket: stack.Outputs.Bucket, Prefix: settings.OutputPrefix},
 		list:       lister{s3: stack.S3(), bucket: stack.Outputs.Bucket},
-		dispatcher: stack.PacedDispatcher(c.rate),
+		dispatcher: stack.Dispatcher(c.rate),
 	}
 	if b.list.prefixes, err = c.scope(b.outputs.Bucket, routes); err != nil {
 		return nil, err

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"ittybit-media/scripts/internal/cli"
@@ -70,15 +68,11 @@ func (b *backfill) end(ctx context.Context, err error) error {
 
 // sayReasons says why objects are not sent, the most frequent reason first.
 func (b *backfill) sayReasons(skipped map[string]int64) {
-	var text strings.Builder
-	w := tabwriter.NewWriter(&text, 0, 0, 1, ' ', tabwriter.AlignRight)
-	for _, why := range slices.SortedFunc(maps.Keys(skipped), func(x, y string) int {
+	reasons := slices.SortedFunc(maps.Keys(skipped), func(x, y string) int {
 		return cmp.Or(cmp.Compare(skipped[y], skipped[x]), cmp.Compare(x, y))
-	}) {
-		fmt.Fprintf(w, "%d\t  skipped: %s\n", skipped[why], why)
-	}
-	_ = w.Flush() // a Builder takes everything
-	if text.Len() > 0 {
-		b.Say("%s", strings.TrimRight(text.String(), "\n"))
+	})
+	for _, why := range reasons {
+		width := len(fmt.Sprint(skipped[reasons[0]]))
+		b.Say(" %*d  skipped: %s", width, skipped[why], why)
 	}
 }

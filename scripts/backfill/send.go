@@ -128,6 +128,9 @@ func (b *backfill) one(ctx context.Context, brakes *brakes, c candidate) error {
 		if err := brakes.check(ctx); err != nil {
 			return err
 		}
+		if err := b.dispatcher.Turn(ctx); err != nil {
+			return err
+		}
 		if err := b.dispatcher.Ask(ctx, event.Backfill, event.Request{Upload: c.upload}); err != nil {
 			return err
 		}

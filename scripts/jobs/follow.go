@@ -113,10 +113,8 @@ func (j *jobs) wait(ctx context.Context, all []*followed) error {
 			hinted = true
 			j.Note("There is no row yet. What else is known:\n  %s", j.Command("jobs", all[0].key))
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
+		if err := cli.Pause(ctx, pause); err != nil {
+			return err
 		}
 	}
 }

@@ -15,24 +15,24 @@ import (
 // list prints the rows that the filter takes, as they are found.
 func (j *jobs) list(ctx context.Context) error {
 	now := j.Now()
-	l := newLines(j.Out)
+	t := cli.NewTable(j.Out)
 	found := 0
 	for row, err := range j.found(ctx, j.filter) {
 		if err != nil {
-			l.flush()
+			_ = t.Flush()
 			return err
 		}
 		if !j.JSON && found == 0 {
-			l.print("KEY", "JOB", "ATTEMPT", "STATE", "BEGAN", "JOB ID", "RESULT")
+			t.Row("KEY", "JOB", "ATTEMPT", "STATE", "BEGAN", "JOB ID", "RESULT")
 		}
 		found++
 		if !j.JSON {
-			l.print(row.Key, jobName(row), strconv.Itoa(row.Attempt), row.State, cli.Time(row.Since()), row.JobID(), outcome(row, now))
+			t.Row(row.Key, jobName(row), strconv.Itoa(row.Attempt), row.State, cli.Time(row.Since()), row.JobID(), outcome(row, now))
 		} else if err := j.PrintJSON(printable(row)); err != nil {
 			return err
 		}
 	}
-	l.flush()
+	_ = t.Flush()
 	if found == 0 {
 		j.Say("no row fits")
 	}

@@ -3,12 +3,10 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"ittybit-media/handlers/results"
@@ -25,35 +23,6 @@ func printable(r results.Row) results.Row {
 	}
 	return r
 }
-
-// lines is a table for people. It aligns some lines at a time, so that it need
-// not keep them all.
-type lines struct {
-	w *tabwriter.Writer
-	n int
-}
-
-const aligned = 100 // lines at a time
-
-func newLines(out io.Writer, header ...string) *lines {
-	l := &lines{w: tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
-	if len(header) > 0 {
-		l.print(header...)
-	}
-	return l
-}
-
-func (l *lines) print(cells ...string) {
-	for i, cell := range cells {
-		cells[i] = cli.Printable(cmp.Or(cell, "-"))
-	}
-	fmt.Fprintln(l.w, strings.Join(cells, "\t"))
-	if l.n++; l.n%aligned == 0 {
-		l.flush()
-	}
-}
-
-func (l *lines) flush() { _ = l.w.Flush() }
 
 // ended is when a row got its last state.
 func ended(r results.Row) time.Time {
@@ -92,12 +61,12 @@ func (j *jobs) printKey(key string, rows []results.Row, now time.Time) {
 		upload := whole(rows)
 		since := upload.UploadedAt.Time()
 		fmt.Fprintf(j.Out, "\nupload %s of %s%s%s\n", upload.Upload, cli.Time(since), detail("etag", upload.ETag), detail("version", upload.VersionID))
-		l := newLines(j.Out, "JOB", "ATTEMPT", "STATE", "DISPATCHED", "CREATED", "ENDED", "JOB ID", "RESULT")
+		t := cli.NewTable(j.Out, "JOB", "ATTEMPT", "STATE", "DISPATCHED", "CREATED", "ENDED", "JOB ID", "RESULT")
 		for _, r := range rows {
-			l.print(jobName(r), strconv.Itoa(r.Attempt), r.State,
+			t.Row(jobName(r), strconv.Itoa(r.Attempt), r.State,
 				leg(since, r.DispatchedAt.Time()), leg(since, r.CreatedAt.Time()), leg(since, ended(r)), r.JobID(), outcome(r, now))
 		}
-		l.flush()
+		_ = t.Flush()
 	}
 }
 

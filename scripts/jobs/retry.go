@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/internal/cli"
@@ -50,14 +48,13 @@ func (j *jobs) question(ctx context.Context, r *repeater) string {
 
 // send hands the uploads to dispatch, and follows the jobs if it is to.
 func (j *jobs) send(ctx context.Context, most int, warn func(error)) error {
-	limiter := rate.NewLimiter(rate.Limit(j.rate), 1)
-	dispatcher := j.stack.Dispatcher()
+	dispatcher := j.stack.Dispatcher(j.rate)
 	var asked []*followed
 	r := j.repeater(ctx, most, warn, func(request event.Request) error {
 		if j.DryRun {
 			return j.printRequest(request)
 		}
-		if err := limiter.Wait(ctx); err != nil {
+		if err := dispatcher.Turn(ctx); err != nil {
 			return err
 		}
 		finish, cancel := cli.Finish(ctx)

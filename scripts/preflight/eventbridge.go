@@ -140,9 +140,7 @@ func (s *subject) verify(ctx context.Context, client *s3.Client, had *types.Noti
 		if problem == nil || i == len(pauses) {
 			return problem
 		}
-		select {
-		case <-time.After(pauses[i]):
-		case <-ctx.Done():
+		if cli.Pause(ctx, pauses[i]) != nil {
 			return problem
 		}
 	}

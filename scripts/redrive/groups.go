@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"ittybit-media/handlers/media"
@@ -116,14 +116,12 @@ func (r *redrive) print(g *groups, now time.Time) {
 		return
 	}
 	fmt.Fprintf(r.Out, "%s\n\n", cli.Count(g.all, "dead letter"))
-	w := tabwriter.NewWriter(r.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "COUNT\tFAILED FIRST\tLATEST\tDELETED IN\tEXAMPLE\tREASON")
+	t := cli.NewTable(r.Out, "COUNT", "FAILED FIRST", "LATEST", "DELETED IN", "EXAMPLE", "REASON")
 	for _, one := range all {
-		fmt.Fprintf(w, "%d\t%s ago\t%s ago\t%s\t%s\t%s\n", one.Count,
-			cli.Roughly(now.Sub(one.Oldest)), cli.Roughly(now.Sub(one.Newest)), cli.Roughly(one.Deleted.Sub(now)),
-			cli.Printable(cmp.Or(one.Key, "-")), cli.Printable(one.Reason))
+		t.Row(strconv.Itoa(one.Count), cli.Roughly(now.Sub(one.Oldest))+" ago", cli.Roughly(now.Sub(one.Newest))+" ago",
+			cli.Roughly(one.Deleted.Sub(now)), one.Key, one.Reason)
 	}
-	_ = w.Flush()
+	_ = t.Flush()
 }
 
 // hint says what can be done about what was seen.

@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 	"ittybit-media/scripts/internal/cli"
@@ -447,7 +445,7 @@ func TestAVisitHasItsBounds(t *testing.T) {
 		t.Error(err)
 	}
 	w.wantLeft(45)
-	s := &sender{redrive: r, wanted: func(letter) bool { return true }, limiter: rate.NewLimiter(1, 1), dispatcher: r.stack.Dispatcher(), stay: newGroups(0)}
+	s := &sender{redrive: r, wanted: func(letter) bool { return true }, dispatcher: r.stack.Dispatcher(1), stay: newGroups(0)}
 	if err := r.visit(margin+200*time.Millisecond, s.letter).run(t.Context(), s.isFull); !errors.Is(err, errLate) || s.sent != 1 {
 		t.Errorf("%d sent, %v", s.sent, err)
 	}

@@ -3,11 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"ittybit-media/handlers/event"
 	"ittybit-media/scripts/internal/cli"
@@ -48,7 +47,7 @@ func (r *redrive) sendBack(ctx context.Context) error {
 		}
 		most = g.readable // no more than was agreed to
 	}
-	s := &sender{redrive: r, wanted: r.wanted(ctx), limiter: rate.NewLimiter(rate.Limit(r.rate), 1), dispatcher: r.stack.Dispatcher(), most: most, stay: newGroups(0)}
+	s := &sender{redrive: r, wanted: r.wanted(ctx), dispatcher: r.stack.Dispatcher(r.rate), most: most, stay: newGroups(0)}
 	depth, err := r.stack.QueueDepth(ctx, r.url)
 	if err != nil {
 		return err
@@ -77,7 +76,6 @@ func unreadable(n int) error {
 type sender struct {
 	*redrive
 	wanted     func(letter) bool
-	limiter    *rate.Limiter
 	dispatcher operator.Dispatcher
 	most       int     // 0: all
 	stay       *groups // cannot be read
@@ -117,8 +115,10 @@ func (s *sender) letter(ctx context.Context, l letter) (deleted bool, err error)
 	if !s.begin() {
 		return false, nil
 	}
-	if err := s.limiter.Wait(ctx); err != nil {
-		return false, cmp.Or(context.Cause(ctx), errLate) // it says beforehand that it would be late
+	if err := s.dispatcher.Turn(ctx); errors.Is(err, operator.ErrNoTurn) {
+		return false, errLate
+	} else if err != nil {
+		return false, err
 	}
 	ctx, cancel := cli.Finish(ctx)
 	defer cancel()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"ittybit-media/handlers/results"
@@ -133,18 +132,17 @@ func (s *smoke) printJSON(r report) error {
 func (s *smoke) printPeople(r report) {
 	out := s.call.Out
 	fmt.Fprintf(out, "Uploaded s3://%s/%s in %s\n\n", s.out.Bucket, cli.Printable(r.key), shown(new(r.uploading.Seconds())))
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "JOB\tSTATE\tEVENT\tCREATED\tPROCESSING\tCALLBACK\tTOTAL")
+	t := cli.NewTable(out, "JOB", "STATE", "EVENT", "CREATED", "PROCESSING", "CALLBACK", "TOTAL")
 	for _, row := range r.rows {
 		l := legsOf(row)
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", cmp.Or(row.Job, "-"), row.State, shown(l.Event), shown(l.Created), shown(l.Processing), shown(l.Callback), shown(l.Total))
+		t.Row(row.Job, row.State, shown(l.Event), shown(l.Created), shown(l.Processing), shown(l.Callback), shown(l.Total))
 	}
 	for _, name := range s.missing(r.rows) {
 		if !slices.ContainsFunc(r.rows, func(row results.Row) bool { return row.Job == name }) {
-			fmt.Fprintf(w, "%s\tno row\t-\t-\t-\t-\t-\n", name)
+			t.Row(name, "no row", "", "", "", "", "")
 		}
 	}
-	_ = w.Flush()
+	_ = t.Flush()
 	if p := r.retryPath; p != nil {
 		fmt.Fprintf(out, "\nRetry path, after the probe was sent: failed at dispatch %s, in the queue %s, back at dispatch %s\n",
 			shown(between(p.sent, p.failed)), shown(between(p.sent, p.queued)), shown(between(p.sent, p.done)))

@@ -203,12 +203,7 @@ func (s *smoke) put(ctx context.Context, key string) error {
 
 // pause waits until it is time to look again; false when ctx has ended.
 func (s *smoke) pause(ctx context.Context) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(s.pace.look):
-		return true
-	}
+	return cli.Pause(ctx, s.pace.look) == nil
 }
 
 // done ends what [smoke.waits] shows of a part.

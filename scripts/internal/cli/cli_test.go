@@ -15,6 +15,22 @@ import (
 	"ittybit-media/scripts/local/pipelinetest"
 )
 
+// A long list is printed as it is read: a table keeps at most 100 rows.
+func TestATableIsPrintedAsItGrows(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	table := cli.NewTable(&out, "KEY", "STATE")
+	for i := range 200 {
+		table.Row("a\x1b\tb", "")
+		if printed := strings.Count(out.String(), "\n"); i+2-printed > 100 {
+			t.Fatalf("%d of %d lines are kept", i+2-printed, i+2)
+		}
+	}
+	if err := table.Flush(); err != nil || !strings.HasPrefix(out.String(), "KEY   STATE\na\uFFFD\uFFFDb  -\n") || strings.Count(out.String(), "\n") != 201 {
+		t.Errorf("%v, %q", err, out.String()[:40])
+	}
+}
+
 // script is one that does what the test says.
 func script(run func(context.Context, *cli.Call) error) cli.Command {
 	return cli.Command{

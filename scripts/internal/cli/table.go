@@ -19,10 +19,12 @@ type Table struct {
 }
 
 // NewTable returns a table of left-aligned columns with two spaces between them,
-// which begins with a row of headings.
+// which begins with a row of headings if there are any.
 func NewTable(out io.Writer, headings ...string) *Table {
 	t := &Table{w: tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
-	t.Row(headings...)
+	if len(headings) > 0 {
+		t.Row(headings...)
+	}
 	return t
 }
 

@@ -15,6 +15,17 @@ func Finish(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), finishing)
 }
 
+// Pause waits for a duration of the wall clock. It returns ctx's error when ctx
+// ends before.
+func Pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
 // Time returns a time for people, in UTC to the second; "-" for none.
 func Time(t time.Time) string {
 	if t.IsZero() {

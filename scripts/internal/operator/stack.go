@@ -4,27 +4,22 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
-	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/middleware"
-	"golang.org/x/time/rate"
 
 	"ittybit-media/handlers/awsclient"
-	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
@@ -173,76 +168,3 @@ func (s *Stack) Parameters() *ssm.Client { return ssm.NewFromConfig(s.aws) }
 
 // STS is a client that tells whose the credentials are.
 func (s *Stack) STS() *sts.Client { return sts.NewFromConfig(s.aws) }
-
-// Dispatcher hands uploads to dispatch.
-type Dispatcher struct {
-	lambda   *lambda.Client
-	function string
-}
-
-// Dispatcher invokes the stack's dispatch.
-func (s *Stack) Dispatcher() Dispatcher {
-	return Dispatcher{s.Lambda(), s.Outputs.Functions["dispatch"]}
-}
-
-// PacedDispatcher is a [Stack.Dispatcher] that invokes dispatch at most so many
-// times a second: whoever asks waits for their turn. Requests that are sent again,
-// because Lambda throttled or did not answer, wait for one of their own.
-func (s *Stack) PacedDispatcher(perSecond float64) Dispatcher {
-	limiter := rate.NewLimiter(rate.Limit(perSecond), 1)
-	d := s.Dispatcher()
-	d.lambda = lambda.NewFromConfig(s.aws, func(o *lambda.Options) {
-		o.Retryer = paced{retry.NewStandard(), limiter}
-	})
-	return d
-}
-
-// paced has every attempt at a request wait for its turn.
-type paced struct {
-	*retry.Standard
-	limiter *rate.Limiter
-}
-
-func (p paced) GetAttemptToken(ctx context.Context) (func(error) error, error) {
-	if err := p.limiter.Wait(ctx); err != nil {
-		return nil, err
-	}
-	return p.Standard.GetAttemptToken(ctx)
-}
-
-// Ask has dispatch look after an upload: detailType is one of event.Backfill,
-// event.Redrive and event.Retry. It returns once Lambda has the event; what then
-// fails goes the way of every failure, to the retry queue.
-func (d Dispatcher) Ask(ctx context.Context, detailType string, r event.Request) error {
-	payload, err := event.EncodeRequest(detailType, r)
-	if err != nil {
-		return fmt.Errorf("%s: the request cannot be written: %w", cli.Printable(r.Upload.Key), err)
-	}
-	if err := d.send(ctx, payload); err != nil {
-		return fmt.Errorf("handing %s to dispatch: %w", cli.Printable(r.Upload.Key), err)
-	}
-	return nil
-}
-
-// Probe sends dispatch a probe: it fails at it, for Lambda to put it into the
-// retry queue, and is done with it when it comes from there. Dispatch logs both
-// under the id.
-func (d Dispatcher) Probe(ctx context.Context, id string) error {
-	payload, err := event.EncodeProbe(id, time.Now())
-	if err == nil {
-		err = d.send(ctx, payload)
-	}
-	if err != nil {
-		return fmt.Errorf("sending dispatch a probe: %w", err)
-	}
-	return nil
-}
-
-func (d Dispatcher) send(ctx context.Context, payload []byte) error {
-	_, err := d.lambda.Invoke(ctx, &lambda.InvokeInput{
-		FunctionName:   &d.function,
-		InvocationType: types.InvocationTypeEvent,
-		Payload:        payload,
-	})
-	return err
-}
