@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"ittybit-media/scripts/internal/cli"
 	"time"
+
+	"ittybit-media/scripts/internal/cli"
 )
 
 // patience is how long one check may take: fetching a Go toolchain is the

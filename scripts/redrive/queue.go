@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"ittybit-media/scripts/internal/cli"
 	"maps"
 	"slices"
 	"strconv"
@@ -16,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"golang.org/x/sync/errgroup"
+
+	"ittybit-media/scripts/internal/cli"
 )
 
 // A queue cannot be listed. To look at a message is to receive it, which hides
