@@ -104,8 +104,8 @@ func TestBackfillBesideLiveEvents(t *testing.T) {
 		}
 		return nil
 	})
-	if r := w.do(ctx, fast, "-yes"); r.code != cli.ExitFailed || !strings.Contains(r.stderr, "interrupted") {
-		t.Fatalf("%d\n%s%s", r.code, r.stdout, r.stderr)
+	if r := w.do(ctx, fast, "-yes"); r.Code != cli.ExitFailed || !strings.Contains(r.Stderr, "interrupted") {
+		t.Fatalf("%d\n%s%s", r.Code, r.Stdout, r.Stderr)
 	}
 	r := w.well()
 	if s := r.summary; !s.Finished || s.Objects != int64(objects) || s.Sent+s.Skipped[media.SkipHaveJobs] != s.Objects {

@@ -58,8 +58,8 @@ func TestInterruptedAndStartedAgain(t *testing.T) {
 					return nil
 				})
 				r := w.do(ctx, fast, "-yes", "-json")
-				if r.code != cli.ExitFailed || !strings.HasSuffix(r.stderr, "backfill: interrupted\n") || r.summary.Stopped != "interrupted" || r.summary.Finished || len(r.lines) != at-1 {
-					t.Fatalf("%d: %+v\n%s", r.code, r.summary, r.stderr)
+				if r.Code != cli.ExitFailed || !strings.HasSuffix(r.Stderr, "backfill: interrupted\n") || r.summary.Stopped != "interrupted" || r.summary.Finished || len(r.lines) != at-1 {
+					t.Fatalf("%d: %+v\n%s", r.Code, r.summary, r.Stderr)
 				}
 				if c := w.saved(); c.Tally.Sent != int64(at-1) || at > 1 && c.After != keys[at-2] {
 					t.Errorf("the checkpoint is behind %q: %+v", c.After, c.Tally)
@@ -68,8 +68,8 @@ func TestInterruptedAndStartedAgain(t *testing.T) {
 					w.Quiet()
 				}
 				again := w.well()
-				if at > 1 && !strings.Contains(again.stderr, "Going on behind "+keys[at-2]+", where a run ended that began at ") {
-					t.Errorf("it does not say where it goes on: %s", again.stderr)
+				if at > 1 && !strings.Contains(again.Stderr, "Going on behind "+keys[at-2]+", where a run ended that began at ") {
+					t.Errorf("it does not say where it goes on: %s", again.Stderr)
 				}
 				least := objects - at // and the one that Lambda took, if the table knows nothing of it yet
 				if s := again.summary; len(again.lines) < least || wait && len(again.lines) > least || s.Objects != objects || s.Sent+s.Skipped[media.SkipHaveJobs] != objects || !s.Finished {
@@ -90,8 +90,8 @@ func TestTwoRunsAtOnce(t *testing.T) {
 	var runs sync.WaitGroup
 	for i := range 2 {
 		runs.Go(func() {
-			if r := w.do(t.Context(), fast, "-yes", fmt.Sprintf("-checkpoint=%s%d", w.checkpoint, i)); r.code != cli.ExitOK {
-				t.Errorf("%d\n%s", r.code, r.stderr)
+			if r := w.do(t.Context(), fast, "-yes", fmt.Sprintf("-checkpoint=%s%d", w.checkpoint, i)); r.Code != cli.ExitOK {
+				t.Errorf("%d\n%s", r.Code, r.Stderr)
 			}
 		})
 	}
@@ -149,19 +149,19 @@ func TestCheckpoints(t *testing.T) {
 	w := start(t, nil)
 	keys := numbered(3)
 	w.before(keys...)
-	nowhere := []string{"-checkpoint", filepath.Join(w.access, "below a file")}
-	if r := w.want(cli.ExitFailed, nowhere...); !strings.Contains(r.stderr, "how far an earlier run came cannot be read") {
-		t.Error(r.stderr)
+	nowhere := []string{"-checkpoint", filepath.Join(w.AccessFile, "below a file")}
+	if r := w.want(cli.ExitFailed, nowhere...); !strings.Contains(r.Stderr, "how far an earlier run came cannot be read") {
+		t.Error(r.Stderr)
 	}
-	if r := w.want(cli.ExitFailed, append(nowhere, "-restart")...); !strings.Contains(r.stderr, "how far it has come cannot be written") {
-		t.Error(r.stderr)
+	if r := w.want(cli.ExitFailed, append(nowhere, "-restart")...); !strings.Contains(r.Stderr, "how far it has come cannot be written") {
+		t.Error(r.Stderr)
 	}
 	if w.invocations() > 0 {
 		t.Error("something is sent although nobody could go on from there")
 	}
 	w.well("-limit", "1")
-	if r := w.want(cli.ExitUsage, "-suffix", ".mov"); !strings.Contains(r.stderr, w.checkpoint+" is of another stack, routes or selection") {
-		t.Error(r.stderr)
+	if r := w.want(cli.ExitUsage, "-suffix", ".mov"); !strings.Contains(r.Stderr, w.checkpoint+" is of another stack, routes or selection") {
+		t.Error(r.Stderr)
 	}
 	w.Quiet()
 	if r := w.well("-restart", "-dry-run"); r.summary.Skipped[media.SkipHaveJobs] != 1 || !slices.Equal(r.keys(), keys[1:]) {
@@ -173,8 +173,8 @@ func TestCheckpoints(t *testing.T) {
 	if err := os.WriteFile(w.checkpoint, []byte("?"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if r := w.want(cli.ExitUsage); !strings.Contains(r.stderr, w.checkpoint+" is no checkpoint") || !strings.Contains(r.stderr, "-restart begins anew") {
-		t.Error(r.stderr)
+	if r := w.want(cli.ExitUsage); !strings.Contains(r.Stderr, w.checkpoint+" is no checkpoint") || !strings.Contains(r.Stderr, "-restart begins anew") {
+		t.Error(r.Stderr)
 	}
 	if w.invocations() != 1 {
 		t.Errorf("%d objects were sent", w.invocations())
@@ -203,8 +203,8 @@ func TestTheRateIsNeverExceeded(t *testing.T) {
 	})
 	const rate, late = 10, 250 * time.Millisecond // late is how much the first call may be delayed on its way
 	r := w.do(t.Context(), "-yes", "-rate", fmt.Sprint(rate))
-	if r.code != cli.ExitOK || len(calls) != 12 {
-		t.Fatalf("%d, %d calls\n%s", r.code, len(calls), r.stderr)
+	if r.Code != cli.ExitOK || len(calls) != 12 {
+		t.Fatalf("%d, %d calls\n%s", r.Code, len(calls), r.Stderr)
 	}
 	if took, least := calls[11].Sub(calls[0]), 11*time.Second/rate; took < least-late {
 		t.Errorf("%d calls in %v, which is under %v", len(calls), took, least)
@@ -227,13 +227,13 @@ func TestTheDaysLimit(t *testing.T) {
 		code := map[bool]int{true: cli.ExitFailed, false: cli.ExitOK}[i < 2]
 		r := w.want(code)
 		if len(r.lines) != want {
-			t.Errorf("day %d: %d sent: %+v\n%s", i, len(r.lines), r.summary, r.stderr)
+			t.Errorf("day %d: %d sent: %+v\n%s", i, len(r.lines), r.summary, r.Stderr)
 		}
-		if i == 0 && !strings.Contains(r.stderr, "Limit: the stack makes 30 new jobs a day (dailyJobLimit), and has made 0 today.") || i == 0 && !strings.Contains(r.stderr, "That makes 3 days.") {
-			t.Errorf("it is not said before: %s", r.stderr)
+		if i == 0 && !strings.Contains(r.Stderr, "Limit: the stack makes 30 new jobs a day (dailyJobLimit), and has made 0 today.") || i == 0 && !strings.Contains(r.Stderr, "That makes 3 days.") {
+			t.Errorf("it is not said before: %s", r.Stderr)
 		}
-		if i < 2 && !strings.Contains(r.stderr, "backfill: 27 of the day's 30 new jobs (dailyJobLimit) are made, and the others are for live uploads: go on after midnight UTC, in 12 h") {
-			t.Errorf("day %d: %s", i, r.stderr)
+		if i < 2 && !strings.Contains(r.Stderr, "backfill: 27 of the day's 30 new jobs (dailyJobLimit) are made, and the others are for live uploads: go on after midnight UTC, in 12 h") {
+			t.Errorf("day %d: %s", i, r.Stderr)
 		}
 		if i == 0 {
 			w.Quiet()
@@ -321,7 +321,7 @@ func TestWaitingForTheNextDay(t *testing.T) {
 	}}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	code := w.script().Run(ctx, []string{"-local=" + w.access, "-checkpoint=" + w.checkpoint, fast, "-yes", "-wait"}, strings.NewReader(""), io.Discard, stderr)
+	code := w.DoTo(ctx, strings.NewReader(""), io.Discard, stderr, "-checkpoint="+w.checkpoint, fast, "-yes", "-wait")
 	if code != cli.ExitOK || waits.Load() != 2 {
 		t.Errorf("exit code %d after %d days", code, waits.Load())
 	}
@@ -335,7 +335,7 @@ func TestInterruptedWhileItWaits(t *testing.T) {
 	w.noon()
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	code := w.script().Run(ctx, []string{"-local=" + w.access, "-checkpoint=" + w.checkpoint, fast, "-yes", "-wait"}, strings.NewReader(""), io.Discard, listener{"waiting until", interrupt})
+	code := w.DoTo(ctx, strings.NewReader(""), io.Discard, listener{"waiting until", interrupt}, "-checkpoint="+w.checkpoint, fast, "-yes", "-wait")
 	if code != cli.ExitFailed || w.saved().After != numbered(1)[0] {
 		t.Errorf("exit code %d, behind %q", code, w.saved().After)
 	}
@@ -357,8 +357,8 @@ func TestItStopsWhenTheRetryQueueGrows(t *testing.T) {
 	if n := len(r.lines); n <= tolerance || n > tolerance+2*lookEvery {
 		t.Errorf("%d objects were sent", n)
 	}
-	if !strings.Contains(r.stderr, "the retry queue has grown by") || !strings.Contains(r.stderr, "go run ./scripts/jobs -local=") || !strings.HasPrefix(r.summary.Stopped, "the retry queue has grown by") {
-		t.Errorf("%+v\n%s", r.summary, r.stderr)
+	if !strings.Contains(r.Stderr, "the retry queue has grown by") || !strings.Contains(r.Stderr, "go run ./scripts/jobs -local=") || !strings.HasPrefix(r.summary.Stopped, "the retry queue has grown by") {
+		t.Errorf("%+v\n%s", r.summary, r.Stderr)
 	}
 	w.AWS.Intercept(nil)
 	w.RotateAPIKey()
@@ -406,8 +406,8 @@ func TestWhatAWSDenies(t *testing.T) {
 			w.before(numbered(2)...)
 			tt.deny(w)
 			r := w.do(t.Context(), fast, "-yes")
-			if r.code != cli.ExitFailed || !strings.Contains(r.stderr, "backfill: "+tt.want) || !strings.Contains(r.stderr, "these credentials may not do it") {
-				t.Errorf("%d: %s", r.code, r.stderr)
+			if r.Code != cli.ExitFailed || !strings.Contains(r.Stderr, "backfill: "+tt.want) || !strings.Contains(r.Stderr, "these credentials may not do it") {
+				t.Errorf("%d: %s", r.Code, r.Stderr)
 			}
 			if len(w.Ittybit.Jobs()) > 0 {
 				t.Error("there are jobs all the same")

@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
-	"io"
 	"math"
 	"path/filepath"
 	"reflect"
@@ -113,47 +111,32 @@ func TestTheCommandLine(t *testing.T) {
 			t.Errorf("%+v: %s, %v", tt, names(chosen), err)
 		}
 	}
-	for _, tt := range []struct{ args, says string }{
-		{"-part ,", "names no part"},
-		{"-part hot", `no part "hot"`},
-		{"-part cold,cold", `no part "cold"`},
-		{"-part cold -check", "does not go with"},
-		{"-runs -1", "not negative"},
-		{"cold", "-part names"},
-		{"-fast", "-fast"},
-	} {
-		var said strings.Builder
-		if code := script.Run(t.Context(), strings.Fields(tt.args), nil, &said, &said); code != cli.ExitUsage || !strings.Contains(said.String(), tt.says) {
-			t.Errorf("%s: %d, %s", tt.args, code, &said)
-		}
-	}
-	var help strings.Builder
-	if code := script.Run(t.Context(), []string{"-h"}, nil, io.Discard, &help); code != cli.ExitOK || !strings.Contains(help.String(), "throughput") || !strings.Contains(help.String(), "-json") {
-		t.Errorf("exit code %d\n%s", code, &help)
+	pipelinetest.WantUsage(t, script, map[string]string{
+		"-part ,":           "names no part",
+		"-part hot":         `no part "hot"`,
+		"-part cold,cold":   `no part "cold"`,
+		"-part cold -check": "does not go with",
+		"-runs -1":          "not negative",
+		"cold":              "-part names",
+		"-fast":             "-fast",
+	})
+	if got := pipelinetest.Do(t.Context(), script, "-h"); got.Code != cli.ExitOK || !strings.Contains(got.Stderr, "throughput") || !strings.Contains(got.Stderr, "-json") {
+		t.Errorf("%+v", got)
 	}
 }
 
 // The decoders are fast enough to be measured by a test, and give the same
 // everywhere: as a whole command, with JSON that can be read.
 func TestTheCommand(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	if code := script.Run(t.Context(), []string{"-part", "decode", "-runs", "2", "-json"}, nil, &stdout, &stderr); code != cli.ExitOK {
-		t.Fatalf("exit code %d\n%s%s", code, stdout.String(), stderr.String())
+	got := pipelinetest.Do(t.Context(), script, "-part", "decode", "-runs", "2", "-json")
+	figures := pipelinetest.Lines[Figure](t, got.Stdout)
+	if got.Code != cli.ExitOK || len(figures) != 8 {
+		t.Fatalf("%+v", got)
 	}
-	n := 0
-	for line := range strings.Lines(stdout.String()) {
-		var f Figure
-		d := json.NewDecoder(strings.NewReader(line))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&f); err != nil {
-			t.Fatalf("%v in %s", err, line)
-		}
-		if n++; f.Part != "decode" || f.Name == "" || f.Unit == "" || f.Median <= 0 || f.Low > f.Median || f.High < f.Median {
+	for _, f := range figures {
+		if f.Part != "decode" || f.Name == "" || f.Unit == "" || f.Median <= 0 || f.Low > f.Median || f.High < f.Median {
 			t.Errorf("%+v", f)
 		}
-	}
-	if n != 8 {
-		t.Errorf("%d figures", n)
 	}
 }
 

@@ -26,10 +26,10 @@ const (
 // did reads what -json printed of -enable-eventbridge.
 func (r result) did(t *testing.T) (did enabled) {
 	t.Helper()
-	d := json.NewDecoder(strings.NewReader(r.stdout))
+	d := json.NewDecoder(strings.NewReader(r.Stdout))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&did); err != nil || strings.Count(r.stdout, "\n") != 1 {
-		t.Fatalf("%v: %q", err, r.stdout)
+	if err := d.Decode(&did); err != nil || strings.Count(r.Stdout, "\n") != 1 {
+		t.Fatalf("%v: %q", err, r.Stdout)
 	}
 	return did
 }
@@ -61,11 +61,11 @@ func TestEventBridgeIsTurnedOn(t *testing.T) {
 	}
 
 	r := w.local("-enable-eventbridge", "-dry-run")
-	if r.code != cli.ExitOK || !strings.Contains(r.stdout, `"EventBridgeConfiguration":{}`) || !strings.Contains(r.stdout, "kept: the notification to queue arn:aws:sqs:us-east-1:000000000000:audit") {
-		t.Errorf("-dry-run: exit code %d, %s%s", r.code, r.stdout, r.stderr)
+	if r.Code != cli.ExitOK || !strings.Contains(r.Stdout, `"EventBridgeConfiguration":{}`) || !strings.Contains(r.Stdout, "kept: the notification to queue arn:aws:sqs:us-east-1:000000000000:audit") {
+		t.Errorf("-dry-run: exit code %d, %s%s", r.Code, r.Stdout, r.Stderr)
 	}
-	if r := w.local("-enable-eventbridge"); r.code != cli.ExitUsage || !strings.Contains(r.stderr, "keep 3 other notifications?: there is no terminal") {
-		t.Errorf("without a terminal: exit code %d, %s", r.code, r.stderr)
+	if r := w.local("-enable-eventbridge"); r.Code != cli.ExitUsage || !strings.Contains(r.Stderr, "keep 3 other notifications?: there is no terminal") {
+		t.Errorf("without a terminal: exit code %d, %s", r.Code, r.Stderr)
 	}
 	w.untouched()
 	if files, _ := filepath.Glob(filepath.Join(w.root, ".build", "*")); len(files) > 0 {
@@ -79,8 +79,8 @@ func TestEventBridgeIsTurnedOn(t *testing.T) {
 	})
 	r = w.local("-enable-eventbridge", "-yes", "-json")
 	did := r.did(t)
-	if r.code != cli.ExitOK || did.Bucket != w.Bucket || !did.Changed || !strings.Contains(r.stderr, "about five minutes") {
-		t.Errorf("exit code %d, %+v, %s", r.code, did, r.stderr)
+	if r.Code != cli.ExitOK || did.Bucket != w.Bucket || !did.Changed || !strings.Contains(r.Stderr, "about five minutes") {
+		t.Errorf("exit code %d, %+v, %s", r.Code, did, r.Stderr)
 	}
 	if skip.Load() != "true" {
 		t.Error("a destination that is broken would be in the way")
@@ -89,8 +89,8 @@ func TestEventBridgeIsTurnedOn(t *testing.T) {
 	w.wantBackup(did.Backup)
 
 	again := w.local("-enable-eventbridge", "-yes", "-json")
-	if did := again.did(t); again.code != cli.ExitOK || did.Changed || did.Backup != "" || w.toS3.count(writing) != 1 {
-		t.Errorf("again: exit code %d, %+v, %d writes", again.code, did, w.toS3.count(writing))
+	if did := again.did(t); again.Code != cli.ExitOK || did.Changed || did.Backup != "" || w.toS3.count(writing) != 1 {
+		t.Errorf("again: exit code %d, %+v, %d writes", again.Code, did, w.toS3.count(writing))
 	}
 
 	w.Put("after.mov", "x")
@@ -158,8 +158,8 @@ func TestNothingIsDone(t *testing.T) {
 			w.foreign()
 			tt.change(w)
 			r := w.onAWS("-enable-eventbridge", "-yes")
-			if r.code != tt.code || !strings.Contains(r.stderr, tt.says) {
-				t.Errorf("exit code %d, %s%s", r.code, r.stdout, r.stderr)
+			if r.Code != tt.code || !strings.Contains(r.Stderr, tt.says) {
+				t.Errorf("exit code %d, %s%s", r.Code, r.Stdout, r.Stderr)
 			}
 			if has := w.has(); has.EventBridgeConfiguration != nil || !slices.Equal(describe(has), describe(foreign())) {
 				t.Errorf("the bucket has %s", plain(has))
@@ -184,8 +184,8 @@ func TestAnAnswerIsLost(t *testing.T) {
 				answer(rw, r)
 			})
 			r := w.local("-enable-eventbridge", "-yes", "-json")
-			if did := r.did(t); r.code != cli.ExitOK || !did.Changed {
-				t.Errorf("exit code %d, %+v, %s", r.code, did, r.stderr)
+			if did := r.did(t); r.Code != cli.ExitOK || !did.Changed {
+				t.Errorf("exit code %d, %+v, %s", r.Code, did, r.Stderr)
 			}
 			w.on()
 		})
@@ -198,8 +198,8 @@ func TestARequestIsLost(t *testing.T) {
 	w := newWorld(t)
 	w.foreign()
 	w.toS3.answer(writing, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	if r := w.local("-enable-eventbridge", "-yes"); r.code != cli.ExitFailed || !strings.Contains(r.stderr, "EventBridge is still off") || !strings.Contains(r.stderr, "PutBucketNotificationConfiguration") {
-		t.Errorf("exit code %d, %s%s", r.code, r.stdout, r.stderr)
+	if r := w.local("-enable-eventbridge", "-yes"); r.Code != cli.ExitFailed || !strings.Contains(r.Stderr, "EventBridge is still off") || !strings.Contains(r.Stderr, "PutBucketNotificationConfiguration") {
+		t.Errorf("exit code %d, %s%s", r.Code, r.Stdout, r.Stderr)
 	}
 }
 
@@ -229,8 +229,8 @@ func TestSomebodyElseWritesToo(t *testing.T) {
 				w.put(tt.theirs())
 			})
 			r := w.local("-enable-eventbridge", "-yes")
-			if r.code != cli.ExitFailed || !strings.Contains(r.stderr, tt.says) || !strings.Contains(r.stderr, filepath.Join(w.root, ".build", "notifications-")) {
-				t.Errorf("exit code %d, %s%s", r.code, r.stdout, r.stderr)
+			if r.Code != cli.ExitFailed || !strings.Contains(r.Stderr, tt.says) || !strings.Contains(r.Stderr, filepath.Join(w.root, ".build", "notifications-")) {
+				t.Errorf("exit code %d, %s%s", r.Code, r.Stdout, r.Stderr)
 			}
 		})
 	}
@@ -262,8 +262,8 @@ func TestS3IsConsistentInTheEnd(t *testing.T) {
 		}
 		w.toS3.next.ServeHTTP(rw, r)
 	})
-	if r := w.local("-enable-eventbridge", "-yes"); r.code != cli.ExitOK || late.Load() != 3 {
-		t.Errorf("exit code %d after %d readings, %s%s", r.code, late.Load(), r.stdout, r.stderr)
+	if r := w.local("-enable-eventbridge", "-yes"); r.Code != cli.ExitOK || late.Load() != 3 {
+		t.Errorf("exit code %d after %d readings, %s%s", r.Code, late.Load(), r.Stdout, r.Stderr)
 	}
 	w.on()
 }
@@ -311,8 +311,8 @@ func TestInterruptions(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			tt.interrupt(w, cancel)
 			r := w.run(ctx, w.localFlag(), "-enable-eventbridge", "-yes")
-			if r.code != tt.code {
-				t.Errorf("exit code %d, %s%s", r.code, r.stdout, r.stderr)
+			if r.Code != tt.code {
+				t.Errorf("exit code %d, %s%s", r.Code, r.Stdout, r.Stderr)
 			}
 			if tt.code == cli.ExitOK {
 				w.on()
@@ -320,8 +320,8 @@ func TestInterruptions(t *testing.T) {
 			}
 			w.untouched()
 			w.toS3.answer(reading, nil)
-			if r := w.local("-enable-eventbridge", "-yes"); r.code != cli.ExitOK {
-				t.Errorf("again: exit code %d, %s%s", r.code, r.stdout, r.stderr)
+			if r := w.local("-enable-eventbridge", "-yes"); r.Code != cli.ExitOK {
+				t.Errorf("again: exit code %d, %s%s", r.Code, r.Stdout, r.Stderr)
 			}
 			w.on()
 		})

@@ -45,11 +45,11 @@ func testFindings(t *testing.T, tests map[string]findingsTest) {
 					toFix++
 				}
 			}
-			if (r.code == cli.ExitOK) != (toFix == 0) || r.code == cli.ExitUsage {
-				t.Errorf("exit code %d with %d to fix", r.code, toFix)
+			if (r.Code == cli.ExitOK) != (toFix == 0) || r.Code == cli.ExitUsage {
+				t.Errorf("exit code %d with %d to fix", r.Code, toFix)
 			}
 			if t.Failed() {
-				t.Logf("%s%s", r.stdout, r.stderr)
+				t.Logf("%s%s", r.Stdout, r.Stderr)
 			}
 		})
 	}

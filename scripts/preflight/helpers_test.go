@@ -193,10 +193,7 @@ func (w *world) deploy(change func(*stack.Outputs)) {
 }
 
 // result is how preflight ended.
-type result struct {
-	code           int
-	stdout, stderr string
-}
+type result struct{ pipelinetest.Result }
 
 // local runs preflight against the pipeline as a local run.
 func (w *world) local(args ...string) result {
@@ -206,11 +203,7 @@ func (w *world) local(args ...string) result {
 
 func (w *world) localFlag() string {
 	w.t.Helper()
-	file := filepath.Join(w.t.TempDir(), "local.json")
-	if err := w.access.Write(file); err != nil {
-		w.t.Fatal(err)
-	}
-	return "-local=" + file
+	return "-local=" + pipelinetest.WriteAccess(w.t, w.access)
 }
 
 // onAWS runs preflight with the pipeline in the place of AWS. It changes
@@ -244,7 +237,7 @@ func (w *world) run(ctx context.Context, args ...string) result {
 			w.t.Errorf("a secret shows:\n%s%s", &stdout, &stderr)
 		}
 	}
-	return result{code, stdout.String(), stderr.String()}
+	return result{pipelinetest.Result{Code: code, Stdout: stdout.String(), Stderr: stderr.String()}}
 }
 
 // listener is told what is written before it is.
@@ -263,17 +256,7 @@ func (l listener) Write(p []byte) (int, error) {
 // findings reads what -json printed.
 func (r result) findings(t *testing.T) []finding {
 	t.Helper()
-	var all []finding
-	for line := range strings.Lines(r.stdout) {
-		var f finding
-		d := json.NewDecoder(strings.NewReader(line))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&f); err != nil {
-			t.Fatalf("%v: %s", err, line)
-		}
-		all = append(all, f)
-	}
-	return all
+	return pipelinetest.Lines[finding](t, r.Stdout)
 }
 
 // front stands before a service and can answer in its place.

@@ -38,8 +38,8 @@ func TestNothingIsToBeFixed(t *testing.T) {
 	if !slices.Equal(checks, order) {
 		t.Errorf("checks %q", checks)
 	}
-	if r.code != cli.ExitOK || r.stderr != "Nothing is to be fixed.\n" {
-		t.Errorf("exit code %d, %s", r.code, r.stderr)
+	if r.Code != cli.ExitOK || r.Stderr != "Nothing is to be fixed.\n" {
+		t.Errorf("exit code %d, %s", r.Code, r.Stderr)
 	}
 	for _, write := range []string{"PUT ?notification", "PutSecretValue"} {
 		if w.toS3.count(write)+w.toAWS.count(write) > 0 {
@@ -47,7 +47,7 @@ func TestNothingIsToBeFixed(t *testing.T) {
 		}
 	}
 	people := w.onAWS()
-	lines := strings.Split(people.stdout, "\n")
+	lines := strings.Split(people.Stdout, "\n")
 	if len(lines) != len(order)+2 || !strings.HasPrefix(lines[0], "ok    stack file      Pulumi.dev.yaml: 1 route with 3 jobs") || lines[len(order)] != "Nothing is to be fixed." {
 		t.Errorf("%q", lines)
 	}
@@ -75,12 +75,12 @@ func TestALocalRun(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	if r.code != cli.ExitOK {
-		t.Errorf("exit code %d: %s", r.code, r.stderr)
+	if r.Code != cli.ExitOK {
+		t.Errorf("exit code %d: %s", r.Code, r.Stderr)
 	}
 	w.foreign()
-	if r := w.local(); r.code != cli.ExitFailed || !strings.Contains(r.stdout, "EventBridge is off") || !strings.Contains(r.stdout, "go run ./scripts/preflight -local=") || !strings.Contains(r.stdout, "local.json -enable-eventbridge") {
-		t.Errorf("exit code %d: %s%s", r.code, r.stdout, r.stderr)
+	if r := w.local(); r.Code != cli.ExitFailed || !strings.Contains(r.Stdout, "EventBridge is off") || !strings.Contains(r.Stdout, "go run ./scripts/preflight -local=") || !strings.Contains(r.Stdout, "local.json -enable-eventbridge") {
+		t.Errorf("exit code %d: %s%s", r.Code, r.Stdout, r.Stderr)
 	}
 }
 
@@ -88,15 +88,15 @@ func TestWhatIsNotPreflights(t *testing.T) {
 	t.Parallel()
 	w := &world{t: t, root: t.TempDir()}
 	for _, args := range [][]string{{"dev"}, {"-retry"}} {
-		if r := w.run(t.Context(), args...); r.code != cli.ExitUsage || r.stdout != "" {
-			t.Errorf("%q: exit code %d, %s%s", args, r.code, r.stdout, r.stderr)
+		if r := w.run(t.Context(), args...); r.Code != cli.ExitUsage || r.Stdout != "" {
+			t.Errorf("%q: exit code %d, %s%s", args, r.Code, r.Stdout, r.Stderr)
 		}
 	}
-	if r := w.run(t.Context(), "-h"); r.code != cli.ExitOK || !strings.Contains(r.stderr, "-enable-eventbridge") {
-		t.Errorf("exit code %d, %s", r.code, r.stderr)
+	if r := w.run(t.Context(), "-h"); r.Code != cli.ExitOK || !strings.Contains(r.Stderr, "-enable-eventbridge") {
+		t.Errorf("exit code %d, %s", r.Code, r.Stderr)
 	}
-	if r := w.run(t.Context(), "-local="+filepath.Join(w.root, "none.json")); r.code != cli.ExitFailed || !strings.Contains(r.stderr, "go run ./scripts/local") {
-		t.Errorf("exit code %d, %s", r.code, r.stderr)
+	if r := w.run(t.Context(), "-local="+filepath.Join(w.root, "none.json")); r.Code != cli.ExitFailed || !strings.Contains(r.Stderr, "go run ./scripts/local") {
+		t.Errorf("exit code %d, %s", r.Code, r.Stderr)
 	}
 }
 
@@ -110,8 +110,8 @@ func TestAnInterruptionFindsNothing(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	})
 	r := w.run(ctx, w.localFlag(), "-json")
-	if r.code != cli.ExitFailed || r.stderr != "preflight: interrupted\n" {
-		t.Errorf("exit code %d, %s", r.code, r.stderr)
+	if r.Code != cli.ExitFailed || r.Stderr != "preflight: interrupted\n" {
+		t.Errorf("exit code %d, %s", r.Code, r.Stderr)
 	}
 	for _, f := range r.findings(t) {
 		if f.Status == fix {
@@ -128,10 +128,10 @@ func TestPatienceEnds(t *testing.T) {
 	w.write("pulumi/whoami.hangs", "")
 	patience = 300 * time.Millisecond
 	r := w.onAWS("-json")
-	if r.code != cli.ExitFailed || !slices.ContainsFunc(r.findings(t), func(f finding) bool {
+	if r.Code != cli.ExitFailed || !slices.ContainsFunc(r.findings(t), func(f finding) bool {
 		return f.Check == "pulumi login" && f.Status == fix && f.Detail == "there was no answer in time"
 	}) {
-		t.Errorf("exit code %d: %s%s", r.code, r.stdout, r.stderr)
+		t.Errorf("exit code %d: %s%s", r.Code, r.Stdout, r.Stderr)
 	}
 }
 
@@ -144,8 +144,8 @@ func TestThrottlingIsWaitedFor(t *testing.T) {
 		}
 		return nil
 	})
-	if r := w.local(); r.code != cli.ExitOK || w.toAWS.count("POST /") < 2 {
-		t.Errorf("exit code %d: %s%s", r.code, r.stdout, r.stderr)
+	if r := w.local(); r.Code != cli.ExitOK || w.toAWS.count("POST /") < 2 {
+		t.Errorf("exit code %d: %s%s", r.Code, r.Stdout, r.Stderr)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -44,6 +43,7 @@ func start(t *testing.T) *world {
 			}
 		})
 	})
+	w.Command = script
 	return w
 }
 
@@ -96,13 +96,6 @@ func (w *world) wantLeft(n int) {
 	}
 }
 
-// runs runs the script, which must end with that exit code and say all that to
-// standard error.
-func (w *world) runs(code int, says []string, args ...string) pipelinetest.Result {
-	w.t.Helper()
-	return w.Says(code, says, script, args...)
-}
-
 // intercept does something at the n-th call of an operation by the operator.
 func (w *world) intercept(operation string, n int, do func() error) {
 	var calls atomic.Int32
@@ -120,7 +113,7 @@ var denied = &endpoint.Fault{Type: "AccessDeniedException", Message: "not you", 
 func TestDeadLettersOfALongOutage(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	pipelinetest.WantIn(t, w.Want(cli.ExitOK, script), "There are no such dead letters.")
+	pipelinetest.WantIn(t, w.Want(cli.ExitOK), "There are no such dead letters.")
 	w.down.Store(true)
 	keys := []string{"uploads/a.mov", "b.mov", "c.mov"}
 	for _, key := range keys {
@@ -130,35 +123,35 @@ func TestDeadLettersOfALongOutage(t *testing.T) {
 	w.Pass(80 * time.Hour)
 	w.wantLeft(len(keys))
 
-	text := w.Want(cli.ExitOK, script)
+	text := w.Want(cli.ExitOK)
 	pipelinetest.WantIn(t, text, "3 dead letters", "3 3 days ago 3 days ago 11 days ", "HTTP 503", "scripts/redrive -local=", "-send")
 	if strings.Contains(text, "-delete-unreadable") {
 		t.Error(text)
 	}
 	w.wantLeft(len(keys))
-	all := pipelinetest.Lines[group](t, w.Want(cli.ExitOK, script, "-json"))
+	all := pipelinetest.Lines[group](t, w.Want(cli.ExitOK, "-json"))
 	if len(all) != 1 || all[0].Count != 3 || !all[0].Readable || all[0].Bucket != w.Bucket || !slices.Contains(keys, all[0].Key) ||
 		all[0].Oldest.Sub(uploaded).Abs() > time.Minute || all[0].Deleted.Sub(all[0].Oldest) != media.RetryRetention || all[0].Newest.Before(all[0].Oldest) {
 		t.Errorf("%+v", all)
 	}
-	if got := pipelinetest.Lines[group](t, w.Want(cli.ExitOK, script, "-json", "-older", "79h", "-newer", "81h", "-reason", "http", "-key", "uploads/")); len(got) != 1 || got[0].Count != 1 || got[0].Key != "uploads/a.mov" {
+	if got := pipelinetest.Lines[group](t, w.Want(cli.ExitOK, "-json", "-older", "79h", "-newer", "81h", "-reason", "http", "-key", "uploads/")); len(got) != 1 || got[0].Count != 1 || got[0].Key != "uploads/a.mov" {
 		t.Errorf("%+v", got)
 	}
 
 	// Nothing is sent without an answer, or dry.
-	w.runs(cli.ExitUsage, []string{"Ittybit charges for the jobs that are made. Send 3 uploads back to dispatch?"}, "-send")
-	w.runs(cli.ExitOK, []string{"1 upload would be sent back to dispatch"}, "-send", "-dry-run", "-key", "uploads/")
+	w.Says(cli.ExitUsage, []string{"Ittybit charges for the jobs that are made. Send 3 uploads back to dispatch?"}, "-send")
+	w.Says(cli.ExitOK, []string{"1 upload would be sent back to dispatch"}, "-send", "-dry-run", "-key", "uploads/")
 	if n := w.AWS.Calls()["Lambda.Invoke"]; n != 0 {
 		t.Errorf("%d invocations", n)
 	}
 	w.wantLeft(len(keys))
 
 	// It did not help yet: they wait again, for three days.
-	w.runs(cli.ExitOK, []string{"1 upload handed to dispatch"}, "-send", "-yes", "-key", "uploads/")
+	w.Says(cli.ExitOK, []string{"1 upload handed to dispatch"}, "-send", "-yes", "-key", "uploads/")
 	w.wantLeft(2)
 	w.Quiet()
 	w.down.Store(false)
-	sends := pipelinetest.Lines[sent](t, w.Want(cli.ExitOK, script, "-send", "-yes", "-json"))
+	sends := pipelinetest.Lines[sent](t, w.Want(cli.ExitOK, "-send", "-yes", "-json"))
 	if len(sends) != 2 || sends[0].Bucket != w.Bucket || !slices.Contains(keys, sends[0].Key) || sends[0].Attempt != 0 || sends[0].Jobs != nil {
 		t.Errorf("%+v", sends)
 	}
@@ -223,7 +216,7 @@ func TestReasons(t *testing.T) {
 	}
 	w.bury(string(probe), nil)
 	got := map[string]int{}
-	for _, g := range pipelinetest.Lines[group](t, w.Want(cli.ExitOK, script, "-json")) {
+	for _, g := range pipelinetest.Lines[group](t, w.Want(cli.ExitOK, "-json")) {
 		got[g.Reason] = g.Count
 		if g.Readable != (g.Key == "raw.mov") {
 			t.Errorf("%+v", g)
@@ -245,7 +238,7 @@ func TestReasons(t *testing.T) {
 	if len(got) != 3 || got["unreadable: "+errProbe.Error()] != 1 {
 		t.Errorf("%v", got)
 	}
-	pipelinetest.WantIn(t, w.Want(cli.ExitOK, script), "unreadable: the message is not an event", `unreadable: source "elsewhere" with detail-type "x" is neither`, "-delete-unreadable")
+	pipelinetest.WantIn(t, w.Want(cli.ExitOK), "unreadable: the message is not an event", `unreadable: source "elsewhere" with detail-type "x" is neither`, "-delete-unreadable")
 	w.wantLeft(19)
 }
 
@@ -255,27 +248,27 @@ func TestUnreadableDeadLetters(t *testing.T) {
 	w.bury("nonsense", nil)
 	w.bury("nonsense", nil)
 	w.fail("a.mov")
-	w.runs(cli.ExitFailed, []string{"1 upload handed to dispatch", "2 dead letters: unreadable: the message is not an event", "2 dead letters left that nobody can read"}, "-send", "-yes")
+	w.Says(cli.ExitFailed, []string{"1 upload handed to dispatch", "2 dead letters: unreadable: the message is not an event", "2 dead letters left that nobody can read"}, "-send", "-yes")
 	w.wantLeft(2)
 	w.Quiet()
 	w.WantOnce("a.mov")
-	w.runs(cli.ExitFailed, []string{"2 dead letters left that nobody can read"}, "-send") // there is nothing to ask about
+	w.Says(cli.ExitFailed, []string{"2 dead letters left that nobody can read"}, "-send") // there is nothing to ask about
 
 	w.fail("b.mov")
-	got := w.Answer("", script, "-delete-unreadable")
+	got := w.Answer("", "-delete-unreadable")
 	if got.Code != cli.ExitFailed || !strings.Contains(got.Stderr, "nothing was done") {
 		t.Errorf("%+v", got)
 	}
 	w.wantLeft(3)
-	w.runs(cli.ExitUsage, []string{"Delete 2 dead letters for good?"}, "-delete-unreadable")
-	w.Want(cli.ExitOK, script, "-delete-unreadable", "-dry-run")
+	w.Says(cli.ExitUsage, []string{"Delete 2 dead letters for good?"}, "-delete-unreadable")
+	w.Want(cli.ExitOK, "-delete-unreadable", "-dry-run")
 	w.wantLeft(3)
-	pipelinetest.WantIn(t, w.Want(cli.ExitOK, script, "-delete-unreadable", "-yes", "-limit", "1"), "1 dead letter deleted")
-	got = w.Answer("y", script, "-delete-unreadable")
+	pipelinetest.WantIn(t, w.Want(cli.ExitOK, "-delete-unreadable", "-yes", "-limit", "1"), "1 dead letter deleted")
+	got = w.Answer("y", "-delete-unreadable")
 	pipelinetest.WantIn(t, got.Stdout, "1 dead letter deleted")
 	pipelinetest.WantIn(t, got.Stderr, "Delete 1 dead letter for good? [y/N]")
 	w.wantLeft(1)
-	got = w.Answer("y", script, "-send")
+	got = w.Answer("y", "-send")
 	pipelinetest.WantIn(t, got.Stderr, "Send 1 upload back to dispatch? [y/N]", "1 upload handed to dispatch")
 	w.wantLeft(0)
 }
@@ -285,7 +278,7 @@ func TestOurOwnEventsKeepWhatTheyAskFor(t *testing.T) {
 	w := start(t)
 	w.bury(w.event(event.Retry, "a.mov", 2, "audio"), nil)
 	w.bury(fmt.Sprintf(`{"requestContext":{},"requestPayload":%s}`, w.event(event.Backfill, "b.mov", 0)), nil)
-	w.Want(cli.ExitOK, script, "-send", "-yes")
+	w.Want(cli.ExitOK, "-send", "-yes")
 	w.Quiet()
 	if rows := w.Rows("a.mov"); len(rows) != 1 || rows[0].Job != "audio" || rows[0].Attempt != 2 || rows[0].ETag != "e" {
 		t.Errorf("%+v", rows)
@@ -317,7 +310,7 @@ func TestThreeHundredWithInterruptions(t *testing.T) {
 	// Ctrl-C while they are sent.
 	ctx, stop := context.WithCancel(t.Context())
 	w.intercept("Invoke", 75, func() error { stop(); return nil })
-	got := w.DoContext(ctx, script, send...)
+	got := w.DoContext(ctx, send...)
 	if got.Code != cli.ExitFailed || !strings.Contains(got.Stderr, "interrupted") {
 		t.Errorf("%+v", got)
 	}
@@ -325,12 +318,12 @@ func TestThreeHundredWithInterruptions(t *testing.T) {
 	// And while they are received.
 	ctx, stop = context.WithCancel(t.Context())
 	w.intercept("ReceiveMessage", 6, func() error { stop(); return nil })
-	handed(w.DoContext(ctx, script, send...))
+	handed(w.DoContext(ctx, send...))
 	// Nobody deletes what dispatch has.
 	w.intercept("DeleteMessage", 40, func() error { return denied })
-	handed(w.runs(cli.ExitFailed, []string{"was handed to dispatch: deleting a dead letter", "have this action allowed"}, send...))
+	handed(w.Says(cli.ExitFailed, []string{"was handed to dispatch: deleting a dead letter", "have this action allowed"}, send...))
 	w.intercept("Invoke", 30, func() error { return denied })
-	handed(w.runs(cli.ExitFailed, []string{"handing uploads/", "have this action allowed"}, send...))
+	handed(w.Says(cli.ExitFailed, []string{"handing uploads/", "have this action allowed"}, send...))
 	// Throttled, and answers lost: the SDK asks again.
 	for _, operation := range []string{"Invoke", "DeleteMessage", "ChangeMessageVisibilityBatch"} {
 		var calls atomic.Int32
@@ -340,10 +333,10 @@ func TestThreeHundredWithInterruptions(t *testing.T) {
 			}
 			return nil
 		})
-		handed(w.runs(cli.ExitOK, []string{"15 uploads handed"}, append(slices.Clone(send), "-limit", "15")...))
+		handed(w.Says(cli.ExitOK, []string{"15 uploads handed"}, append(slices.Clone(send), "-limit", "15")...))
 	}
 	w.AWS.Intercept(nil)
-	handed(w.runs(cli.ExitOK, nil, send...))
+	handed(w.Says(cli.ExitOK, nil, send...))
 	if left != 1 {
 		t.Errorf("%d are left", left)
 	}
@@ -373,13 +366,13 @@ func TestALostAnswerOfTheQueue(t *testing.T) {
 		lost = true
 		return &endpoint.Fault{Type: "InternalError", Status: http.StatusInternalServerError, Applied: true}
 	})
-	w.runs(cli.ExitOK, []string{"15 uploads handed to dispatch"}, "-send", "-yes", "-rate", "1000")
+	w.Says(cli.ExitOK, []string{"15 uploads handed to dispatch"}, "-send", "-yes", "-rate", "1000")
 	if d := w.DeadLetter.Depth(); d.InFlight != 10 || d.Visible != 0 {
 		t.Errorf("%+v", d)
 	}
 	w.Quiet()
 	w.Clock.Advance(lookTime + time.Minute)
-	w.runs(cli.ExitOK, []string{"10 uploads handed to dispatch"}, "-send", "-yes", "-rate", "1000")
+	w.Says(cli.ExitOK, []string{"10 uploads handed to dispatch"}, "-send", "-yes", "-rate", "1000")
 	w.Quiet()
 	for _, key := range keys {
 		w.WantOnce(key)
@@ -401,18 +394,14 @@ func TestWhatComesTwiceCountsOnce(t *testing.T) {
 		}
 		return nil
 	})
-	pipelinetest.WantIn(t, w.Want(cli.ExitOK, script), "25 dead letters")
+	pipelinetest.WantIn(t, w.Want(cli.ExitOK), "25 dead letters")
 	w.wantLeft(25)
 }
 
 // visitor is the script as it is called, without a command.
 func (w *world) visitor() *redrive {
 	w.t.Helper()
-	file := filepath.Join(w.t.TempDir(), "local.json")
-	if err := w.Access().Write(file); err != nil {
-		w.t.Fatal(err)
-	}
-	call := &operator.Call{Call: &cli.Call{Out: io.Discard, Err: io.Discard, Now: w.Clock.Now}, Target: operator.Target{Stack: "dev", Local: file}}
+	call := &operator.Call{Call: &cli.Call{Out: io.Discard, Err: io.Discard, Now: w.Clock.Now}, Target: operator.Target{Stack: "dev", Local: w.AccessFile}}
 	stack, err := call.Connect(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
@@ -465,7 +454,7 @@ func TestAVisitHasItsBounds(t *testing.T) {
 		"-send -yes -limit 1 -rate 0.00001": mostHidden,
 		"-send -yes -limit 1 -rate 1e-300":  mostHidden,
 	} {
-		w.Want(cli.ExitOK, script, strings.Fields(args)...)
+		w.Want(cli.ExitOK, strings.Fields(args)...)
 		if got := time.Duration(hidden.VisibilityTimeout) * time.Second; got != want {
 			t.Errorf("%s: hidden for %v, want %v", args, got, want)
 		}
@@ -480,7 +469,7 @@ func TestNoMoreThanAgreed(t *testing.T) {
 		w.bury(w.event(event.Backfill, "b.mov", 0), nil)
 		return nil
 	})
-	got := w.Answer("y", script, "-send")
+	got := w.Answer("y", "-send")
 	pipelinetest.WantIn(t, got.Stderr, "Send 1 upload back to dispatch? [y/N]", "1 upload handed to dispatch")
 	w.AWS.Intercept(nil)
 	if d := w.DeadLetter.Depth(); d.Visible == 0 {
@@ -508,35 +497,35 @@ func TestALookThatIsCutShort(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	w.intercept("ReceiveMessage", 3, func() error { stop(); return nil })
-	got := w.DoContext(ctx, script)
+	got := w.DoContext(ctx)
 	if got.Code != cli.ExitFailed || !strings.Contains(got.Stderr, "interrupted") {
 		t.Errorf("%+v", got)
 	}
 	pipelinetest.WantIn(t, got.Stdout, "30 dead letters")
 	w.wantLeft(45)
 	w.intercept("ReceiveMessage", 4, func() error { return denied })
-	w.runs(cli.ExitFailed, []string{"receiving from the dead letters", "have this action allowed"})
+	w.Says(cli.ExitFailed, []string{"receiving from the dead letters", "have this action allowed"})
 	w.wantLeft(45)
 	w.intercept("GetQueueAttributes", 1, func() error { return denied })
-	w.runs(cli.ExitFailed, []string{"have this action allowed"})
+	w.Says(cli.ExitFailed, []string{"have this action allowed"})
 
 	// They cannot be shown again, which has to be said, also after Ctrl-C.
 	ctx, stop = context.WithCancel(t.Context())
 	w.intercept("ChangeMessageVisibilityBatch", 1, func() error { stop(); return denied })
-	got = w.DoContext(ctx, script)
+	got = w.DoContext(ctx)
 	pipelinetest.WantIn(t, got.Stderr, "45 dead letters cannot be shown again, but will be within 10 min", "not you")
 	if got.Code != cli.ExitFailed {
 		t.Errorf("%+v", got)
 	}
 	w.Clock.Advance(lookTime)
 	w.AWS.Intercept(nil)
-	w.Want(cli.ExitOK, script)
+	w.Want(cli.ExitOK)
 	w.wantLeft(45)
 }
 
 func TestTheCommandLine(t *testing.T) {
 	t.Parallel()
-	for args, says := range map[string]string{
+	pipelinetest.WantUsage(t, script, map[string]string{
 		"a.mov":                    "-key says which keys",
 		"-send -delete-unreadable": "do not go together",
 		"-send -rate 0":            "-rate 0 is no rate above 0",
@@ -544,15 +533,8 @@ func TestTheCommandLine(t *testing.T) {
 		"-limit -1":                "-limit -1 is under 0",
 		"-older -1h":               "-older and -newer are above 0",
 		"-older 2h -newer 1h":      "nothing is older than",
-	} {
-		var stdout, stderr strings.Builder
-		args := append([]string{"-local=none"}, strings.Fields(args)...)
-		if code := script.Run(t.Context(), args, nil, &stdout, &stderr); code != cli.ExitUsage || !strings.Contains(stderr.String(), says) || stdout.Len() > 0 {
-			t.Errorf("%q: %d, %s", args, code, &stderr)
-		}
-	}
-	var out strings.Builder
-	if code := script.Run(t.Context(), []string{"-local=" + t.TempDir() + "/none"}, nil, &out, &out); code != cli.ExitFailed || !strings.Contains(out.String(), "there is no local run") {
-		t.Errorf("%d, %s", code, &out)
+	})
+	if got := pipelinetest.Do(t.Context(), script, "-local="+t.TempDir()+"/none"); got.Code != cli.ExitFailed || !strings.Contains(got.Stderr, "there is no local run") {
+		t.Errorf("%+v", got)
 	}
 }

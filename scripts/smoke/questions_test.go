@@ -161,7 +161,7 @@ func TestAnswers(t *testing.T) {
 				o.Env = tt.env
 			})
 			r.Secrets.Set("webhook-secret", "shh")
-			got := r.Do(script(hurried), append(tt.args, "-json", "-skip-retry-path")...)
+			got := r.Do(append(tt.args, "-json", "-skip-retry-path")...)
 			want(t, got, tt.code, tt.says)
 			f := findings(t, got)
 			if len(f) != len(questionOf) {

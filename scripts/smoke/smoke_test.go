@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -65,7 +64,7 @@ func TestAStackThatWorks(t *testing.T) {
 				}
 				return nil
 			})
-			done := try(t, r, hurried, "-json")
+			done := try(t, r, "-json")
 			<-failed
 			<-seen
 			r.Until("the jobs are over", func() bool { return slices.Equal(states(r), []string{"succeeded", "succeeded", "succeeded"}) })
@@ -135,7 +134,7 @@ func TestAStackThatWorks(t *testing.T) {
 func TestWhatPeopleGetToSee(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil, nil)
-	done := try(t, r, hurried)
+	done := try(t, r)
 	bringBack(r)
 	got := <-done
 	want(t, got, cli.ExitOK)
@@ -161,19 +160,19 @@ func TestNothingIsDoneYet(t *testing.T) {
 	small := start(t, nil, func(o *pipeline.Options) {
 		withRoutes(t, `[{"maxBytes":1000,"jobs":[{"name":"video","kind":"video"}]}]`, o)
 	})
-	want(t, r.Do(script(hurried), "-timeout", "0s"), cli.ExitUsage, "-timeout 0s is not above 0")
-	want(t, r.Do(script(hurried), "a.mov"), cli.ExitUsage, `there is "a.mov"`)
-	want(t, small.Do(script(hurried)), cli.ExitUsage, "no route takes the sample")
-	want(t, r.Do(script(hurried), "-h"), cli.ExitOK, "-skip-retry-path", "It never asks before it begins")
+	want(t, r.Do("-timeout", "0s"), cli.ExitUsage, "-timeout 0s is not above 0")
+	want(t, r.Do("a.mov"), cli.ExitUsage, `there is "a.mov"`)
+	want(t, small.Do(), cli.ExitUsage, "no route takes the sample")
+	want(t, r.Do("-h"), cli.ExitOK, "-skip-retry-path", "It never asks before it begins")
 
-	got := r.Do(script(hurried), "-dry-run")
+	got := r.Do("-dry-run")
 	want(t, got, cli.ExitOK)
 	for _, text := range []string{"Would upload sample.mov", "its 3 jobs", "a probe", "7 small jobs more", "up to 15", "Would delete"} {
 		if !strings.Contains(got.Stdout, text) {
 			t.Errorf("%q is not in\n%s", text, got.Stdout)
 		}
 	}
-	got = r.Do(script(hurried), "-dry-run", "-json", "-no-questions", "-skip-retry-path", "-keep")
+	got = r.Do("-dry-run", "-json", "-no-questions", "-skip-retry-path", "-keep")
 	want(t, got, cli.ExitOK)
 	if plan := lines(t, got); len(plan) != 1 || plan[0]["jobs"] != 3.0 || plan[0]["question_jobs"] != 0.0 || plan[0]["retry_path"] != false || plan[0]["deletes"] != false {
 		t.Errorf("the plan is %v", plan)
@@ -189,7 +188,7 @@ func TestNothingIsDoneYet(t *testing.T) {
 func TestKeep(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil, nil)
-	got := r.Do(script(hurried), "-keep", "-no-questions", "-skip-retry-path")
+	got := r.Do("-keep", "-no-questions", "-skip-retry-path")
 	want(t, got, cli.ExitOK)
 	if !strings.Contains(got.Stdout, "Kept: s3://") || len(objects(t, r)) != 1 || len(states(r)) != 3 || len(r.Ittybit.Jobs()) != 3 {
 		t.Errorf("%v and %v are there, and it says\n%s", objects(t, r), states(r), got.Stdout)
@@ -217,7 +216,7 @@ func TestCallbacksAreFasterThanDispatch(t *testing.T) {
 		}
 		return nil
 	})
-	done := try(t, r, hurried, "-no-questions", "-skip-retry-path", "-json")
+	done := try(t, r, "-no-questions", "-skip-retry-path", "-json")
 	r.Until("all are called back", func() bool { return len(states(r)) == 3 })
 	close(over)
 	got := <-done
@@ -238,12 +237,13 @@ func TestWithoutEvents(t *testing.T) {
 	}
 	const cure, how = "EventBridge is off for the bucket my-media-bucket: go run ./scripts/preflight -local=", " -enable-eventbridge turns it on"
 	args := []string{"-no-questions", "-skip-retry-path"}
-	want(t, r.Do(script(hurried), append(args, "-timeout", "200ms")...), cli.ExitFailed, "after 200ms no event has reached dispatch (the retry queue has 0 messages)", cure, how,
+	want(t, r.Do(append(args, "-timeout", "200ms")...), cli.ExitFailed, "after 200ms no event has reached dispatch (the retry queue has 0 messages)", cure, how,
 		"Dispatch may still get smoke-")
 	// It does not wait for what cannot come.
 	early := hurried
 	early.again = 20 * time.Millisecond
-	want(t, r.Do(script(early), args...), cli.ExitFailed, cure, how)
+	r.Command = script(early)
+	want(t, r.Do(args...), cli.ExitFailed, cure, how)
 	wantClean(t, r)
 }
 
@@ -264,7 +264,8 @@ func TestTheFirstEventsNeverCome(t *testing.T) {
 	})
 	impatient := hurried
 	impatient.again = 300 * time.Millisecond
-	want(t, r.Do(script(impatient), "-no-questions", "-skip-retry-path"), cli.ExitOK, "uploading again")
+	r.Command = script(impatient)
+	want(t, r.Do("-no-questions", "-skip-retry-path"), cli.ExitOK, "uploading again")
 	if n := len(r.Ittybit.Jobs()); n != 3 {
 		t.Errorf("%d jobs", n)
 	}
@@ -274,7 +275,7 @@ func TestTheFirstEventsNeverCome(t *testing.T) {
 	mu.Lock()
 	uploads = -1000
 	mu.Unlock()
-	want(t, r.Do(script(hurried), "-no-questions", "-skip-retry-path", "-timeout", "200ms"), cli.ExitFailed, "look whether the rule uploads is enabled and invokes dispatch")
+	want(t, r.Do("-no-questions", "-skip-retry-path", "-timeout", "200ms"), cli.ExitFailed, "look whether the rule uploads is enabled and invokes dispatch")
 }
 
 // The stack's outputs say what was deployed; where they are not true, dispatch
@@ -284,11 +285,8 @@ func TestDispatchSkipsIt(t *testing.T) {
 	r := start(t, nil, func(o *pipeline.Options) { withRoutes(t, outputs, o) })
 	access := r.Access()
 	access.Outputs.Settings.Routes = []byte(pipelinetest.Routes) // which take films anywhere
-	file := filepath.Join(t.TempDir(), "local.json")
-	if err := access.Write(file); err != nil {
-		t.Fatal(err)
-	}
-	want(t, r.Do(script(hurried), "-local="+file, "-no-questions", "-skip-retry-path"), cli.ExitFailed, "dispatch skipped the upload: no route")
+	file := pipelinetest.WriteAccess(t, access)
+	want(t, r.Do("-local="+file, "-no-questions", "-skip-retry-path"), cli.ExitFailed, "dispatch skipped the upload: no route")
 	wantClean(t, r)
 }
 
@@ -299,7 +297,7 @@ func TestIttybitIsDown(t *testing.T) {
 			return fakeittybit.Fault{Status: 402, Kind: "payment_required", Message: "no credits"}
 		}
 	}, nil)
-	got := r.Do(script(hurried), "-skip-retry-path", "-json", "-timeout", "3s")
+	got := r.Do("-skip-retry-path", "-json", "-timeout", "3s")
 	want(t, got, cli.ExitFailed,
 		"Ittybit does not answer as it should",
 		"dispatch could not do it yet, the retry queue brings it back:",
@@ -323,7 +321,7 @@ func TestAJobThatFails(t *testing.T) {
 			return fakeittybit.Outcome{}
 		}
 	}, nil)
-	want(t, r.Do(script(hurried), "-no-questions", "-skip-retry-path"), cli.ExitFailed, "job audio failed: ", "no sound")
+	want(t, r.Do("-no-questions", "-skip-retry-path"), cli.ExitFailed, "job audio failed: ", "no sound")
 	wantClean(t, r)
 }
 
@@ -337,7 +335,7 @@ func TestARejectedJob(t *testing.T) {
 			return fakeittybit.Fault{}
 		}
 	}, nil)
-	done := try(t, r, hurried, "-no-questions", "-skip-retry-path")
+	done := try(t, r, "-no-questions", "-skip-retry-path")
 	r.Until("it waits", func() bool { return r.RetryQueue.Depth().Delayed == 1 })
 	r.Clock.Advance(media.RetryDelay)
 	got := <-done
@@ -353,7 +351,7 @@ func TestCallbacksAreLost(t *testing.T) {
 	r := start(t, func(o *fakeittybit.Options) {
 		o.Deliveries = func(fakeittybit.Job) []fakeittybit.Delivery { return nil }
 	}, nil)
-	got := r.Do(script(hurried), "-json", "-skip-retry-path", "-timeout", "3s")
+	got := r.Do("-json", "-skip-retry-path", "-timeout", "3s")
 	want(t, got, cli.ExitFailed, "job video: Ittybit says that it has succeeded, but it has not called back in 3s. Is webhook_url not honoured? Webhook has refused no callback meanwhile", "3 jobs of smoke-", "the rows stay")
 	if f := findings(t, got)["Is webhook_url honoured on /jobs?"]; f[0] != no || !strings.Contains(f[1], "overdueAfter") {
 		t.Errorf("webhook_url: %v", f)
@@ -363,7 +361,7 @@ func TestCallbacksAreLost(t *testing.T) {
 	}
 
 	// Sweep ends them, which is told from a callback.
-	done := try(t, r, hurried, "-json", "-skip-retry-path")
+	done := try(t, r, "-json", "-skip-retry-path")
 	r.Until("dispatched", func() bool { return len(states(r)) == 6 })
 	r.Clock.Advance(time.Hour)
 	got = <-done
@@ -378,7 +376,7 @@ func TestCallbacksAreRefused(t *testing.T) {
 	r := start(t, func(o *fakeittybit.Options) {
 		o.DropQuery, o.SigningSecret, o.CallbackAttempts = true, "shh", 1
 	}, nil)
-	got := r.Do(script(hurried), "-json", "-skip-retry-path", "-timeout", "3s")
+	got := r.Do("-json", "-skip-retry-path", "-timeout", "3s")
 	want(t, got, cli.ExitFailed, "Webhook has refused 3 callbacks meanwhile, the last one because: the callback token is missing")
 	f := findings(t, got)
 	if f["Does webhook_url keep its query string?"][0] != no || f["Are callbacks signed?"][0] != yes || f["Is webhook_url honoured on /jobs?"][0] != unknown {
@@ -391,21 +389,24 @@ func TestTheRetryPathIsBroken(t *testing.T) {
 	hasty := hurried
 	hasty.comeBack = 2 * time.Second
 	r := start(t, nil, func(o *pipeline.Options) { o.NoDestination = true })
-	got := r.Do(script(hasty), "-json", "-no-questions")
+	r.Command = script(hasty)
+	got := r.Do("-json", "-no-questions")
 	want(t, got, cli.ExitFailed, "retry path: the probe failed at dispatch, but was not in the queue in 2s: Lambda cannot deliver to the retry queue. Look at the alarm destination and at the role of dispatch")
 	if path := lines(t, got)[4]; path["retry_path"] != false || path["failed_seconds"] == nil || path["done_seconds"] != nil {
 		t.Errorf("the retry path: %v", path)
 	}
 	wantClean(t, r)
 	r = start(t, nil, nil)
-	want(t, r.Do(script(hasty), "-no-questions"), cli.ExitFailed, "is in the retry queue, but dispatch has not got it back in 2s: is the event source mapping of dispatch enabled?")
+	r.Command = script(hasty)
+	want(t, r.Do("-no-questions"), cli.ExitFailed, "is in the retry queue, but dispatch has not got it back in 2s: is the event source mapping of dispatch enabled?")
 	r.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.Service == endpoint.ServiceLambda {
 			return &endpoint.Fault{Type: "AccessDeniedException", Message: "not you", Status: http.StatusForbidden}
 		}
 		return nil
 	})
-	want(t, r.Do(script(hasty), "-no-questions"), cli.ExitFailed, "retry path: sending dispatch a probe: ", "these credentials may not do it")
+	r.Command = script(hasty)
+	want(t, r.Do("-no-questions"), cli.ExitFailed, "retry path: sending dispatch a probe: ", "these credentials may not do it")
 }
 
 // Without its lines in the log, the queue tells of the probe.
@@ -424,7 +425,8 @@ func TestALogThatTellsLittle(t *testing.T) {
 		}
 		return nil
 	})
-	done := try(t, r, short, "-json")
+	r.Command = script(short)
+	done := try(t, r, "-json")
 	<-seen
 	r.Clock.Advance(media.RetryDelay)
 	got := <-done
@@ -448,7 +450,7 @@ func TestAnAnswerIsLost(t *testing.T) {
 		}
 		return nil
 	})
-	done := try(t, r, hurried, "-no-questions")
+	done := try(t, r, "-no-questions")
 	r.Until("both probes are in the queue", func() bool { return r.RetryQueue.Depth().Delayed == 2 })
 	r.Clock.Advance(media.RetryDelay)
 	want(t, <-done, cli.ExitOK)
@@ -470,18 +472,18 @@ func TestWhatIsNotAllowed(t *testing.T) {
 	args := []string{"-no-questions", "-skip-retry-path"}
 
 	refuse(func(q *http.Request) bool { return q.Method == http.MethodPut })
-	got := r.Do(script(hurried), args...)
+	got := r.Do(args...)
 	want(t, got, cli.ExitFailed, "uploading s3://", "these credentials may not do it")
 	if strings.Contains(got.Stderr, "deleted") || r.AWS.Calls()["DynamoDB.Query"] > 0 {
 		t.Errorf("it cleans up after nothing:\n%s", got.Stderr)
 	}
 	refuse(func(q *http.Request) bool { return q.Method == http.MethodDelete })
-	want(t, r.Do(script(hurried), args...), cli.ExitFailed, "not everything could be deleted; look for keys with smoke-", "these credentials may not do it")
+	want(t, r.Do(args...), cli.ExitFailed, "not everything could be deleted; look for keys with smoke-", "these credentials may not do it")
 	refuse(func(q *http.Request) bool { return q.URL.Query().Has("notification") })
 	if err := r.Objects.SetEventBridge(r.Bucket, false); err != nil {
 		t.Fatal(err)
 	}
-	want(t, r.Do(script(hurried), append(args, "-timeout", "100ms")...), cli.ExitFailed, "whether EventBridge is on for the bucket cannot be seen")
+	want(t, r.Do(append(args, "-timeout", "100ms")...), cli.ExitFailed, "whether EventBridge is on for the bucket cannot be seen")
 	if err := r.Objects.SetEventBridge(r.Bucket, true); err != nil {
 		t.Fatal(err)
 	}
@@ -492,7 +494,7 @@ func TestWhatIsNotAllowed(t *testing.T) {
 		}
 		return nil
 	})
-	got = r.Do(script(hurried), "-json", "-skip-retry-path")
+	got = r.Do("-json", "-skip-retry-path")
 	want(t, got, cli.ExitOK, "these credentials may not read Ittybit's API key", "the log of webhook cannot be read")
 	for question, f := range findings(t, got) {
 		if f[0] != unknown {
@@ -505,16 +507,16 @@ func TestWhatIsNotAllowed(t *testing.T) {
 		}
 		return nil
 	})
-	want(t, r.Do(script(hurried), args...), cli.ExitFailed, "no access to the table", "not everything could be deleted")
+	want(t, r.Do(args...), cli.ExitFailed, "no access to the table", "not everything could be deleted")
 }
 
 func TestTheKeyIsMissingOrWrong(t *testing.T) {
 	t.Parallel()
 	r := start(t, nil, nil)
 	r.Ittybit.SetKeys("another")
-	want(t, r.Do(script(hurried)), cli.ExitFailed, "no job can be made: ", "check the API key")
+	want(t, r.Do(), cli.ExitFailed, "no job can be made: ", "check the API key")
 	r.Secrets.SetEmpty(r.Access().Outputs.Settings.APIKeySecret)
-	want(t, r.Do(script(hurried)), cli.ExitFailed, "no job can be made: ", "put-secret-value")
+	want(t, r.Do(), cli.ExitFailed, "no job can be made: ", "put-secret-value")
 	wantClean(t, r)
 	if r.Dispatch.Stats().Invocations > 0 {
 		t.Error("it was tried all the same")
@@ -538,7 +540,7 @@ func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan pipelinetest.Result, 1)
-	go func() { done <- r.DoContext(ctx, script(hurried)) }()
+	go func() { done <- r.DoContext(ctx) }()
 	r.Until("two of three are over", func() bool { return slices.Equal(states(r), []string{"queued", "succeeded", "succeeded"}) })
 	r.Until("the probe is under way", func() bool { return r.RetryQueue.Depth().Delayed == 1 })
 	cancel()
@@ -548,7 +550,7 @@ func TestInterrupted(t *testing.T) {
 	}
 
 	stuck.Store(false)
-	again := try(t, r, hurried, "-no-questions")
+	again := try(t, r, "-no-questions")
 	r.Until("both probes are in the queue", func() bool { return r.RetryQueue.Depth().Delayed == 2 })
 	r.Clock.Advance(media.RetryDelay)
 	want(t, <-again, cli.ExitOK)
@@ -557,6 +559,6 @@ func TestInterrupted(t *testing.T) {
 	}
 
 	stuck.Store(true)
-	want(t, r.Do(script(hurried), "-no-questions", "-skip-retry-path", "-timeout", "1s"), cli.ExitFailed,
+	want(t, r.Do("-no-questions", "-skip-retry-path", "-timeout", "1s"), cli.ExitFailed,
 		"job video: Ittybit is still at work on it (processing) after 1s: -timeout waits longer")
 }
