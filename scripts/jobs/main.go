@@ -7,6 +7,8 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,50 +112,46 @@ func declare(flags *flag.FlagSet) func(context.Context, *operator.Call) error {
 	}
 }
 
-// forms are the flags that go with each form of the command, beside those of
-// every script.
+// common are the flags that go with every form of the command.
+var common = []string{"stack", "local", "json", "dry-run", "yes"}
+
+// forms are the flags that go with each form of the command beside [common].
 var forms = map[string][]string{
-	"settle": {"settle"},
-	"retry":  {"retry", "rate", "follow", "state", "older", "newer", "error", "job", "prefix", "id", "upload", "limit"},
-	"follow": {"follow", "upload"},
-	"key":    {"logs", "since", "state", "older", "newer", "error", "job", "id", "upload"},
-	"list":   {"state", "older", "newer", "error", "job", "prefix", "id", "upload", "limit"},
-	"count":  {"count"},
+	"-settle":        {"settle"},
+	"-retry":         {"retry", "rate", "follow", "state", "older", "newer", "error", "job", "prefix", "id", "upload", "limit"},
+	"-follow":        {"follow", "upload"},
+	"keys":           {"logs", "since", "state", "older", "newer", "error", "job", "id", "upload"},
+	"a list of jobs": {"state", "older", "newer", "error", "job", "prefix", "id", "upload", "limit"},
+	"-count":         {"count"},
 }
 
 func (c *command) form(keys bool) string {
 	switch {
 	case c.settle:
-		return "settle"
+		return "-settle"
 	case c.retry:
-		return "retry"
+		return "-retry"
 	case c.follow:
-		return "follow"
+		return "-follow"
 	case keys:
-		return "key"
+		return "keys"
 	case c.count:
-		return "count"
+		return "-count"
 	}
-	return "list"
+	return "a list of jobs"
 }
 
 // check refuses what makes no sense before anything is asked.
 func (c *command) check(given map[string]bool, keys bool) error {
-	common := map[string]bool{"stack": true, "local": true, "json": true, "dry-run": true, "yes": true}
 	form := c.form(keys)
-	for _, name := range forms[form] {
-		common[name] = true
-	}
-	for name := range given {
-		if !common[name] {
-			return cli.Usagef("-%s does not go with %s", name, map[string]string{
-				"settle": "-settle", "retry": "-retry", "follow": "-follow", "key": "keys", "list": "a list of jobs", "count": "-count",
-			}[form])
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if !slices.Contains(forms[form], name) && !slices.Contains(common, name) {
+			return cli.Usagef("-%s does not go with %s", name, form)
 		}
 	}
 	switch {
 	case keys && (c.settle || c.count):
-		return cli.Usagef("-%s takes no keys", form)
+		return cli.Usagef("%s takes no keys", form)
 	case c.follow && !keys:
 		return cli.Usagef("-follow needs the keys whose jobs to follow")
 	case c.since <= 0:

@@ -21,7 +21,7 @@ func (j *jobs) makeAgain(ctx context.Context) error {
 	if j.DryRun || !j.Asks() {
 		return j.send(ctx, j.limit, warn)
 	}
-	count := j.repeater(ctx, j.limit, warn, func(event.Request) error { return nil })
+	count := j.repeater(j.limit, warn, func(event.Request) error { return nil })
 	if err := count.run(ctx); err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (j *jobs) question(ctx context.Context, r *repeater) string {
 func (j *jobs) send(ctx context.Context, most int, warn func(error)) error {
 	dispatcher := j.stack.Dispatcher(j.rate)
 	var asked []*followed
-	r := j.repeater(ctx, most, warn, func(request event.Request) error {
+	r := j.repeater(most, warn, func(request event.Request) error {
 		if j.DryRun {
 			return j.printRequest(request)
 		}
@@ -133,7 +133,7 @@ type repeater struct {
 	left                  map[string]int
 }
 
-func (j *jobs) repeater(ctx context.Context, most int, warn func(error), do func(event.Request) error) *repeater {
+func (j *jobs) repeater(most int, warn func(error), do func(event.Request) error) *repeater {
 	return &repeater{script: j, now: j.Now(), most: most, do: do, warn: warn, left: map[string]int{}}
 }
 

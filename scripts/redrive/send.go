@@ -15,7 +15,7 @@ import (
 
 // show prints what is there.
 func (r *redrive) show(ctx context.Context) error {
-	g, err := r.look(ctx, r.wanted(ctx))
+	g, err := r.look(ctx, r.wanted())
 	if err == nil && !r.JSON {
 		r.hint(g)
 	}
@@ -23,7 +23,7 @@ func (r *redrive) show(ctx context.Context) error {
 }
 
 // wanted reports whether a dead letter is one of those that the command is about.
-func (r *redrive) wanted(ctx context.Context) func(letter) bool {
+func (r *redrive) wanted() func(letter) bool {
 	now := r.Now()
 	return func(l letter) bool { return r.takes(l, now) && (!r.delete || l.err != nil) }
 }
@@ -32,7 +32,7 @@ func (r *redrive) wanted(ctx context.Context) func(letter) bool {
 func (r *redrive) sendBack(ctx context.Context) error {
 	most := r.limit
 	if r.DryRun || r.Asks() {
-		g, err := r.look(ctx, r.wanted(ctx))
+		g, err := r.look(ctx, r.wanted())
 		if err != nil {
 			return err
 		}
@@ -47,7 +47,7 @@ func (r *redrive) sendBack(ctx context.Context) error {
 		}
 		most = g.readable // no more than was agreed to
 	}
-	s := &sender{redrive: r, wanted: r.wanted(ctx), dispatcher: r.stack.Dispatcher(r.rate), most: most, stay: newGroups(0)}
+	s := &sender{redrive: r, wanted: r.wanted(), dispatcher: r.stack.Dispatcher(r.rate), most: most, stay: newGroups(0)}
 	depth, err := r.stack.QueueDepth(ctx, r.url)
 	if err != nil {
 		return err
@@ -147,7 +147,7 @@ type sent struct {
 
 // deleteUnreadable deletes what nobody can read, after it has shown and asked.
 func (r *redrive) deleteUnreadable(ctx context.Context) error {
-	wanted := r.wanted(ctx)
+	wanted := r.wanted()
 	g := newGroups(r.limit)
 	if r.DryRun || r.Asks() {
 		seen, err := r.look(ctx, wanted)

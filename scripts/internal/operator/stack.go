@@ -45,27 +45,17 @@ type Stack struct {
 // Connect finds the target's outputs and the credentials for its region. It
 // asks AWS nothing: the first request of a client does.
 func (t Target) Connect(ctx context.Context) (*Stack, error) {
-	root, err := t.root()
-	if err != nil {
-		return nil, err
-	}
-	if t.Local != "" {
-		return t.local(root)
-	}
-	outputs, err := pulumiOutputs(ctx, root, t.Stack)
-	if err != nil {
-		return nil, err
-	}
-	cfg, err := LoadAWS(ctx, outputs.Region)
-	if err != nil {
-		return nil, err
-	}
-	return &Stack{Name: t.Stack, Root: root, Outputs: outputs, aws: cfg}, nil
+	return t.open(ctx, func(root string) (stack.Outputs, error) { return pulumiOutputs(ctx, root, t.Stack) })
 }
 
 // Ahead is the target before its first deployment: the credentials for its
-// region, and no outputs. Of a local run it is all that [Target.Connect] finds.
+// region, and no other outputs. Of a local run it is all that [Target.Connect]
+// finds.
 func (t Target) Ahead(ctx context.Context, region string) (*Stack, error) {
+	return t.open(ctx, func(string) (stack.Outputs, error) { return stack.Outputs{Region: region}, nil })
+}
+
+func (t Target) open(ctx context.Context, outputs func(root string) (stack.Outputs, error)) (*Stack, error) {
 	root, err := t.root()
 	if err != nil {
 		return nil, err
@@ -73,11 +63,14 @@ func (t Target) Ahead(ctx context.Context, region string) (*Stack, error) {
 	if t.Local != "" {
 		return t.local(root)
 	}
-	cfg, err := LoadAWS(ctx, region)
-	if err != nil {
+	s := &Stack{Name: t.Stack, Root: root}
+	if s.Outputs, err = outputs(root); err != nil {
 		return nil, err
 	}
-	return &Stack{Name: t.Stack, Root: root, aws: cfg}, nil
+	if s.aws, err = loadAWS(ctx, s.Outputs.Region); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func (t Target) root() (string, error) {
@@ -116,9 +109,9 @@ func (t Target) local(root string) (*Stack, error) {
 
 var apiOptions = []func(*middleware.Stack) error{awsclient.KeepConnections}
 
-// LoadAWS finds the credentials as every AWS tool does: in the environment, the
+// loadAWS finds the credentials as every AWS tool does: in the environment, the
 // shared files, AWS_PROFILE, SSO, a role.
-func LoadAWS(ctx context.Context, region string) (aws.Config, error) {
+func loadAWS(ctx context.Context, region string) (aws.Config, error) {
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithAppID(awsclient.AppID), config.WithRetryMaxAttempts(maxAttempts), config.WithAPIOptions(apiOptions))
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("the AWS configuration (environment, ~/.aws, AWS_PROFILE) cannot be used: %w", err)
