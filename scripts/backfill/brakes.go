@@ -13,17 +13,17 @@ const (
 	// lookEvery is how many objects are sent between two looks at the day's count
 	// and the retry queue.
 	lookEvery = 25
-	// tolerance is by how many messages the retry queue may grow: some failures are
-	// to be expected, and it mends them. When dispatch fails at everything, what is
-	// under way by then comes on top.
+	// tolerance is by how many messages the retry queue may grow: some failures
+	// are to be expected, and it mends them. When dispatch fails at everything,
+	// what is under way by then comes on top.
 	tolerance = 100
 	// waitPoll is how often the clock and the count are looked at while it waits.
 	waitPoll = time.Second
 )
 
-// share is what backfill takes of the day's limit: the rest is for live uploads.
-// What goes over the limit waits in the retry queue, and after three days it goes
-// to the dead letters.
+// share is what backfill takes of the day's limit: the rest is for live
+// uploads. What goes over the limit waits in the retry queue, and after three
+// days it goes to the dead letters.
 func share(limit int64) int64 { return limit - limit/10 }
 
 // brakes stop a backfill that would fill the dead letters.
@@ -45,8 +45,8 @@ func (b *brakes) asked(jobs int) {
 	b.since += int64(jobs)
 }
 
-// used is how many new jobs the day has, or will have: those asked for are not in
-// its count at once.
+// used is how many new jobs the day has, or will have: those asked for are not
+// in its count at once.
 func (b *brakes) used() int64 { return max(b.count, b.before+b.since) }
 
 // check lets the next object be sent, or says why not.
@@ -104,9 +104,9 @@ func (b *brakes) look(ctx context.Context, today time.Time) (err error) {
 	return nil
 }
 
-// settle waits until the day's count has what was asked for, as far as that makes
-// it so many. What it lacks after the time that dispatch has for an upload, it will
-// never have: Ittybit had the jobs already, or dispatch failed.
+// settle waits until the day's count has what was asked for, as far as that
+// makes it so many. What it lacks after the time that dispatch has for an
+// upload, it will never have: Ittybit had the jobs already, or dispatch failed.
 func (b *brakes) settle(ctx context.Context, today time.Time, enough int64) error {
 	for until := b.Now().Add(media.DispatchTimeout); ; {
 		if err := b.look(ctx, today); err != nil {

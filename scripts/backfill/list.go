@@ -202,9 +202,9 @@ func decode(key *string) (string, error) {
 	return decoded, nil
 }
 
-// archived reports whether an object has to be restored before anyone can read it
-// (Amazon S3 User Guide, "Working with archived objects"). S3's list does not tell
-// it of the archive tiers of Intelligent-Tiering.
+// archived reports whether an object has to be restored before anyone can read
+// it (Amazon S3 User Guide, "Working with archived objects"). S3's list does
+// not tell it of the archive tiers of Intelligent-Tiering.
 func archived(class string, restored *types.RestoreStatus) bool {
 	if class != string(types.StorageClassGlacier) && class != string(types.StorageClassDeepArchive) {
 		return false

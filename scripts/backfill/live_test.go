@@ -17,8 +17,9 @@ import (
 	"ittybit-media/scripts/local/pipeline"
 )
 
-// live are the events of some of the objects, as they come while a backfill runs:
-// some at the very moment in which it sends the same object, the others whenever.
+// live are the events of some of the objects, as they come while a backfill
+// runs: some at the very moment in which it sends the same object, the others
+// whenever.
 type live struct {
 	mu       sync.Mutex
 	same     map[string][]byte // by key
@@ -66,9 +67,9 @@ func (l *live) rest() (events [][]byte) {
 	return append(events, l.whenever...)
 }
 
-// Objects from before get exactly one of each job, although events of a tenth of
-// them come meanwhile, and although the backfill is stopped half-way while it does
-// not know what Lambda took.
+// Objects from before get exactly one of each job, although events of a tenth
+// of them come meanwhile, and although the backfill is stopped half-way while
+// it does not know what Lambda took.
 func TestBackfillBesideLiveEvents(t *testing.T) {
 	t.Parallel()
 	objects := sizeOf(t, 400)

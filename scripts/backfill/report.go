@@ -37,8 +37,8 @@ type summary struct {
 	Checkpoint string    `json:"checkpoint,omitempty"` // where the next run goes on
 }
 
-// end tells what became of all when it ended with that error, and returns what the
-// script ends with.
+// end tells what became of all when it ended with that error, and returns what
+// the script ends with.
 func (b *backfill) end(ctx context.Context, err error) error {
 	s := summary{Bucket: b.list.bucket, tally: b.tally, Begun: b.Begun, Seconds: time.Since(b.began).Round(time.Millisecond).Seconds(), DryRun: b.DryRun, Finished: err == nil}
 	switch {

@@ -10,8 +10,8 @@ import (
 )
 
 // selection says which objects are wanted, as it was typed: so the same command
-// is about the same ones, whenever it is given. The zero value takes all that the
-// routes take.
+// is about the same ones, whenever it is given. The zero value takes all that
+// the routes take.
 type selection struct {
 	Prefixes     []string
 	Suffixes     []string
@@ -59,8 +59,8 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 	return time.Time{}, cli.Usagef("-%s %s is no time such as 2026-01-31T12:00:00Z, no date such as 2026-01-31 and no age such as 72h", flag, cli.Printable(text))
 }
 
-// scope is what the keys begin with that are wanted and that a route can take: in
-// order, and none of them with another one.
+// scope is what the keys begin with that are wanted and that a route can take:
+// in order, and none of them with another one.
 func (s selection) scope(bucket string, routes media.Routes) ([]string, error) {
 	wanted := []string{""}
 	if len(s.Prefixes) > 0 {

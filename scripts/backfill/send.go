@@ -16,8 +16,8 @@ import (
 	"ittybit-media/scripts/internal/cli"
 )
 
-// The table is read for some objects ahead of those that are sent, for several at
-// once.
+// The table is read for some objects ahead of those that are sent, for several
+// at once.
 const (
 	lookAhead = 100
 	lookups   = 10
@@ -34,8 +34,8 @@ type candidate struct {
 	jobs  []string // that the table lacks
 }
 
-// send sends what the table lacks, in the bucket's order. It returns [errEnough]
-// when that is the reason why it ended.
+// send sends what the table lacks, in the bucket's order. It returns
+// [errEnough] when that is the reason why it ended.
 func (b *backfill) send(ctx context.Context, p plan) error {
 	if err := b.save(); err != nil { // before anything is done
 		return err
@@ -150,7 +150,8 @@ type sent struct {
 	Sent      bool     `json:"sent"`
 }
 
-// print says what is sent: for people only what would be, the table has the rest.
+// print says what is sent: for people only what would be, the table has the
+// rest.
 func (b *backfill) print(c candidate) error {
 	if b.JSON || b.DryRun {
 		b.progress.End()

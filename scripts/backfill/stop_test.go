@@ -36,8 +36,8 @@ func (w *world) saved() checkpoint {
 	return c
 }
 
-// Interrupted while it does not know whether Lambda took an object, the next run
-// begins with that one.
+// Interrupted while it does not know whether Lambda took an object, the next
+// run begins with that one.
 func TestInterruptedAndStartedAgain(t *testing.T) {
 	t.Parallel()
 	const objects = 12
@@ -251,8 +251,8 @@ func TestTheDaysLimit(t *testing.T) {
 	}
 }
 
-// After the rows are lost, dispatch finds their jobs at Ittybit: the day's limit is
-// of new ones.
+// After the rows are lost, dispatch finds their jobs at Ittybit: the day's
+// limit is of new ones.
 func TestJobsThatAreFoundAreNotOfTheDaysLimit(t *testing.T) {
 	t.Parallel()
 	w := start(t, configured(t, map[string]any{"dailyJobLimit": 30}))

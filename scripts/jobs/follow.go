@@ -119,8 +119,8 @@ func (j *jobs) wait(ctx context.Context, all []*followed) error {
 	}
 }
 
-// poll reads the rows of an upload, prints what is new, and counts the jobs that
-// are not over.
+// poll reads the rows of an upload, prints what is new, and counts the jobs
+// that are not over.
 func (j *jobs) poll(ctx context.Context, f *followed) (left int, err error) {
 	rows, err := j.rowsOf(ctx, f.key)
 	if err != nil {
@@ -152,8 +152,8 @@ func (j *jobs) poll(ctx context.Context, f *followed) (left int, err error) {
 	return left, nil
 }
 
-// latest is the row of a job's last attempt, which may be the note that its whole
-// upload was rejected.
+// latest is the row of a job's last attempt, which may be the note that its
+// whole upload was rejected.
 func latest(rows []results.Row, upload, job string) (last results.Row, ok bool) {
 	for _, row := range rows {
 		if row.Upload == upload && (row.Job == job || row.Job == "") && (!ok || row.Attempt > last.Attempt || row.Attempt == last.Attempt && row.Job != "") {

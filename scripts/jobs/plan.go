@@ -89,8 +89,8 @@ func (j *jobs) uploadOf(rows []results.Row) (u media.Upload, known bool) {
 	return u, false
 }
 
-// names are the jobs of an upload: when it was rejected as a whole, all that its
-// route makes, and "" where that is none.
+// names are the jobs of an upload: when it was rejected as a whole, all that
+// its route makes, and "" where that is none.
 func names(rows []results.Row, route media.Route) []string {
 	names := map[string]bool{}
 	for _, row := range rows {

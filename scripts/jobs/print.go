@@ -89,8 +89,8 @@ func leg(since, t time.Time) string {
 	return "+" + d
 }
 
-// byUpload are the rows of one key, upload by upload in the order in which these
-// came, and in each of them by job and attempt.
+// byUpload are the rows of one key, upload by upload in the order in which
+// these came, and in each of them by job and attempt.
 func byUpload(rows []results.Row) [][]results.Row {
 	groups := map[string][]results.Row{}
 	for _, r := range rows {
@@ -112,10 +112,10 @@ func whole(rows []results.Row) results.Row {
 	return slices.MaxFunc(rows, func(a, b results.Row) int { return cmp.Compare(a.UploadedAt, b.UploadedAt) })
 }
 
-// inTime orders the uploads of one key, as far as their rows tell. S3 tells times
-// to the second; within one, the sequencer that is the greater text came later
-// ("Why do I see duplicate messages in Amazon SQS for the same Amazon S3 event?",
-// AWS re:Post).
+// inTime orders the uploads of one key, as far as their rows tell. S3 tells
+// times to the second; within one, the sequencer that is the greater text came
+// later ("Why do I see duplicate messages in Amazon SQS for the same Amazon S3
+// event?", AWS re:Post).
 func inTime(a, b results.Row) int {
 	at := func(r results.Row) results.Millis {
 		return cmp.Or(r.UploadedAt, r.DispatchedAt, r.CreatedAt, r.UpdatedAt)

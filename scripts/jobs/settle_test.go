@@ -67,7 +67,8 @@ func TestASettleThatFails(t *testing.T) {
 	w.Says(cli.ExitFailed, []string{"sweep failed: ", "check the API key", "its log is /aws/lambda/sweep"}, "-settle")
 }
 
-// A sweep that is behind ran for as long as it may: here, somebody else says so.
+// A sweep that is behind ran for as long as it may: here, somebody else says
+// so.
 func TestASettleThatIsBehind(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)

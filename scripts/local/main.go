@@ -1,5 +1,5 @@
-// Command local runs the whole pipeline on this machine, with the real handlers,
-// emulators of the AWS services and a fake Ittybit.
+// Command local runs the whole pipeline on this machine, with the real
+// handlers, emulators of the AWS services and a fake Ittybit.
 package main
 
 import (

@@ -11,8 +11,8 @@ import (
 // maxShown is how many files a terminal shows at once.
 const maxShown = 12
 
-// progress shows how far the files are: drawn over and over on a terminal, below
-// the result events, a line for each step elsewhere.
+// progress shows how far the files are: drawn over and over on a terminal,
+// below the result events, a line for each step elsewhere.
 type progress struct {
 	*cli.Progress
 	out io.Writer

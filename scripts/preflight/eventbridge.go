@@ -123,13 +123,13 @@ func (s *subject) backUp(had *types.NotificationConfiguration) (string, error) {
 	return path, atomicfile.Write(path, append(plain(had), '\n'))
 }
 
-// writeAttempts are few: where no answer comes, reading tells what has become of
-// the write.
+// writeAttempts are few: where no answer comes, reading tells what has become
+// of the write.
 const writeAttempts = 3
 
-// The pauses between the readings that verify a change: a bucket's configuration
-// is consistent in the end only ("Amazon S3 data consistency model", S3 User
-// Guide).
+// The pauses between the readings that verify a change: a bucket's
+// configuration is consistent in the end only ("Amazon S3 data consistency
+// model", S3 User Guide).
 var pauses = []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}
 
 // verify reads what the bucket has now. It returns nil when EventBridge is on

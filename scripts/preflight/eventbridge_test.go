@@ -203,7 +203,8 @@ func TestARequestIsLost(t *testing.T) {
 	}
 }
 
-// TestSomebodyElseWritesToo: S3 keeps what is written last, and preflight tells.
+// TestSomebodyElseWritesToo: S3 keeps what is written last, and preflight
+// tells.
 func TestSomebodyElseWritesToo(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -10,7 +10,8 @@ import (
 )
 
 // findingsTest is a stack with something that can be wrong, and what preflight
-// must say of it: "status check: a part of the detail → a part of how to fix it".
+// must say of it: "status check: a part of the detail → a part of how to fix
+// it".
 type findingsTest struct {
 	change func(*world)
 	want   []string

@@ -20,13 +20,13 @@ import (
 )
 
 // A queue cannot be listed. To look at a message is to receive it, which hides
-// it from everybody for a time; if it were shown again at once, the next receive
-// could bring the same one, and the rest never come. So a visit hides what it
-// receives for longer than it takes, keeps the receipt of what it does not
-// delete, and shows that again in the end, however it ends. A receipt is some
-// 400 bytes, and there are at most mostHeld of them: SQS itself lets no more than
-// 120,000 messages be in flight ("Amazon SQS message quotas", Amazon SQS
-// Developer Guide).
+// it from everybody for a time; if it were shown again at once, the next
+// receive could bring the same one, and the rest never come. So a visit hides
+// what it receives for longer than it takes, keeps the receipt of what it does
+// not delete, and shows that again in the end, however it ends. A receipt is
+// some 400 bytes, and there are at most mostHeld of them: SQS itself lets no
+// more than 120,000 messages be in flight ("Amazon SQS message quotas", Amazon
+// SQS Developer Guide).
 const (
 	mostHeld   = 100_000
 	lookTime   = 10 * time.Minute
@@ -37,9 +37,9 @@ const (
 // batch is the most that SQS takes or gives at a time.
 const batch = 10
 
-// longPoll is how long an empty queue is listened to, in seconds: only a receive
-// that waits asks all of SQS's servers ("Amazon SQS short and long polling",
-// Amazon SQS Developer Guide).
+// longPoll is how long an empty queue is listened to, in seconds: only a
+// receive that waits asks all of SQS's servers ("Amazon SQS short and long
+// polling", Amazon SQS Developer Guide).
 const longPoll = 2
 
 // releasing is how many batches are shown again at a time.
@@ -183,8 +183,8 @@ func (v *visit) release(ctx context.Context) error {
 	return nil
 }
 
-// notInFlight is the end of the code of what is visible already, or was deleted:
-// only the answer was lost.
+// notInFlight is the end of the code of what is visible already, or was
+// deleted: only the answer was lost.
 const notInFlight = "MessageNotInflight"
 
 // unhide makes messages visible, and counts those that are not.

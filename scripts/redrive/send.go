@@ -22,7 +22,8 @@ func (r *redrive) show(ctx context.Context) error {
 	return err
 }
 
-// wanted reports whether a dead letter is one of those that the command is about.
+// wanted reports whether a dead letter is one of those that the command is
+// about.
 func (r *redrive) wanted() func(letter) bool {
 	now := r.Now()
 	return func(l letter) bool { return r.takes(l, now) && (!r.delete || l.err != nil) }

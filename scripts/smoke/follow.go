@@ -136,8 +136,8 @@ func (s *smoke) doingFor(rows []results.Row) string {
 	return "waiting for Ittybit: " + strings.Join(states, ", ")
 }
 
-// skipped is why dispatch does not take the upload; "" if it has made a job: then
-// only the event's repetition was skipped.
+// skipped is why dispatch does not take the upload; "" if it has made a job:
+// then only the event's repetition was skipped.
 func skipped(lines []line) (reason string) {
 	for _, l := range lines {
 		if l.ID != "" {

@@ -17,9 +17,9 @@ import (
 	"ittybit-media/handlers/secrets"
 )
 
-// openIttybit makes a client with the key that the functions use. It fails where
-// nothing could work: without a key, or with one that Ittybit refuses. Where only
-// this machine cannot ask Ittybit, it goes on without.
+// openIttybit makes a client with the key that the functions use. It fails
+// where nothing could work: without a key, or with one that Ittybit refuses.
+// Where only this machine cannot ask Ittybit, it goes on without.
 func (s *smoke) openIttybit(ctx context.Context) error {
 	settings := s.out.Settings
 	client, _, err := function.OpenAccount(s.stack.AWS(), settings.IttybitAPIURL,

@@ -56,7 +56,8 @@ type options struct {
 	keep          bool
 }
 
-// pace is how often smoke looks and how long it waits, by the clock on the wall.
+// pace is how often smoke looks and how long it waits, by the clock on the
+// wall.
 type pace struct {
 	look     time.Duration // between two looks
 	again    time.Duration // until an upload that nobody noticed is uploaded again

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// retryPath is how far the probe came. The times are zero where it was not seen.
+// retryPath is how far the probe came. The times are zero where it was not
+// seen.
 type retryPath struct {
 	sent    time.Time
 	failed  time.Time // at dispatch, on purpose

@@ -91,8 +91,8 @@ func run(ctx context.Context, c *operator.Call, o options, p pace) error {
 	return errors.Join(err, s.cleanUp(finish))
 }
 
-// place finds a key for the sample that a route takes, under the name of its own
-// that outputs will have as well.
+// place finds a key for the sample that a route takes, under the name of its
+// own that outputs will have as well.
 func (s *smoke) place() error {
 	info, err := os.Stat(s.sample)
 	if err != nil {
@@ -238,8 +238,8 @@ const (
 	partQuestions = "questions"
 )
 
-// note tells what is worth a line while the run goes on, once of each thing that
-// it is about.
+// note tells what is worth a line while the run goes on, once of each thing
+// that it is about.
 func (s *smoke) note(about, format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

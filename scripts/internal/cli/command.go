@@ -160,8 +160,8 @@ func Usagef(format string, args ...any) error {
 }
 
 // Confirm asks before something that costs or cannot be undone, unless -yes was
-// given. Without a terminal to ask at, it fails and says that -yes is needed. It
-// returns early with ctx's error when ctx ends.
+// given. Without a terminal to ask at, it fails and says that -yes is needed.
+// It returns early with ctx's error when ctx ends.
 func (c *Call) Confirm(ctx context.Context, question string) error {
 	if c.yes {
 		return nil

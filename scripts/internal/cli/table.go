@@ -18,8 +18,8 @@ type Table struct {
 	rows int
 }
 
-// NewTable returns a table of left-aligned columns with two spaces between them,
-// which begins with a row of headings if there are any.
+// NewTable returns a table of left-aligned columns with two spaces between
+// them, which begins with a row of headings if there are any.
 func NewTable(out io.Writer, headings ...string) *Table {
 	t := &Table{w: tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
 	if len(headings) > 0 {
@@ -28,7 +28,8 @@ func NewTable(out io.Writer, headings ...string) *Table {
 	return t
 }
 
-// Row adds a row. It prints "-" for an empty cell, and every cell as [Printable].
+// Row adds a row. It prints "-" for an empty cell, and every cell as
+// [Printable].
 func (t *Table) Row(cells ...string) {
 	for i, cell := range cells {
 		cells[i] = Printable(cmp.Or(cell, "-"))

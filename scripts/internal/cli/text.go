@@ -19,8 +19,8 @@ func Printable(text string) string {
 	}, text)
 }
 
-// OneLine returns a string from outside, such as several errors in lines, as one
-// printable line without secrets.
+// OneLine returns a string from outside, such as several errors in lines, as
+// one printable line without secrets.
 func OneLine(text string) string {
 	return Printable(media.Redact(strings.ReplaceAll(strings.TrimRightFunc(text, unicode.IsSpace), "\n", "; ")))
 }

@@ -9,8 +9,8 @@ import (
 // finishing bounds what is still done after an interruption.
 const finishing = time.Minute
 
-// Finish returns the context for the end of what has begun: an interruption does
-// not cut it off, but it has a minute at most.
+// Finish returns the context for the end of what has begun: an interruption
+// does not cut it off, but it has a minute at most.
 func Finish(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), finishing)
 }

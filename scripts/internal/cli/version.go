@@ -11,9 +11,9 @@ import (
 
 const devel = "(devel)" // what Go calls a build that it did not stamp
 
-// version returns in one line which code runs, on what: what a bug report should
-// say. What go run builds is not stamped; then git is asked, in the working
-// folder.
+// version returns in one line which code runs, on what: what a bug report
+// should say. What go run builds is not stamped; then git is asked, in the
+// working folder.
 func version() string {
 	revision := devel
 	if info, ok := debug.ReadBuildInfo(); ok {

@@ -1,6 +1,6 @@
 // Package operator is what the commands for operators share: the way to a
-// deployed stack or a local run, its queues, logs and functions, and errors that
-// say what to do about AWS's answers.
+// deployed stack or a local run, its queues, logs and functions, and errors
+// that say what to do about AWS's answers.
 package operator
 
 import (
@@ -25,9 +25,9 @@ type Target struct {
 	Root  string // the module's folder; "": the one that the working folder is in
 }
 
-// Command returns a command that works on a stack: it has -stack and -local, and
-// its errors say what to do about AWS's answers. declare is [cli.Command.Flags]
-// with the call of a stack.
+// Command returns a command that works on a stack: it has -stack and -local,
+// and its errors say what to do about AWS's answers. declare is
+// [cli.Command.Flags] with the call of a stack.
 func Command(name, usage string, declare func(*flag.FlagSet) func(context.Context, *Call) error) cli.Command {
 	return cli.Command{
 		Name: name, Usage: usage, Changes: true, Explain: Explain,

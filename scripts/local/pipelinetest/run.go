@@ -172,8 +172,8 @@ func Do(ctx context.Context, command cli.Command, args ...string) Result {
 	return Result{code, stdout.String(), stderr.String()}
 }
 
-// DoTo is [Run.Do] with standard input and outputs of the test's own. It returns
-// the exit code.
+// DoTo is [Run.Do] with standard input and outputs of the test's own. It
+// returns the exit code.
 func (r *Run) DoTo(ctx context.Context, in io.Reader, out, errout io.Writer, args ...string) int {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, 2*longest)
@@ -183,8 +183,8 @@ func (r *Run) DoTo(ctx context.Context, in io.Reader, out, errout io.Writer, arg
 	return command.Run(ctx, append([]string{"-local=" + r.AccessFile}, args...), in, out, errout)
 }
 
-// Want runs [Run.Command] and fails the test unless it ends with that exit code.
-// It returns what it printed to standard output.
+// Want runs [Run.Command] and fails the test unless it ends with that exit
+// code. It returns what it printed to standard output.
 func (r *Run) Want(code int, args ...string) string {
 	r.t.Helper()
 	got := r.Do(args...)
