@@ -1,4 +1,4 @@
-// Command backfill has jobs made for what is already in the bucket.
+// Command backfill sends objects that are already in the bucket to dispatch.
 package main
 
 import (

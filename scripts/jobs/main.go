@@ -1,5 +1,5 @@
-// Command jobs tells what became of uploads and their jobs, and has failed ones
-// made again.
+// Command jobs shows what became of uploads and their jobs, and reruns failed
+// ones.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command preflight looks at everything that the first `pulumi up` of a stack
-// needs, before it.
+// Command preflight checks, before the first `pulumi up` of a stack, everything
+// that it needs.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command redrive shows the dead letters, which are the uploads that dispatch
-// could not be brought to make jobs of, and sends them back to it.
+// Command redrive shows the messages in the dead-letter queue and sends them
+// back to dispatch.
 package main
 
 import (

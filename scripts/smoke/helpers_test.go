@@ -92,6 +92,11 @@ func objects(t *testing.T, r *pipelinetest.Run) []string {
 	return keys
 }
 
+// questionJobs are the jobs at Ittybit that questions made: no one calls back.
+func questionJobs(r *pipelinetest.Run) []fakeittybit.Job {
+	return slices.DeleteFunc(r.Ittybit.Jobs(), func(j fakeittybit.Job) bool { return j.WebhookURL != "" })
+}
+
 // states are those of all rows of jobs and uploads.
 func states(r *pipelinetest.Run) []string {
 	var all []string

@@ -1,6 +1,5 @@
-// Command smoke tries a stack from end to end after pulumi up: it uploads the
-// sample, follows it to its rows, proves the way through the retry queue, tries
-// what nobody knows of Ittybit for sure, and takes away what it made.
+// Command smoke tests a deployed stack from end to end with an upload of its
+// own.
 package main
 
 import (
