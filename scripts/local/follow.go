@@ -104,7 +104,6 @@ type follower struct {
 }
 
 func (f *follower) wait(ctx context.Context, o *observer, sent <-chan error) error {
-	news := o.news()
 	for {
 		f.progress.show(f.order)
 		if !slices.ContainsFunc(f.order, func(file *followed) bool { return !file.over }) {
@@ -118,7 +117,7 @@ func (f *follower) wait(ctx context.Context, o *observer, sent <-chan error) err
 				return err
 			}
 			sent = nil
-		case <-news:
+		case <-o.news:
 			changed := map[*followed]bool{}
 			for _, s := range o.take() {
 				f.progress.step(s)

@@ -147,7 +147,7 @@ func (c command) run(ctx context.Context, root string) error {
 	if !config.ManageNotifications {
 		c.Note("manageNotifications is false: here the bucket's events are on all the same; on AWS somebody has to turn EventBridge on for it.")
 	}
-	var observe observer
+	observe := newObserver()
 	o := pipeline.Options{
 		Stack: config, Name: c.stack, Binaries: binaries,
 		Addr: c.addr, Dir: dir, Clock: clock.New(), Observe: observe.step,
@@ -168,13 +168,13 @@ func (c command) run(ctx context.Context, root string) error {
 	}
 	defer p.Close()
 	if console == nil {
-		return c.follow(ctx, p, &observe, config, uploads)
+		return c.follow(ctx, p, observe, config, uploads)
 	}
 	address, err := console.Start(p)
 	if err != nil {
 		return err
 	}
-	return serve(ctx, p, address, &observe, config, access.File(root), c.Out)
+	return serve(ctx, p, address, observe, config, access.File(root), c.Out)
 }
 
 // ffmpeg returns the path of ffmpeg; "" when there is none, which it says.

@@ -42,12 +42,11 @@ The scripts take -local in place of -stack while this runs.
 Ctrl-C ends it.
 
 `, p.S3URL, endpoint.Region, p.Bucket, p.AccessKey, p.SecretKey, key, page)
-	news := o.news()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-news:
+		case <-o.news:
 			for _, s := range o.take() {
 				if line := stepLine(s); line != "" {
 					fmt.Fprintln(stdout, line)

@@ -32,31 +32,52 @@ const (
 	otherReasons = "other reasons"
 )
 
+// quota is how many dead letters are wanted. Its methods may be called by any
+// goroutine.
+type quota struct {
+	most  int // 0: all
+	mutex sync.Mutex
+	taken int
+}
+
+// take takes one; false when there are as many as are wanted.
+func (q *quota) take() bool {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	if q.most > 0 && q.taken >= q.most {
+		return false
+	}
+	q.taken++
+	return true
+}
+
+func (q *quota) isFull() bool {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	return q.most > 0 && q.taken >= q.most
+}
+
 // groups counts dead letters by reason. Of the letters themselves it keeps no
 // more than a key for each reason. Its methods may be called by any goroutine.
 type groups struct {
-	most int // letters; 0: all
+	quota
 
 	mu            sync.Mutex
 	byReason      map[string]*group
 	all, readable int
 }
 
-func newGroups(most int) *groups { return &groups{most: most, byReason: map[string]*group{}} }
-
-func (g *groups) isFull() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.most > 0 && g.all >= g.most
+func newGroups(most int) *groups {
+	return &groups{quota: quota{most: most}, byReason: map[string]*group{}}
 }
 
 // add counts a letter, unless there are as many as are wanted.
 func (g *groups) add(l letter) (added bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.most > 0 && g.all >= g.most {
+	if !g.take() {
 		return false
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.all++
 	if l.err == nil {
 		g.readable++

@@ -48,7 +48,7 @@ func (r *redrive) sendBack(ctx context.Context) error {
 		}
 		most = g.readable // no more than was agreed to
 	}
-	s := &sender{redrive: r, wanted: r.wanted(), dispatcher: r.stack.Dispatcher(r.rate), most: most, stay: newGroups(0)}
+	s := &sender{redrive: r, wanted: r.wanted(), dispatcher: r.stack.Dispatcher(r.rate), quota: quota{most: most}, stay: newGroups(0)}
 	depth, err := r.stack.QueueDepth(ctx, r.url)
 	if err != nil {
 		return err
@@ -78,28 +78,11 @@ type sender struct {
 	*redrive
 	wanted     func(letter) bool
 	dispatcher operator.Dispatcher
-	most       int     // 0: all
-	stay       *groups // cannot be read
+	quota
+	stay *groups // cannot be read
 
-	mu          sync.Mutex
-	begun, sent int
-}
-
-func (s *sender) isFull() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.most > 0 && s.begun >= s.most
-}
-
-// begin takes one of those that are to be sent.
-func (s *sender) begin() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.most > 0 && s.begun >= s.most {
-		return false
-	}
-	s.begun++
-	return true
+	mu   sync.Mutex
+	sent int
 }
 
 // letter sends one dead letter. It is deleted only after dispatch has it: when
@@ -113,7 +96,7 @@ func (s *sender) letter(ctx context.Context, l letter) (deleted bool, err error)
 		s.stay.add(l)
 		return false, nil
 	}
-	if !s.begin() {
+	if !s.take() {
 		return false, nil
 	}
 	if err := s.dispatcher.Turn(ctx); errors.Is(err, operator.ErrNoTurn) {

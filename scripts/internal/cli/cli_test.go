@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ittybit-media/scripts/internal/cli"
@@ -29,6 +31,43 @@ func TestATableIsPrintedAsItGrows(t *testing.T) {
 	if err := table.Flush(); err != nil || !strings.HasPrefix(out.String(), "KEY   STATE\na\uFFFD\uFFFDb  -\n") || strings.Count(out.String(), "\n") != 201 {
 		t.Errorf("%v, %q", err, out.String()[:40])
 	}
+}
+
+// On a terminal, progress is drawn over: lines that have not changed are left
+// alone, and nothing of it stays.
+func TestProgressOnATerminal(t *testing.T) {
+	t.Parallel()
+	screen, user := pipelinetest.Terminal(t, "")
+	p := (&cli.Call{Err: screen}).Progress()
+	p.Draw("one", "two")
+	p.Draw("one", "two")
+	p.Draw("three")
+	p.End()
+	p.End()
+	if _, err := screen.WriteString("over."); err != nil {
+		t.Fatal(err)
+	}
+	shown, err := bufio.NewReader(user).ReadString('.')
+	const want = "\x1b[?7lone\x1b[?7h\r\n\x1b[?7ltwo\x1b[?7h\r\n\x1b[2A\x1b[J\x1b[?7lthree\x1b[?7h\r\n\x1b[1A\x1b[Jover."
+	if err != nil || shown != want || !p.Live() {
+		t.Errorf("%v, %q, want %q", err, shown, want)
+	}
+}
+
+func TestProgressElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		p := (&cli.Call{Err: &out}).Progress()
+		p.Draw("one")
+		for i := range 21 { // a line every ten seconds
+			p.Show(func() string { return fmt.Sprint(i) })
+			time.Sleep(time.Second)
+		}
+		p.End()
+		if out.String() != "10\n20\n" || p.Live() {
+			t.Errorf("%q", out.String())
+		}
+	})
 }
 
 // script is one that does what the test says.
@@ -78,13 +117,9 @@ func TestCommandLine(t *testing.T) {
 			if run == nil {
 				run = func(context.Context, *cli.Call) error { return nil }
 			}
-			var stdout, stderr bytes.Buffer
-			code := script(run).Run(t.Context(), tt.args, strings.NewReader("y\n"), &stdout, &stderr)
-			if code != tt.code || !strings.Contains(stderr.String(), tt.stderr) || (tt.stderr == "") != (stderr.Len() == 0) {
-				t.Errorf("exit code %d, said %q", code, stderr.String())
-			}
-			if stdout.Len() > 0 {
-				t.Errorf("standard output has %q", stdout.String())
+			got := pipelinetest.Do(t.Context(), script(run), tt.args...)
+			if got.Code != tt.code || !strings.Contains(got.Stderr, tt.stderr) || (tt.stderr == "") != (got.Stderr == "") || got.Stdout != "" {
+				t.Errorf("%+v", got)
 			}
 		})
 	}
@@ -92,7 +127,6 @@ func TestCommandLine(t *testing.T) {
 
 func TestWhatACallKnows(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer
 	then := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
 	command := script(func(_ context.Context, c *cli.Call) error {
 		if !c.JSON || !c.DryRun || c.Asks() || len(c.Args) != 1 || c.Args[0] != "key" || !c.Now().Equal(then) {
@@ -101,54 +135,40 @@ func TestWhatACallKnows(t *testing.T) {
 		return nil
 	})
 	command.Now = func() time.Time { return then }
-	if code := command.Run(t.Context(), []string{"-json", "-dry-run", "-yes", "key"}, nil, &out, &out); code != cli.ExitOK {
-		t.Error(out.String())
+	if got := pipelinetest.Do(t.Context(), command, "-json", "-dry-run", "-yes", "key"); got.Code != cli.ExitOK {
+		t.Errorf("%+v", got)
 	}
 }
 
 func TestErrorsAreExplained(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer
 	command := script(func(context.Context, *cli.Call) error { return cli.Usagef("no") })
 	command.Explain = func(err error) error { return fmt.Errorf("%v, because", err) }
-	if code := command.Run(t.Context(), nil, nil, &out, &out); code != cli.ExitUsage || out.String() != "try: no, because\n" {
-		t.Errorf("%d, %q", code, out.String())
+	if got := pipelinetest.Do(t.Context(), command); got.Code != cli.ExitUsage || got.Stderr != "try: no, because\n" {
+		t.Errorf("%+v", got)
 	}
 }
 
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	var out, errout bytes.Buffer
-	code := script(func(context.Context, *cli.Call) error { return errors.New("it runs") }).Run(t.Context(), []string{"-version"}, nil, &out, &errout)
-	if code != cli.ExitOK || !strings.HasPrefix(out.String(), "ittybit-media ") || !strings.Contains(out.String(), runtime.Version()) || errout.Len() > 0 {
-		t.Errorf("%d, %q, %q", code, out.String(), errout.String())
+	got := pipelinetest.Do(t.Context(), script(func(context.Context, *cli.Call) error { return errors.New("it runs") }), "-version")
+	if got.Code != cli.ExitOK || !strings.HasPrefix(got.Stdout, "ittybit-media ") || !strings.Contains(got.Stdout, runtime.Version()) || got.Stderr != "" {
+		t.Errorf("%+v", got)
 	}
 }
 
+// What went wrong beside an interruption is not lost.
 func TestAnInterruptionIsSaid(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	var out bytes.Buffer
-	code := script(func(ctx context.Context, _ *cli.Call) error {
-		cancel()
-		return fmt.Errorf("listing: %w", ctx.Err())
-	}).Run(ctx, nil, nil, &out, &out)
-	if code != cli.ExitFailed || out.String() != "try: interrupted\n" {
-		t.Errorf("%d, %q", code, out.String())
-	}
-}
-
-// What went wrong beside the interruption is not lost.
-func TestAnInterruptionHidesNothingElse(t *testing.T) {
-	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	var out bytes.Buffer
-	code := script(func(ctx context.Context, _ *cli.Call) error {
-		cancel()
-		return errors.Join(fmt.Errorf("listing: %w", ctx.Err()), errors.New("not tidied up"))
-	}).Run(ctx, nil, nil, &out, &out)
-	if code != cli.ExitFailed || out.String() != "try: interrupted\nnot tidied up\n" {
-		t.Errorf("%d, %q", code, out.String())
+	for beside, says := range map[error]string{nil: "try: interrupted\n", errors.New("not tidied up"): "try: interrupted\nnot tidied up\n"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		got := pipelinetest.Do(ctx, script(func(ctx context.Context, _ *cli.Call) error {
+			cancel()
+			return errors.Join(fmt.Errorf("listing: %w", ctx.Err()), beside)
+		}))
+		if got.Code != cli.ExitFailed || got.Stderr != says {
+			t.Errorf("%+v", got)
+		}
 	}
 }
 
@@ -199,7 +219,8 @@ func TestWhatIsAnswered(t *testing.T) {
 	for answer, code := range map[string]int{"y\n": cli.ExitOK, "Yes\n": cli.ExitOK, "n\n": cli.ExitFailed, "\n": cli.ExitFailed, "yes, no\n": cli.ExitFailed} {
 		var out bytes.Buffer
 		s := script(func(ctx context.Context, c *cli.Call) error { return c.Confirm(ctx, "sure?") })
-		if got := s.Run(t.Context(), nil, pipelinetest.Terminal(t, answer), &out, &out); got != code || !strings.HasPrefix(out.String(), "sure? [y/N] ") {
+		screen, _ := pipelinetest.Terminal(t, answer)
+		if got := s.Run(t.Context(), nil, screen, &out, &out); got != code || !strings.HasPrefix(out.String(), "sure? [y/N] ") {
 			t.Errorf("%q: %d, %q", answer, got, out.String())
 		}
 	}
@@ -208,9 +229,10 @@ func TestWhatIsAnswered(t *testing.T) {
 func TestAQuestionCanBeInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
+	screen, _ := pipelinetest.Terminal(t, "")
 	time.AfterFunc(10*time.Millisecond, cancel) // before or after it asks
 	var out bytes.Buffer
-	code := script(func(ctx context.Context, c *cli.Call) error { return c.Confirm(ctx, "sure?") }).Run(ctx, nil, pipelinetest.Terminal(t, ""), &out, &out)
+	code := script(func(ctx context.Context, c *cli.Call) error { return c.Confirm(ctx, "sure?") }).Run(ctx, nil, screen, &out, &out)
 	if code != cli.ExitFailed || out.String() != "sure? [y/N] \ntry: interrupted\n" {
 		t.Errorf("%d, %q", code, out.String())
 	}
@@ -218,12 +240,11 @@ func TestAQuestionCanBeInterrupted(t *testing.T) {
 
 func TestJSONIsOneLineOnStandardOutput(t *testing.T) {
 	t.Parallel()
-	var stdout, stderr bytes.Buffer
-	script(func(_ context.Context, c *cli.Call) error {
+	got := pipelinetest.Do(t.Context(), script(func(_ context.Context, c *cli.Call) error {
 		c.Say("for people")
 		return c.PrintJSON(map[string]string{"key": "a&b"})
-	}).Run(t.Context(), []string{"-json"}, nil, &stdout, &stderr)
-	if stdout.String() != "{\"key\":\"a&b\"}\n" || stderr.String() != "for people\n" {
-		t.Errorf("%q and %q", stdout.String(), stderr.String())
+	}), "-json")
+	if got.Stdout != "{\"key\":\"a&b\"}\n" || got.Stderr != "for people\n" {
+		t.Errorf("%+v", got)
 	}
 }

@@ -17,16 +17,13 @@ import (
 	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/access"
+	"ittybit-media/scripts/local/pipelinetest"
 )
 
-// try runs a command for a stack that does what run says, and returns its exit
-// code and what it said.
-func try(t *testing.T, run func(context.Context, *operator.Call) error, args ...string) (int, string) {
-	t.Helper()
-	command := operator.Command("try", "Try something.\n", func(*flag.FlagSet) func(context.Context, *operator.Call) error { return run })
-	var said strings.Builder
-	code := command.Run(t.Context(), args, nil, &said, &said)
-	return code, said.String()
+// try runs a command for a stack that does what run says.
+func try(t *testing.T, run func(context.Context, *operator.Call) error, args ...string) pipelinetest.Result {
+	declare := func(*flag.FlagSet) func(context.Context, *operator.Call) error { return run }
+	return pipelinetest.Do(t.Context(), operator.Command("try", "Try something.\n", declare), args...)
 }
 
 func TestTargets(t *testing.T) {
@@ -42,14 +39,14 @@ func TestTargets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			code, said := try(t, func(_ context.Context, c *operator.Call) error {
+			got := try(t, func(_ context.Context, c *operator.Call) error {
 				if c.Target != tt.want || tt.args != nil && (len(c.Args) != 1 || c.Args[0] != "key") {
 					t.Errorf("%+v, %q", c.Target, c.Args)
 				}
 				return nil
 			}, tt.args...)
-			if code != cli.ExitOK || said != "" {
-				t.Errorf("%d, %s", code, said)
+			if got.Code != cli.ExitOK || got.Stderr != "" {
+				t.Errorf("%+v", got)
 			}
 		})
 	}
@@ -70,9 +67,9 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			code, said := try(t, func(context.Context, *operator.Call) error { return tt.err })
-			if code != cli.ExitFailed || !strings.Contains(said, tt.want) {
-				t.Errorf("%d, %s", code, said)
+			got := try(t, func(context.Context, *operator.Call) error { return tt.err })
+			if got.Code != cli.ExitFailed || !strings.Contains(got.Stderr, tt.want) {
+				t.Errorf("%+v", got)
 			}
 		})
 	}

@@ -155,7 +155,8 @@ func (r *Run) DoContext(ctx context.Context, args ...string) Result {
 // Answer is [Run.Do] at a terminal, where the question gets that answer.
 func (r *Run) Answer(answer string, args ...string) Result {
 	r.t.Helper()
-	return r.do(r.t.Context(), Terminal(r.t, answer+"\n"), args)
+	screen, _ := Terminal(r.t, answer+"\n")
+	return r.do(r.t.Context(), screen, args)
 }
 
 func (r *Run) do(ctx context.Context, in io.Reader, args []string) Result {
