@@ -1,15 +1,15 @@
-package operator
+package cli
 
 import (
 	"math"
 	"time"
 )
 
-// Ages is what -older and -newer say of how long ago something began; 0:
-// whenever.
+// Ages holds -older and -newer, which bound how long ago something began; 0: no
+// bound.
 type Ages struct{ Older, Newer time.Duration }
 
-// Check refuses what nothing can be.
+// Check returns a usage error for bounds that nothing can meet.
 func (a Ages) Check() error {
 	switch {
 	case a.Older < 0 || a.Newer < 0:
@@ -25,7 +25,7 @@ func (a Ages) Hold(age time.Duration) bool {
 	return (a.Older == 0 || age >= a.Older) && (a.Newer == 0 || age <= a.Newer)
 }
 
-// CheckRate refuses a -rate that is none.
+// CheckRate returns a usage error for a -rate that is not a number above 0.
 func CheckRate(perSecond float64) error {
 	if !(perSecond > 0) || math.IsInf(perSecond, 1) { // NaN is neither
 		return Usagef("-rate %v is no rate above 0", perSecond)
@@ -33,8 +33,8 @@ func CheckRate(perSecond float64) error {
 	return nil
 }
 
-// CheckLimit refuses a -limit that is none.
-func CheckLimit(n int) error {
+// CheckLimit returns a usage error for a -limit under 0.
+func CheckLimit[N ~int | ~int64](n N) error {
 	if n < 0 {
 		return Usagef("-limit %d is under 0", n)
 	}

@@ -1,4 +1,4 @@
-package operator
+package cli
 
 import (
 	"context"
@@ -9,30 +9,24 @@ import (
 // finishing bounds what is still done after an interruption.
 const finishing = time.Minute
 
-// Finish is the context for the end of what has begun: an interruption does not
-// cut it off, but it has a minute at most.
+// Finish returns the context for the end of what has begun: an interruption
+// does not cut it off, but it has a minute at most.
 func Finish(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), finishing)
 }
 
-type clockKey struct{}
-
-// WithClock gives the scripts a clock other than the one on the wall: that of a
-// local run in which days pass in seconds.
-func WithClock(ctx context.Context, now func() time.Time) context.Context {
-	return context.WithValue(ctx, clockKey{}, now)
-}
-
-// Now is the time by which the scripts tell ages. Pauses and rates stay with the
-// clock on the wall.
-func Now(ctx context.Context) time.Time {
-	if now, ok := ctx.Value(clockKey{}).(func() time.Time); ok {
-		return now()
+// Pause waits for a duration of the wall clock. It returns ctx's error when ctx
+// ends before.
+func Pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
 	}
-	return time.Now()
 }
 
-// Time is a time for people, in UTC to the second; "-" for none.
+// Time returns a time for people, in UTC to the second; "-" for none.
 func Time(t time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -40,7 +34,7 @@ func Time(t time.Time) string {
 	return t.UTC().Format(time.DateTime) + " UTC"
 }
 
-// Roughly is how long something took or lasts, for people.
+// Roughly returns for people how long something took or lasts.
 func Roughly(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
