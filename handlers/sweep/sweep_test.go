@@ -48,9 +48,9 @@ func TestLostCallbacks(t *testing.T) {
 		later := f.dispatched(t, "not overdue", start.Add(time.Minute))
 		f.ends(t, later, fakeittybit.Succeeded)
 
-		wantJobs(t, f.well(t, start.Add(overdueAfter-time.Millisecond)), false, map[string]int{})
+		wantJobs(t, f.well(t, start.Add(overdueAfter-time.Millisecond)), false, map[outcome]int{})
 		now := start.Add(overdueAfter)
-		wantJobs(t, f.well(t, now), false, map[string]int{settled: 3})
+		wantJobs(t, f.well(t, now), false, map[outcome]int{settled: 3})
 		for status, state := range ends {
 			row := f.want(t, ids[status], state, time.Time{})
 			if !row.UpdatedAt.Time().Equal(now) || (row.OutputURL != "") != (state == media.Succeeded) || (row.Error != "") != (state == media.Failed) {
@@ -58,14 +58,14 @@ func TestLostCallbacks(t *testing.T) {
 			}
 		}
 		f.want(t, later, media.Queued, now.Add(time.Minute))
-		f.wantCounted(t, telemetry.JobsSwept, map[string]float64{settled: 3})
+		f.wantCounted(t, telemetry.JobsSwept, map[string]float64{string(settled): 3})
 		f.wantCounted(t, telemetry.Results, map[string]float64{"succeeded": 1, "failed": 1, "cancelled": 1})
 		f.wantCounted(t, telemetry.UploadToResult, map[string]float64{"": 3 * overdueAfter.Seconds()})
 		f.wantCounted(t, telemetry.SweepBehind, map[string]float64{})
 		if n := len(f.logs.said(t, "result stored")); n != 3 {
 			t.Errorf("%d lines for 3 settled jobs", n)
 		}
-		if all := f.logs.said(t, "sweep ended"); len(all) != 2 || all[1][settled] != 3.0 || all[1]["behind"] != false {
+		if all := f.logs.said(t, "sweep ended"); len(all) != 2 || all[1][string(settled)] != 3.0 || all[1]["behind"] != false {
 			t.Errorf("the runs' lines are %v", all)
 		}
 	})
@@ -84,7 +84,7 @@ func TestOrderOverPagesOfTheIndex(t *testing.T) {
 			want[place] = f.dispatched(t, fmt.Sprint(i), start.Add(time.Duration(place)*time.Second))
 		}
 		before := f.aws.Calls()
-		wantJobs(t, f.well(t, start.Add(time.Hour)), false, map[string]int{open: jobs})
+		wantJobs(t, f.well(t, start.Add(time.Hour)), false, map[outcome]int{open: jobs})
 		if !slices.Equal(f.asked, want) {
 			t.Errorf("asked for %v\nwant      %v", f.asked, want)
 		}
@@ -113,7 +113,7 @@ func TestOpenJobs(t *testing.T) {
 		now := start.Add(overdueAfter)
 		for i, minutes := range []int{15, 15, 30, 60, 120, 240, 360, 360} {
 			writes := f.aws.Calls()["DynamoDB.UpdateItem"]
-			wantJobs(t, f.well(t, now), false, map[string]int{open: 1})
+			wantJobs(t, f.well(t, now), false, map[outcome]int{open: 1})
 			next := now.Add(time.Duration(minutes) * time.Minute)
 			row := f.want(t, id, media.Processing, next)
 			if want := start.Add(overdueAfter); !row.UpdatedAt.Time().Equal(want) {
@@ -122,7 +122,7 @@ func TestOpenJobs(t *testing.T) {
 			if n := f.aws.Calls()["DynamoDB.UpdateItem"] - writes; i > 0 && n != 1 {
 				t.Errorf("look %d: %d writes for no news, want 1", i, n)
 			}
-			wantJobs(t, f.well(t, next.Add(-time.Millisecond)), false, map[string]int{})
+			wantJobs(t, f.well(t, next.Add(-time.Millisecond)), false, map[outcome]int{})
 			now = next
 		}
 		f.wantCounted(t, telemetry.Results, map[string]float64{})
@@ -152,7 +152,7 @@ func TestDeadline(t *testing.T) {
 		}
 		f.wantCounted(t, telemetry.SweepBehind, map[string]float64{"": 1})
 		done := len(f.asked)
-		wantJobs(t, f.well(t, time.Now().Add(time.Minute)), false, map[string]int{settled: jobs - done})
+		wantJobs(t, f.well(t, time.Now().Add(time.Minute)), false, map[outcome]int{settled: jobs - done})
 		if !slices.Equal(f.asked, ids[done:]) {
 			t.Errorf("the next run asked for %v, want %v", f.asked, ids[done:])
 		}
@@ -246,7 +246,7 @@ func TestNoJobStarves(t *testing.T) {
 				f.status(http.StatusInternalServerError, broken...)
 				now := start.Add(time.Hour)
 				s := f.badly(t, now, "HTTP 500")
-				if s.Jobs[failed] == 0 || s.Jobs[failed] > bad {
+				if s.Jobs[string(failed)] == 0 || s.Jobs[string(failed)] > bad {
 					t.Errorf("the run says %+v", s)
 				}
 				if bad > maxInARow {
@@ -299,12 +299,12 @@ func TestJobsThatIttybitDoesNotKnow(t *testing.T) {
 				s := f.well(t, now)
 				if tt.want != media.InferredFailed {
 					f.want(t, id, tt.want, now.Add(mostWait))
-					if s.Jobs[missing] != 1 || s.Jobs[gaveUp] != 0 {
+					if s.Jobs[string(missing)] != 1 || s.Jobs[string(gaveUp)] != 0 {
 						t.Errorf("the run says %+v", s)
 					}
 					return
 				}
-				jobs := map[string]int{gaveUp: 1}
+				jobs := map[outcome]int{gaveUp: 1}
 				if len(tt.known) > 0 {
 					jobs[open] = len(tt.known)
 				}
@@ -318,9 +318,9 @@ func TestJobsThatIttybitDoesNotKnow(t *testing.T) {
 					t.Errorf("the reason is %q, want %q", row.Error, want)
 				}
 				f.wantCounted(t, telemetry.Results, map[string]float64{"failed": 1})
-				swept := map[string]float64{gaveUp: 1}
+				swept := map[string]float64{string(gaveUp): 1}
 				if len(tt.known) > 0 {
-					swept[open] = float64(len(tt.known))
+					swept[string(open)] = float64(len(tt.known))
 				}
 				f.wantCounted(t, telemetry.JobsSwept, swept)
 			})
@@ -387,7 +387,7 @@ func TestGiveUp(t *testing.T) {
 				now := start.Add(tt.age)
 				if tt.status != 200 {
 					f.status(tt.status)
-					wantJobs(t, f.badly(t, now, fmt.Sprint("HTTP ", tt.status)), false, map[string]int{failed: 1})
+					wantJobs(t, f.badly(t, now, fmt.Sprint("HTTP ", tt.status)), false, map[outcome]int{failed: 1})
 					f.want(t, id, tt.want, now.Add(mostWait))
 					return
 				}
@@ -400,8 +400,8 @@ func TestGiveUp(t *testing.T) {
 				if want := "given up: Ittybit still says processing 168h0m0s after it was dispatched (GIVE_UP_AFTER)"; row.Error != want {
 					t.Errorf("the reason is %q, want %q", row.Error, want)
 				}
-				f.wantCounted(t, telemetry.JobsSwept, map[string]float64{gaveUp: 1})
-				wantJobs(t, f.well(t, now.Add(mostWait)), false, map[string]int{}) // asked for no more
+				f.wantCounted(t, telemetry.JobsSwept, map[string]float64{string(gaveUp): 1})
+				wantJobs(t, f.well(t, now.Add(mostWait)), false, map[outcome]int{}) // asked for no more
 
 				// What Ittybit says later counts, but not that it goes on.
 				for _, late := range []struct {
@@ -459,7 +459,7 @@ func TestNothingIsTouchedWithoutTheAccount(t *testing.T) {
 						t.Errorf("row %d was touched: %+v", i, row)
 					}
 				}
-				if !s.Behind || s.Jobs[settled] != tt.done || len(s.Jobs) > 1 {
+				if !s.Behind || s.Jobs[string(settled)] != tt.done || len(s.Jobs) > 1 {
 					t.Errorf("the run says %+v", s)
 				}
 				if len(f.asked) > tt.done+1 {
@@ -477,7 +477,7 @@ func TestNoJobsNeedNoKey(t *testing.T) {
 	w := newWorld(t)
 	w.aws.Secrets.SetEmpty(keyName)
 	synctest.Test(t, func(t *testing.T) {
-		wantJobs(t, w.deploy(t).well(t, time.Now()), false, map[string]int{})
+		wantJobs(t, w.deploy(t).well(t, time.Now()), false, map[outcome]int{})
 	})
 }
 
@@ -496,7 +496,7 @@ func TestRequestsUnderWayAreCutOff(t *testing.T) {
 			return media.Result{}, ctx.Err()
 		}).before(nil)
 		before := f.rows(t)
-		wantJobs(t, f.badly(t, start.Add(time.Hour), "check the API key"), true, map[string]int{})
+		wantJobs(t, f.badly(t, start.Add(time.Hour), "check the API key"), true, map[outcome]int{})
 		for _, id := range []string{slow, locked} {
 			if row := f.rows(t)[id]; !reflect.DeepEqual(row, before[id]) {
 				t.Errorf("the row was touched: %+v", row)
@@ -522,7 +522,7 @@ func TestRowGoneMeanwhile(t *testing.T) {
 	for name, tt := range map[string]struct {
 		end  fakeittybit.Status // "": it goes on
 		age  time.Duration
-		want string
+		want outcome
 	}{
 		"over":     {fakeittybit.Succeeded, time.Hour, gone},
 		"goes on":  {"", time.Hour, gone},
@@ -536,7 +536,7 @@ func TestRowGoneMeanwhile(t *testing.T) {
 					f.ends(t, id, tt.end)
 				}
 				f.meanwhile(func() { f.delete(t, id) })
-				wantJobs(t, f.well(t, start.Add(tt.age)), false, map[string]int{tt.want: 1})
+				wantJobs(t, f.well(t, start.Add(tt.age)), false, map[outcome]int{tt.want: 1})
 				if rows := f.rows(t); len(rows) != 0 {
 					t.Errorf("there is a row again: %+v", rows)
 				}
@@ -580,12 +580,12 @@ func TestMetadataOfAnotherJob(t *testing.T) {
 		// Nor does such an answer say that the key is right.
 		lost := f.unknown(t, "lost", start.Add(time.Second))
 		now := start.Add(giveUpAfter - time.Hour)
-		wantJobs(t, f.badly(t, now, "of another upload, job or attempt", id), false, map[string]int{failed: 1, missing: 1})
+		wantJobs(t, f.badly(t, now, "of another upload, job or attempt", id), false, map[outcome]int{failed: 1, missing: 1})
 		f.want(t, id, media.Queued, now.Add(mostWait))
 		f.want(t, lost, media.Queued, now.Add(mostWait))
 
 		now = now.Add(mostWait)
-		wantJobs(t, f.well(t, now), false, map[string]int{gaveUp: 2})
+		wantJobs(t, f.well(t, now), false, map[outcome]int{gaveUp: 2})
 		if row := f.want(t, id, media.InferredFailed, time.Time{}); !strings.HasPrefix(row.Error, "given up: the job that Ittybit has by that id") {
 			t.Errorf("the reason is %q", row.Error)
 		}
@@ -605,7 +605,7 @@ func TestManyBadJobs(t *testing.T) {
 		good := f.dispatched(t, "good", start.Add(time.Second))
 		f.ends(t, good, fakeittybit.Succeeded)
 		f.status(http.StatusBadRequest, ids...)
-		wantJobs(t, f.badly(t, start.Add(time.Hour), ids[0], "and 4 more"), false, map[string]int{failed: bad, settled: 1})
+		wantJobs(t, f.badly(t, start.Add(time.Hour), ids[0], "and 4 more"), false, map[outcome]int{failed: bad, settled: 1})
 		f.want(t, good, media.Succeeded, time.Time{})
 		if n := len(f.logs.said(t, "job not swept")); n != bad {
 			t.Errorf("%d lines for %d bad jobs", n, bad)
@@ -629,7 +629,7 @@ func TestFailuresInBetween(t *testing.T) {
 			}
 			return ask.Get(ctx, id)
 		}).before(f.handler.ittybit)
-		wantJobs(t, f.badly(t, start.Add(time.Hour), "HTTP 502"), false, map[string]int{failed: each, open: each})
+		wantJobs(t, f.badly(t, start.Add(time.Hour), "HTTP 502"), false, map[outcome]int{failed: each, open: each})
 	})
 }
 
@@ -645,7 +645,7 @@ func TestDynamoDBFails(t *testing.T) {
 				}
 				return nil
 			})
-			wantJobs(t, f.badly(t, start.Add(time.Hour), results.ErrThrottled.Error()), false, map[string]int{})
+			wantJobs(t, f.badly(t, start.Add(time.Hour), results.ErrThrottled.Error()), false, map[outcome]int{})
 		})
 	})
 	// What cannot be stored is due later, too: it must not come first for ever.
@@ -665,9 +665,9 @@ func TestDynamoDBFails(t *testing.T) {
 				return nil
 			})
 			now := start.Add(time.Hour)
-			wantJobs(t, f.badly(t, now, "Item size"), false, map[string]int{failed: 1, settled: 2})
+			wantJobs(t, f.badly(t, now, "Item size"), false, map[outcome]int{failed: 1, settled: 2})
 			f.want(t, ids[0], media.Queued, now.Add(30*time.Minute))
-			wantJobs(t, f.well(t, now.Add(30*time.Minute)), false, map[string]int{settled: 1})
+			wantJobs(t, f.well(t, now.Add(30*time.Minute)), false, map[outcome]int{settled: 1})
 		})
 	})
 	t.Run("writes", func(t *testing.T) {
@@ -683,7 +683,7 @@ func TestDynamoDBFails(t *testing.T) {
 				return nil
 			})
 			s := f.badly(t, start.Add(time.Hour), "allow the role dynamodb:UpdateItem", "failed in a row")
-			wantJobs(t, s, true, map[string]int{failed: maxInARow})
+			wantJobs(t, s, true, map[outcome]int{failed: maxInARow})
 		})
 	})
 }

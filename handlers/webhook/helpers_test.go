@@ -313,7 +313,7 @@ func (f *deployed) only(t testing.TB) row {
 // queued notes the job as dispatch does.
 func (f *deployed) queued(t testing.TB, u media.Upload, r media.JobRef, id string) {
 	t.Helper()
-	_, err := f.table.InsertQueued(t.Context(), results.Dispatched{At: time.Now(), CheckAt: time.Now().Add(30*time.Minute), Upload: u, Ref: r, Result: media.Result{JobID: id, Status: "queued", Kind: "video"}})
+	_, err := f.table.InsertQueued(t.Context(), results.Dispatched{At: time.Now(), CheckAt: time.Now().Add(30 * time.Minute), Upload: u, Ref: r, Result: media.Result{JobID: id, Status: "queued", Kind: "video"}})
 	if err != nil {
 		t.Fatal(err)
 	}

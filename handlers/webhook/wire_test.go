@@ -59,11 +59,11 @@ func TestWireUsesTheEnvironment(t *testing.T) {
 	f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), stored)
 
 	signatures := newCloud(t).deploySigned(t)
-	if signatures.auth.keys != nil || signatures.auth.secrets == nil {
+	if signatures.tokens != nil || signatures.signatures == nil {
 		t.Error("with signatures alone the callback keys are read, or no secret is")
 	}
 	tokens := newCloud(t).deploy(t, env.IttybitWebhookSecret, secretName)
-	if tokens.auth.secrets != nil || tokens.auth.keys == nil {
+	if tokens.signatures != nil || tokens.tokens == nil {
 		t.Error("with tokens alone the webhook secret is read, or no key is")
 	}
 }
