@@ -12,7 +12,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"ittybit-media/handlers/env"
 	"ittybit-media/handlers/results"
@@ -144,4 +146,16 @@ func (a *AWS) Rows(t testing.TB, key string) []results.Row {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// Delete deletes a row, whatever its state: as DynamoDB does at its time.
+func (a *AWS) Delete(t testing.TB, row results.Row) {
+	t.Helper()
+	key := map[string]types.AttributeValue{
+		results.PartitionKey: &types.AttributeValueMemberS{Value: row.Key},
+		results.SortKey:      &types.AttributeValueMemberS{Value: row.SortKey},
+	}
+	if _, err := a.DynamoDB.DeleteItem(t.Context(), &awsdynamodb.DeleteItemInput{TableName: aws.String(TableName), Key: key}); err != nil {
+		t.Fatal(err)
+	}
 }

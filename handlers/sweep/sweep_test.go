@@ -13,7 +13,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
@@ -58,17 +62,30 @@ func TestLostCallbacks(t *testing.T) {
 			}
 		}
 		f.want(t, later, media.Queued, now.Add(time.Minute))
-		f.wantCounted(t, telemetry.JobsSwept, map[string]float64{string(settled): 3})
-		f.wantCounted(t, telemetry.Results, map[string]float64{"succeeded": 1, "failed": 1, "cancelled": 1})
-		f.wantCounted(t, telemetry.UploadToResult, map[string]float64{"": 3 * overdueAfter.Seconds()})
-		f.wantCounted(t, telemetry.SweepBehind, map[string]float64{})
-		if n := len(f.logs.said(t, "result stored")); n != 3 {
+		f.log.WantCounted(t, telemetry.JobsSwept, map[string]float64{string(settled): 3})
+		f.log.WantCounted(t, telemetry.Results, map[string]float64{"succeeded": 1, "failed": 1, "cancelled": 1})
+		f.log.WantCounted(t, telemetry.UploadToResult, map[string]float64{"": 3 * overdueAfter.Seconds()})
+		f.log.WantCounted(t, telemetry.SweepBehind, map[string]float64{})
+		if n := len(f.log.Said(t, "result stored")); n != 3 {
 			t.Errorf("%d lines for 3 settled jobs", n)
 		}
-		if all := f.logs.said(t, "sweep ended"); len(all) != 2 || all[1][string(settled)] != 3.0 || all[1]["behind"] != false {
+		if all := f.log.Said(t, "sweep ended"); len(all) != 2 || all[1][string(settled)] != 3.0 || all[1]["behind"] != false {
 			t.Errorf("the runs' lines are %v", all)
 		}
 	})
+}
+
+// paged gives small pages, and notes which indexes were read.
+type paged struct {
+	results.DynamoDB
+	size    int32
+	indexes []string
+}
+
+func (p *paged) Query(ctx context.Context, in *dynamodb.QueryInput, o ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
+	p.indexes = append(p.indexes, aws.ToString(in.IndexName))
+	in.Limit = &p.size
+	return p.DynamoDB.Query(ctx, in, o...)
 }
 
 // Jobs are asked for in the order in which they became due, over all pages of
@@ -76,30 +93,26 @@ func TestLostCallbacks(t *testing.T) {
 func TestOrderOverPagesOfTheIndex(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
-		f.pageSize = 2
+		pages := &paged{DynamoDB: f.DynamoDB, size: 2}
+		f.handler.jobs = results.New(pages, tableName, results.Options{})
 		const jobs = 9
 		want := make([]string, jobs)
 		for i := range jobs {
 			place := i * 4 % jobs // not in the order of keys
 			want[place] = f.dispatched(t, fmt.Sprint(i), start.Add(time.Duration(place)*time.Second))
 		}
-		before := f.aws.Calls()
+		before := f.Calls()
 		wantJobs(t, f.well(t, start.Add(time.Hour)), false, map[outcome]int{open: jobs})
 		if !slices.Equal(f.asked, want) {
 			t.Errorf("asked for %v\nwant      %v", f.asked, want)
 		}
-		for name, n := range f.aws.Calls() {
+		for name, n := range f.Calls() {
 			if strings.HasPrefix(name, endpoint.ServiceDynamoDB) && n > before[name] && name != "DynamoDB.Query" && name != "DynamoDB.UpdateItem" {
 				t.Errorf("sweep called %s", name)
 			}
 		}
-		if len(f.queries) != jobs/2+1 {
-			t.Errorf("%d queries, want a page of 2 each", len(f.queries))
-		}
-		for _, query := range f.queries {
-			if query.IndexName != results.OpenIndex {
-				t.Errorf("a query reads %q, not the index", query.IndexName)
-			}
+		if want := slices.Repeat([]string{results.OpenIndex}, jobs/2+1); !slices.Equal(pages.indexes, want) {
+			t.Errorf("queries of %v, want %v: a page of 2 each", pages.indexes, want)
 		}
 	})
 }
@@ -112,20 +125,20 @@ func TestOpenJobs(t *testing.T) {
 		id := f.dispatched(t, "a", start)
 		now := start.Add(overdueAfter)
 		for i, minutes := range []int{15, 15, 30, 60, 120, 240, 360, 360} {
-			writes := f.aws.Calls()["DynamoDB.UpdateItem"]
+			writes := f.Calls()["DynamoDB.UpdateItem"]
 			wantJobs(t, f.well(t, now), false, map[outcome]int{open: 1})
 			next := now.Add(time.Duration(minutes) * time.Minute)
 			row := f.want(t, id, media.Processing, next)
 			if want := start.Add(overdueAfter); !row.UpdatedAt.Time().Equal(want) {
 				t.Errorf("look %d: updated at %v, want %v", i, row.UpdatedAt.Time(), want)
 			}
-			if n := f.aws.Calls()["DynamoDB.UpdateItem"] - writes; i > 0 && n != 1 {
+			if n := f.Calls()["DynamoDB.UpdateItem"] - writes; i > 0 && n != 1 {
 				t.Errorf("look %d: %d writes for no news, want 1", i, n)
 			}
 			wantJobs(t, f.well(t, next.Add(-time.Millisecond)), false, map[outcome]int{})
 			now = next
 		}
-		f.wantCounted(t, telemetry.Results, map[string]float64{})
+		f.log.WantCounted(t, telemetry.Results, map[string]float64{})
 	})
 }
 
@@ -150,13 +163,13 @@ func TestDeadline(t *testing.T) {
 		if took := time.Since(start); took > 2*time.Second {
 			t.Errorf("it took %v", took)
 		}
-		f.wantCounted(t, telemetry.SweepBehind, map[string]float64{"": 1})
+		f.log.WantCounted(t, telemetry.SweepBehind, map[string]float64{"": 1})
 		done := len(f.asked)
 		wantJobs(t, f.well(t, time.Now().Add(time.Minute)), false, map[outcome]int{settled: jobs - done})
 		if !slices.Equal(f.asked, ids[done:]) {
 			t.Errorf("the next run asked for %v, want %v", f.asked, ids[done:])
 		}
-		f.wantCounted(t, telemetry.SweepBehind, map[string]float64{"": 1})
+		f.log.WantCounted(t, telemetry.SweepBehind, map[string]float64{"": 1})
 	})
 }
 
@@ -192,7 +205,7 @@ func TestRateAndTime(t *testing.T) {
 					inFlight += change
 					most = max(most, inFlight)
 				}
-				f.handler.ittybit = askFunc(func(ctx context.Context, _ asker, id string) (media.Result, error) {
+				f.handler.ittybit = askFunc(func(ctx context.Context, id string) (media.Result, error) {
 					count(1)
 					defer count(-1)
 					select {
@@ -201,7 +214,7 @@ func TestRateAndTime(t *testing.T) {
 					case <-time.After(tt.takes):
 						return media.Result{JobID: id, State: media.Processing}, nil
 					}
-				}).before(nil)
+				})
 
 				s := f.at(t, start.Add(1000*time.Hour))
 				if took := time.Since(start); took > tt.lasts || !s.Behind {
@@ -317,12 +330,12 @@ func TestJobsThatIttybitDoesNotKnow(t *testing.T) {
 				if row.Error != want {
 					t.Errorf("the reason is %q, want %q", row.Error, want)
 				}
-				f.wantCounted(t, telemetry.Results, map[string]float64{"failed": 1})
+				f.log.WantCounted(t, telemetry.Results, map[string]float64{"failed": 1})
 				swept := map[string]float64{string(gaveUp): 1}
 				if len(tt.known) > 0 {
 					swept[string(open)] = float64(len(tt.known))
 				}
-				f.wantCounted(t, telemetry.JobsSwept, swept)
+				f.log.WantCounted(t, telemetry.JobsSwept, swept)
 			})
 		})
 	}
@@ -347,7 +360,7 @@ func TestNobodyIsGivenUpInARunThatEndedEarly(t *testing.T) {
 func TestWrongURL(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	wrong := serve(t, http.NotFoundHandler())
+	wrong := handlertest.Serve(t, http.NotFoundHandler())
 	synctest.Test(t, func(t *testing.T) {
 		f := w.deploy(t, env.IttybitAPIURL, wrong)
 		start := time.Now()
@@ -400,7 +413,7 @@ func TestGiveUp(t *testing.T) {
 				if want := "given up: Ittybit still says processing 168h0m0s after it was dispatched (GIVE_UP_AFTER)"; row.Error != want {
 					t.Errorf("the reason is %q, want %q", row.Error, want)
 				}
-				f.wantCounted(t, telemetry.JobsSwept, map[string]float64{string(gaveUp): 1})
+				f.log.WantCounted(t, telemetry.JobsSwept, map[string]float64{string(gaveUp): 1})
 				wantJobs(t, f.well(t, now.Add(mostWait)), false, map[outcome]int{}) // asked for no more
 
 				// What Ittybit says later counts, but not that it goes on.
@@ -408,7 +421,7 @@ func TestGiveUp(t *testing.T) {
 					state media.State
 					want  results.Verdict
 				}{{media.Processing, results.Duplicate}, {media.Failed, results.Stored}, {media.Succeeded, results.Stored}} {
-					outcome, err := f.table.Apply(t.Context(), results.Report{At: now, Ref: row.Ref(), Result: media.Result{JobID: id, State: late.state}})
+					outcome, err := f.Table.Apply(t.Context(), results.Report{At: now, Ref: row.Ref(), Result: media.Result{JobID: id, State: late.state}})
 					if err != nil || outcome.Verdict != late.want {
 						t.Errorf("%v, later: %v, %v", late.state, outcome.Verdict, err)
 					}
@@ -434,8 +447,8 @@ func TestNothingIsTouchedWithoutTheAccount(t *testing.T) {
 		"unpaid":        {func(w *world, _ []string) { w.status(http.StatusPaymentRequired) }, "check the bill of the Ittybit account", 0},
 		"forbidden":     {func(w *world, _ []string) { w.status(http.StatusForbidden) }, "check what the API key may do", 0},
 		"refused later": {func(w *world, ids []string) { w.status(http.StatusUnauthorized, ids[3:]...) }, "check the API key", 3},
-		"no key":        {func(w *world, _ []string) { w.aws.Secrets.SetEmpty(keyName) }, "no job was asked for: Ittybit's API key (ittybit/key)", 0},
-		"blank key":     {func(w *world, _ []string) { w.aws.Secrets.Set(keyName, " ") }, "store the API key in it", 0},
+		"no key":        {func(w *world, _ []string) { w.Secrets.SetEmpty(keyName) }, "no job was asked for: Ittybit's API key (ittybit/key)", 0},
+		"blank key":     {func(w *world, _ []string) { w.Secrets.Set(keyName, " ") }, "store the API key in it", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -465,7 +478,7 @@ func TestNothingIsTouchedWithoutTheAccount(t *testing.T) {
 				if len(f.asked) > tt.done+1 {
 					t.Errorf("%d more jobs were asked for", len(f.asked)-tt.done)
 				}
-				f.wantCounted(t, telemetry.SweepBehind, map[string]float64{"": 1})
+				f.log.WantCounted(t, telemetry.SweepBehind, map[string]float64{"": 1})
 			})
 		})
 	}
@@ -475,7 +488,7 @@ func TestNothingIsTouchedWithoutTheAccount(t *testing.T) {
 func TestNoJobsNeedNoKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.aws.Secrets.SetEmpty(keyName)
+	w.Secrets.SetEmpty(keyName)
 	synctest.Test(t, func(t *testing.T) {
 		wantJobs(t, w.deploy(t).well(t, time.Now()), false, map[outcome]int{})
 	})
@@ -488,13 +501,13 @@ func TestRequestsUnderWayAreCutOff(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
 		slow := f.dispatched(t, "slow", start)
 		locked := f.dispatched(t, "locked", start.Add(time.Second))
-		f.handler.ittybit = askFunc(func(ctx context.Context, _ asker, id string) (media.Result, error) {
+		f.handler.ittybit = askFunc(func(ctx context.Context, id string) (media.Result, error) {
 			if id == locked {
 				return media.Result{}, &ittybit.Error{Status: http.StatusUnauthorized}
 			}
 			<-ctx.Done()
 			return media.Result{}, ctx.Err()
-		}).before(nil)
+		})
 		before := f.rows(t)
 		wantJobs(t, f.badly(t, start.Add(time.Hour), "check the API key"), true, map[outcome]int{})
 		for _, id := range []string{slow, locked} {
@@ -510,23 +523,23 @@ func TestRequestsUnderWayAreCutOff(t *testing.T) {
 
 // meanwhile has f done while Ittybit is asked for a job.
 func (f *deployed) meanwhile(do func()) {
-	f.handler.ittybit = askFunc(func(ctx context.Context, ask asker, id string) (media.Result, error) {
+	next := f.handler.ittybit
+	f.handler.ittybit = askFunc(func(ctx context.Context, id string) (media.Result, error) {
 		do()
-		return ask.Get(ctx, id)
-	}).before(f.handler.ittybit)
+		return next.Get(ctx, id)
+	})
 }
 
 // A row that is deleted while Ittybit is asked does not come back.
 func TestRowGoneMeanwhile(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		end  fakeittybit.Status // "": it goes on
-		age  time.Duration
-		want outcome
+		end fakeittybit.Status // "": it goes on
+		age time.Duration
 	}{
-		"over":     {fakeittybit.Succeeded, time.Hour, gone},
-		"goes on":  {"", time.Hour, gone},
-		"given up": {"", giveUpAfter, gone},
+		"over":     {end: fakeittybit.Succeeded, age: time.Hour},
+		"goes on":  {age: time.Hour},
+		"given up": {age: giveUpAfter},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -536,11 +549,11 @@ func TestRowGoneMeanwhile(t *testing.T) {
 					f.ends(t, id, tt.end)
 				}
 				f.meanwhile(func() { f.delete(t, id) })
-				wantJobs(t, f.well(t, start.Add(tt.age)), false, map[outcome]int{tt.want: 1})
+				wantJobs(t, f.well(t, start.Add(tt.age)), false, map[outcome]int{gone: 1})
 				if rows := f.rows(t); len(rows) != 0 {
 					t.Errorf("there is a row again: %+v", rows)
 				}
-				f.wantCounted(t, telemetry.Results, map[string]float64{})
+				f.log.WantCounted(t, telemetry.Results, map[string]float64{})
 			})
 		})
 	}
@@ -556,13 +569,13 @@ func TestCallbackMeanwhile(t *testing.T) {
 				id := f.dispatched(t, "a", start)
 				f.meanwhile(func() {
 					r := media.Result{JobID: id, Status: "succeeded", State: media.Succeeded}
-					if _, err := f.table.Apply(t.Context(), results.Report{At: start, Ref: refTo(upload("a", start)), Result: r}); err != nil {
+					if _, err := f.Table.Apply(t.Context(), results.Report{At: start, Ref: refTo(upload("a", start)), Result: r}); err != nil {
 						t.Error(err)
 					}
 				})
 				f.well(t, start.Add(age))
 				f.want(t, id, media.Succeeded, time.Time{})
-				f.wantCounted(t, telemetry.Results, map[string]float64{})
+				f.log.WantCounted(t, telemetry.Results, map[string]float64{})
 			})
 		})
 	}
@@ -607,7 +620,7 @@ func TestManyBadJobs(t *testing.T) {
 		f.status(http.StatusBadRequest, ids...)
 		wantJobs(t, f.badly(t, start.Add(time.Hour), ids[0], "and 4 more"), false, map[outcome]int{failed: bad, settled: 1})
 		f.want(t, good, media.Succeeded, time.Time{})
-		if n := len(f.logs.said(t, "job not swept")); n != bad {
+		if n := len(f.log.Said(t, "job not swept")); n != bad {
 			t.Errorf("%d lines for %d bad jobs", n, bad)
 		}
 	})
@@ -623,12 +636,13 @@ func TestFailuresInBetween(t *testing.T) {
 			broken = append(broken, f.dispatched(t, fmt.Sprint("bad", i), start.Add(time.Duration(2*i)*time.Second)))
 			f.dispatched(t, fmt.Sprint("good", i), start.Add(time.Duration(2*i+1)*time.Second))
 		}
-		f.handler.ittybit = askFunc(func(ctx context.Context, ask asker, id string) (media.Result, error) {
+		next := f.handler.ittybit
+		f.handler.ittybit = askFunc(func(ctx context.Context, id string) (media.Result, error) {
 			if slices.Contains(broken, id) {
 				return media.Result{}, &ittybit.Error{Op: "get job", Status: http.StatusBadGateway}
 			}
-			return ask.Get(ctx, id)
-		}).before(f.handler.ittybit)
+			return next.Get(ctx, id)
+		})
 		wantJobs(t, f.badly(t, start.Add(time.Hour), "HTTP 502"), false, map[outcome]int{failed: each, open: each})
 	})
 }
@@ -639,12 +653,7 @@ func TestDynamoDBFails(t *testing.T) {
 		t.Parallel()
 		inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
 			f.dispatched(t, "a", start)
-			f.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
-				if c.Operation == "Query" {
-					return endpoint.Throttled(c)
-				}
-				return nil
-			})
+			f.Fail(handlertest.Operation("Query"), endpoint.Throttled(endpoint.Call{Service: endpoint.ServiceDynamoDB}))
 			wantJobs(t, f.badly(t, start.Add(time.Hour), results.ErrThrottled.Error()), false, map[outcome]int{})
 		})
 	})
@@ -657,13 +666,7 @@ func TestDynamoDBFails(t *testing.T) {
 				ids = append(ids, f.dispatched(t, fmt.Sprint(i), start.Add(time.Duration(i)*time.Second)))
 				f.ends(t, ids[i], fakeittybit.Succeeded)
 			}
-			first := f.aws.Calls()["DynamoDB.UpdateItem"] + 1
-			f.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
-				if c.Operation == "UpdateItem" && c.Ordinal == first {
-					return &endpoint.Fault{Type: "ValidationException", Message: "Item size has exceeded the maximum allowed size"}
-				}
-				return nil
-			})
+			f.Fail(handlertest.Operation("UpdateItem"), &endpoint.Fault{Type: "ValidationException", Message: "Item size has exceeded the maximum allowed size"}, nil)
 			now := start.Add(time.Hour)
 			wantJobs(t, f.badly(t, now, "Item size"), false, map[outcome]int{failed: 1, settled: 2})
 			f.want(t, ids[0], media.Queued, now.Add(30*time.Minute))
@@ -676,12 +679,7 @@ func TestDynamoDBFails(t *testing.T) {
 			for i := range 3 * maxInARow {
 				f.dispatched(t, fmt.Sprint(i), start)
 			}
-			f.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
-				if c.Operation == "UpdateItem" {
-					return &endpoint.Fault{Type: "AccessDeniedException", Message: "no"}
-				}
-				return nil
-			})
+			f.Fail(handlertest.Operation("UpdateItem"), &endpoint.Fault{Type: "AccessDeniedException", Message: "no"})
 			s := f.badly(t, start.Add(time.Hour), "allow the role dynamodb:UpdateItem", "failed in a row")
 			wantJobs(t, s, true, map[outcome]int{failed: maxInARow})
 		})
@@ -714,12 +712,7 @@ func TestWireNamesTheVariable(t *testing.T) {
 		env.TableName: "", env.IttybitAPIKeySecret: "", env.IttybitAPIURL: "http://example.com",
 		env.OverdueAfter: "soon", env.GiveUpAfter: "-1h", "AWS_REGION": "",
 	} {
-		_, err := wire(func(wanted string) string {
-			if wanted == name {
-				return value
-			}
-			return w.vars[wanted]
-		})
+		_, err := wire(w.env.With(name, value).Get)
 		if err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "private") {
 			t.Errorf("%s = %q: %v", name, value, err)
 		}
@@ -729,7 +722,7 @@ func TestWireNamesTheVariable(t *testing.T) {
 func TestWireUsesTheEnvironment(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.aws.Parameters.Set("/ittybit/key", apiKey)
+	w.Parameters.Set("/ittybit/key", apiKey)
 	synctest.Test(t, func(t *testing.T) {
 		f := w.deploy(t, env.OverdueAfter, "1h", env.GiveUpAfter, "2h", env.ResultTTLDays, "30",
 			env.IttybitAPIKeySecret, "", env.IttybitAPIKeyParam, "/ittybit/key")
