@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -15,6 +14,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/golang-jwt/jwt/v5"
 
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/telemetry"
 	"ittybit-media/scripts/local/aws/endpoint"
 )
@@ -128,8 +128,8 @@ func TestCallbacksWithoutOurTokenAreRefused(t *testing.T) {
 	if after := f.rows(t); !reflect.DeepEqual(after, before) {
 		t.Errorf("the table changed from %v to %v", before, after)
 	}
-	f.wantCounted(t, telemetry.CallbacksRefused, map[string]float64{"unauthorized": float64(2 * len(tokens))})
-	f.wantCounted(t, telemetry.Results, map[string]float64{})
+	f.log.WantCounted(t, telemetry.CallbacksRefused, map[string]float64{"unauthorized": float64(2 * len(tokens))})
+	f.log.WantCounted(t, telemetry.Results, map[string]float64{})
 }
 
 // The token is where API Gateway puts it decoded, and nowhere else.
@@ -155,9 +155,7 @@ func TestWhereTheTokenIs(t *testing.T) {
 			t.Errorf("a token in %s: answered %v, want %v", name, got, forbidden)
 		}
 	}
-	if all := f.rows(t); len(all) != 0 {
-		t.Errorf("written: %v", all)
-	}
+	f.wantNoRows(t)
 	req := request(t, "callback.json", "")
 	req.RawQueryString, req.QueryStringParameters = "", map[string]string{"token": token, "more": "1"}
 	f.want(t, req, stored)
@@ -215,10 +213,8 @@ func TestUnreadableCallbacks(t *testing.T) {
 	broken.IsBase64Encoded = true
 	f.want(t, broken, unreadable)
 
-	if all := f.rows(t); len(all) != 0 {
-		t.Errorf("written: %v", all)
-	}
-	f.wantCounted(t, telemetry.CallbacksRefused, map[string]float64{"unreadable": float64(2*len(bodies) + 1)})
+	f.wantNoRows(t)
+	f.log.WantCounted(t, telemetry.CallbacksRefused, map[string]float64{"unreadable": float64(2*len(bodies) + 1)})
 }
 
 // padded is a body of exactly size bytes that is a callback.
@@ -259,7 +255,7 @@ func TestBodiesUpTo1MiB(t *testing.T) {
 				t.Errorf("%d rows after %v", n, tt.want)
 			}
 			if tt.want == tooLarge {
-				f.wantCounted(t, telemetry.CallbacksRefused, map[string]float64{"too large": 1})
+				f.log.WantCounted(t, telemetry.CallbacksRefused, map[string]float64{"too large": 1})
 			}
 		})
 	}
@@ -269,14 +265,8 @@ func TestBodiesUpTo1MiB(t *testing.T) {
 // may not send callbacks learns the least.
 func TestOrderOfReplies(t *testing.T) {
 	t.Parallel()
-	c := newCloud(t)
-	f := c.deploy(t)
-	c.Intercept(func(_ context.Context, call endpoint.Call) error {
-		if call.Operation == "UpdateItem" {
-			return &endpoint.Fault{Type: "AccessDeniedException", Message: "no"} // not retried
-		}
-		return nil
-	})
+	f := newCloud(t).deploy(t)
+	f.Fail(handlertest.Operation("UpdateItem"), &endpoint.Fault{Type: "AccessDeniedException", Message: "no"}) // not retried
 	token := f.token(t, ref, newestKey)
 	large := strings.Repeat("{", 1<<20+1) // nor is it JSON
 	other := toJSON(t, map[string]any{"id": "job_1", "metadata": map[string]string{"job": "other"}})
@@ -297,5 +287,5 @@ func TestOrderOfReplies(t *testing.T) {
 			t.Errorf("token %v, body %.30q: answered %v, want %v", tt.token != "", tt.body, got, tt.want)
 		}
 	}
-	f.wantCounted(t, telemetry.CallbacksRefused, map[string]float64{"too large": 2, "unauthorized": 3, "unreadable": 1})
+	f.log.WantCounted(t, telemetry.CallbacksRefused, map[string]float64{"too large": 2, "unauthorized": 3, "unreadable": 1})
 }

@@ -67,9 +67,7 @@ func TestTheGuidesExampleGivesTheGuidesRow(t *testing.T) {
 	for _, name := range []string{"callback.json", "callback_base64.json"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newCloud(t)
-			synctest.Test(t, func(t *testing.T) {
-				f := c.deploy(t)
+			inBubble(t, func(t *testing.T, f *deployed) {
 				f.want(t, request(t, name, f.token(t, ref, newestKey)), stored)
 				wantRow(t, f.only(t), guidesRow("task_abc123", time.Now()))
 			})
@@ -130,8 +128,8 @@ func TestEveryFormOfCallback(t *testing.T) {
 			}
 			f.want(t, callback(t, f.token(t, ref, newestKey), string(body)), tt.want)
 			if tt.want == ignored {
-				if all := f.rows(t); len(all) != 0 || f.cloud.calls("DynamoDB") != 2 { // CreateTable, our Scan
-					t.Errorf("rows %v after calls %v, want none to the table", all, f.cloud.Calls())
+				if all := f.rows(t); len(all) != 0 || f.CallsTo("DynamoDB") != 2 { // CreateTable, our Scan
+					t.Errorf("rows %v after calls %v, want none to the table", all, f.Calls())
 				}
 				return
 			}

@@ -30,10 +30,11 @@ func TestWireNamesTheVariable(t *testing.T) {
 		"no credentials":     {[]string{"AWS_ACCESS_KEY_ID", ""}, []string{"AWS_ACCESS_KEY_ID"}},
 		"endpoint of no use": {[]string{"AWS_ENDPOINT_URL", "nowhere"}, []string{"AWS_ENDPOINT_URL"}},
 	}
+	c := newCloud(t)
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h, err := wire((&cloud{url: "http://127.0.0.1:1"}).environment(append([]string{"AWS_SECRET_ACCESS_KEY", "private"}, tt.changes...)...))
+			h, err := wire(c.Env().With(env.CallbackKeySecret, keysName).With(tt.changes...).Get)
 			if err == nil {
 				t.Fatalf("wired: %+v", h)
 			}
