@@ -4,6 +4,7 @@ package handlertest
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -12,9 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"ittybit-media/handlers/env"
 	"ittybit-media/handlers/results"
@@ -31,6 +30,7 @@ const TableName = "media-results"
 // of the latter two yet.
 type AWS struct {
 	*endpoint.Server
+	Tables     *dynamodb.Database
 	Secrets    *secretsmanager.Secrets
 	Parameters *ssm.Parameters
 
@@ -42,9 +42,8 @@ type AWS struct {
 // New serves AWS on loopback until the test ends, as [Serve] does.
 func New(t testing.TB) *AWS {
 	t.Helper()
-	tables := dynamodb.New()
-	a := &AWS{Server: endpoint.New(), Secrets: secretsmanager.New(), Parameters: ssm.New()}
-	a.Mount(tables.API())
+	a := &AWS{Server: endpoint.New(), Tables: dynamodb.New(), Secrets: secretsmanager.New(), Parameters: ssm.New()}
+	a.Mount(a.Tables.API())
 	a.Mount(a.Secrets.API())
 	a.Mount(a.Parameters.API())
 	a.URL = Serve(t, a)
@@ -95,6 +94,9 @@ func (a *AWS) Fail(fits func(endpoint.Call) bool, faults ...*endpoint.Fault) {
 	})
 }
 
+// Any fits every call.
+func Any(endpoint.Call) bool { return true }
+
 // Operation fits the calls of one operation.
 func Operation(name string) func(endpoint.Call) bool {
 	return func(c endpoint.Call) bool { return c.Operation == name }
@@ -131,31 +133,21 @@ func (e Env) With(pairs ...string) Env {
 // Get returns a variable, "" when it is not set.
 func (e Env) Get(name string) string { return e[name] }
 
-// Rows returns the rows of a key, or all rows of the table for "".
-func (a *AWS) Rows(t testing.TB, key string) []results.Row {
-	t.Helper()
-	seq := a.Table.RowsByState(t.Context(), a.DynamoDB, "")
-	if key != "" {
-		seq = a.Table.RowsByKey(t.Context(), key)
-	}
-	var rows []results.Row
-	for row, err := range seq {
-		if err != nil {
-			t.Fatal(err)
+// Permutations yields every order of n things.
+func Permutations(n int) iter.Seq[[]int] {
+	return func(yield func([]int) bool) {
+		var extend func([]int) bool
+		extend = func(order []int) bool {
+			if len(order) == n {
+				return yield(slices.Clone(order))
+			}
+			for i := range n {
+				if !slices.Contains(order, i) && !extend(append(order, i)) {
+					return false
+				}
+			}
+			return true
 		}
-		rows = append(rows, row)
-	}
-	return rows
-}
-
-// Delete deletes a row, whatever its state: as DynamoDB does at its time.
-func (a *AWS) Delete(t testing.TB, row results.Row) {
-	t.Helper()
-	key := map[string]types.AttributeValue{
-		results.PartitionKey: &types.AttributeValueMemberS{Value: row.Key},
-		results.SortKey:      &types.AttributeValueMemberS{Value: row.SortKey},
-	}
-	if _, err := a.DynamoDB.DeleteItem(t.Context(), &awsdynamodb.DeleteItemInput{TableName: aws.String(TableName), Key: key}); err != nil {
-		t.Fatal(err)
+		extend(nil)
 	}
 }

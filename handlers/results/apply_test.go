@@ -1,8 +1,8 @@
 package results_test
 
 import (
+	"context"
 	"encoding/json"
-	"iter"
 	"maps"
 	"reflect"
 	"slices"
@@ -12,11 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/local/aws/endpoint"
 )
 
 // What a job's life can bring, in the order of the ranks.
@@ -50,10 +49,7 @@ func TestApplyStoresTheGuidesRow(t *testing.T) {
 	}, results.CreateOrUpdate)
 
 	var got map[string]any
-	for row, err := range f.RowsByKey(t.Context(), ref.Key) {
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, row := range f.aws.Rows(t, ref.Key) {
 		if err := json.Unmarshal([]byte(asJSON(t, row)), &got); err != nil {
 			t.Fatal(err)
 		}
@@ -80,29 +76,10 @@ func TestApplyStoresTheGuidesRow(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("row = %v\nwant  %v", got, want)
 	}
-	stored := f.item(t, ref.Key, "task#task_abc123")
+	stored := f.aws.Item(t, ref.Key, "task#task_abc123")
 	delete(stored, results.EventAttribute) // nobody reads it here
 	if len(stored) != len(want) {
 		t.Errorf("the table has the attributes %v", slices.Sorted(maps.Keys(stored)))
-	}
-}
-
-// permutations are all orders of n things.
-func permutations(n int) iter.Seq[[]int] {
-	return func(yield func([]int) bool) {
-		var extend func([]int) bool
-		extend = func(order []int) bool {
-			if len(order) == n {
-				return yield(slices.Clone(order))
-			}
-			for i := range n {
-				if !slices.Contains(order, i) && !extend(append(order, i)) {
-					return false
-				}
-			}
-			return true
-		}
-		extend(nil)
 	}
 }
 
@@ -158,7 +135,7 @@ func TestEveryOrderEndsInTheSameRow(t *testing.T) {
 			if want.Open == "" {
 				want.ExpiresAt = results.Seconds(start.Add(40 * 24 * time.Hour).Unix())
 			}
-			for order := range permutations(len(test.events)) {
+			for order := range handlertest.Permutations(len(test.events)) {
 				f := newFixture(t, 40*24*time.Hour)
 				for _, i := range order {
 					test.events[i](t, f)
@@ -238,13 +215,15 @@ func TestApplyDoesNotMistakeARowThatJustCameForADuplicate(t *testing.T) {
 	f := newFixture(t, 0)
 	ref := refTo("video", 0)
 	looks := 0
-	slow := results.New(fake{DynamoDB: f.client, getItem: func(in *dynamodb.GetItemInput) (*dynamodb.GetItemOutput, error) {
-		if looks++; looks == 1 {
-			f.queued(t, ref, queued)
+	f.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
+		if c.Operation == "GetItem" {
+			if looks++; looks == 1 {
+				f.queued(t, ref, queued)
+			}
 		}
-		return f.client.GetItem(t.Context(), in)
-	}}, tableName, results.Options{})
-	outcome, err := slow.Apply(t.Context(), results.Report{At: start, Ref: ref, Result: succeeded, Mode: results.UpdateOnly})
+		return nil
+	})
+	outcome, err := f.Apply(t.Context(), results.Report{At: start, Ref: ref, Result: succeeded, Mode: results.UpdateOnly})
 	if err != nil || outcome.Verdict != results.Stored {
 		t.Fatalf("Apply = %v, %v, want stored", outcome.Verdict, err)
 	}
@@ -259,10 +238,8 @@ func TestApplyGivesUp(t *testing.T) {
 	f := newFixture(t, 0)
 	ref := refTo("video", 0)
 	f.queued(t, ref, queued)
-	table := results.New(fake{DynamoDB: f.client, updateItem: func(*dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
-		return nil, &types.ConditionalCheckFailedException{}
-	}}, tableName, results.Options{})
-	if outcome, err := table.Apply(t.Context(), results.Report{At: start, Ref: ref, Result: succeeded}); err == nil {
+	f.aws.Fail(handlertest.Operation("UpdateItem"), refused)
+	if outcome, err := f.Apply(t.Context(), results.Report{At: start, Ref: ref, Result: succeeded}); err == nil {
 		t.Errorf("Apply = %v, want an error", outcome.Verdict)
 	}
 }

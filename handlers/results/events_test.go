@@ -47,7 +47,7 @@ func (f *fixture) listen(t *testing.T) (events func() []resultEvent) {
 		t.Fatal(err)
 	}
 	t.Cleanup(pipe.Close)
-	if err := f.server.Tables.Stream(tableName, pipe.Put); err != nil {
+	if err := f.aws.Tables.Stream(tableName, pipe.Put); err != nil {
 		t.Fatal(err)
 	}
 	return func() []resultEvent {
@@ -149,8 +149,8 @@ func TestWhatIsNoNews(t *testing.T) {
 		f = newFixture(t, 0)
 		f.apply(t, ref, r, results.CreateOrUpdate)
 		events = f.listen(t)
-		f.remove(t, ref.Key, "task#"+jobID)
-		if got := describe(events()); got != nil || len(f.item(t, ref.Key, "task#"+jobID)) > 0 {
+		f.aws.Delete(t, ref.Key, "task#"+jobID)
+		if got := describe(events()); got != nil || len(f.aws.Item(t, ref.Key, "task#"+jobID)) > 0 {
 			t.Errorf("a row that was deleted: %q", got)
 		}
 	}
@@ -183,7 +183,7 @@ func TestRejectionsAreEvents(t *testing.T) {
 			}
 		}
 	}
-	f.remove(t, upload.Key, "upload#"+upload.ID(tableName))
+	f.aws.Delete(t, upload.Key, "upload#"+upload.ID(tableName))
 	if got := describe(events()); got != nil {
 		t.Errorf("a rejection that was deleted: %q", got)
 	}

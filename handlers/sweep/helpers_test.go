@@ -259,7 +259,8 @@ func (f *deployed) want(t *testing.T, id string, state media.State, checkAt time
 // delete deletes a job's row, open or not.
 func (f *deployed) delete(t *testing.T, id string) {
 	t.Helper()
-	f.Delete(t, f.rows(t)[id])
+	row := f.rows(t)[id]
+	f.Delete(t, row.Key, row.SortKey)
 }
 
 // wantJobs compares what a run says of its jobs.

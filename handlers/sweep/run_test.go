@@ -11,9 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
@@ -22,25 +20,12 @@ import (
 	"ittybit-media/scripts/local/fakeittybit"
 )
 
-// paged gives small pages, and notes which indexes were read.
-type paged struct {
-	results.DynamoDB
-	size    int32
-	indexes []string
-}
-
-func (p *paged) Query(ctx context.Context, in *dynamodb.QueryInput, o ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
-	p.indexes = append(p.indexes, aws.ToString(in.IndexName))
-	in.Limit = &p.size
-	return p.DynamoDB.Query(ctx, in, o...)
-}
-
 // Jobs are asked for in the order in which they became due, over all pages of
 // the index, and nothing but the index is read.
 func TestOrderOverPagesOfTheIndex(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
-		pages := &paged{DynamoDB: f.DynamoDB, size: 2}
+		pages := &handlertest.Paged{Client: f.DynamoDB, T: t, Size: 2}
 		f.handler.jobs = results.New(pages, tableName, results.Options{})
 		const jobs = 9
 		want := make([]string, jobs)
@@ -58,8 +43,8 @@ func TestOrderOverPagesOfTheIndex(t *testing.T) {
 				t.Errorf("sweep called %s", name)
 			}
 		}
-		if want := slices.Repeat([]string{results.OpenIndex}, jobs/2+1); !slices.Equal(pages.indexes, want) {
-			t.Errorf("queries of %v, want %v: a page of 2 each", pages.indexes, want)
+		if want := slices.Repeat([]string{results.OpenIndex}, jobs/2+1); !slices.Equal(pages.Indexes, want) {
+			t.Errorf("queries of %v, want %v: a page of 2 each", pages.Indexes, want)
 		}
 	})
 }

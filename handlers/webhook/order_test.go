@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/telemetry"
@@ -83,31 +83,6 @@ func TestTimesAreThoseOfTheInvocation(t *testing.T) {
 	f.log.WantCounted(t, telemetry.UploadToResult, map[string]float64{"": 3600})
 }
 
-// permutations yields every order of n things.
-func permutations(n int) iter.Seq[[]int] {
-	return func(yield func([]int) bool) {
-		order := make([]int, 0, n)
-		var extend func() bool
-		extend = func() bool {
-			if len(order) == n {
-				return yield(order)
-			}
-			for i := range n {
-				if slices.Contains(order, i) {
-					continue
-				}
-				order = append(order, i)
-				if !extend() {
-					return false
-				}
-				order = order[:len(order)-1]
-			}
-			return true
-		}
-		extend()
-	}
-}
-
 // Whatever the order in which a job's callbacks come, and dispatch's note among
 // them, the end is the same row, attribute for attribute.
 func TestEveryOrderEndsTheSame(t *testing.T) {
@@ -129,7 +104,7 @@ func TestEveryOrderEndsTheSame(t *testing.T) {
 			steps
 		)
 		wants, results := map[any]row{}, map[string]float64{}
-		for order := range permutations(steps) {
+		for order := range handlertest.Permutations(steps) {
 			id := fmt.Sprintf("job_%v", order)
 			rank := -1
 			expect := func(its int, state string) answer {
