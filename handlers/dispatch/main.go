@@ -46,7 +46,7 @@ func wire(getenv func(string) string) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	callbackKeys := secrets.NewValue(fmt.Sprintf("the callback keys (%s)", cfg.CallbackKeys), secrets.FromSecretsManager(aws, cfg.CallbackKeys), secrets.CallbackKeys, secrets.WithLogger(log))
+	callbackKeys := secrets.NewValue(log, fmt.Sprintf("the callback keys (%s)", cfg.CallbackKeys), secrets.FromSecretsManager(aws, cfg.CallbackKeys), secrets.CallbackKeys)
 	callbackKeys.Prefetch()
 	results.Connect(aws)
 	client.Connect()

@@ -21,7 +21,7 @@ func OpenAccount(cfg aws.Config, apiURL string, key env.APIKey, log *slog.Logger
 	if key.Parameter != "" {
 		read = secrets.FromParameterStore(cfg, key.Parameter)
 	}
-	apiKey := secrets.NewValue(fmt.Sprintf("Ittybit's API key (%s)", cmp.Or(key.Secret, key.Parameter)), read, secrets.APIKey, secrets.WithLogger(log))
+	apiKey := secrets.NewValue(log, fmt.Sprintf("Ittybit's API key (%s)", cmp.Or(key.Secret, key.Parameter)), read, secrets.APIKey)
 	apiKey.Prefetch()
 	client, err := ittybit.New(ittybit.Options{
 		BaseURL:    apiURL,

@@ -113,30 +113,29 @@ func (r *run) job(ctx, asking context.Context, stop context.CancelFunc, row resu
 		r.abort(stop, err)
 		return
 	}
-	j := r.take(ctx, row, classify(row, answer, err, r.now.Sub(row.Since()), r.giveUp))
-	if j.err != nil {
-		j.err = fmt.Errorf("job %s: %w", row.JobID(), j.err)
-		record.Log(r.log, row.Ref(), row.JobID()).ErrorContext(ctx, "job not swept", "error", j.err.Error())
+	done := r.take(ctx, row, classify(row, answer, err, r.now.Sub(row.Since()), r.giveUp))
+	if done.err != nil {
+		done.err = fmt.Errorf("job %s: %w", row.JobID(), done.err)
+		record.Log(r.log, row.Ref(), row.JobID()).ErrorContext(ctx, "job not swept", "error", done.err.Error())
 	}
-	if r.tally.add(j) {
+	if r.tally.add(row, done) {
 		r.abort(stop, fmt.Errorf("the run ended early, since %d jobs failed in a row; the next one goes on", maxInARow))
 	}
 }
 
-// take does what was decided. A job that remains open is due later, where that
-// can be written.
-func (r *run) take(ctx context.Context, row results.Row, d decision) sweptJob {
-	j := sweptJob{row: row, outcome: d.outcome, known: d.known, lost: d.lost, err: d.err}
+// take does what was decided, and returns the decision as it came out. A job
+// that remains open is due later, where that can be written.
+func (r *run) take(ctx context.Context, row results.Row, d decision) decision {
 	if d.result != nil {
-		j.outcome, j.err = r.store(ctx, row, *d.result, d.outcome)
+		d.outcome, d.err = r.store(ctx, row, *d.result, d.outcome)
 	}
-	if !j.outcome.remains() {
-		return j
+	if !d.outcome.remains() {
+		return d
 	}
 	if err := r.later(ctx, row); err != nil {
-		j.outcome, j.lost, j.err = failed, false, errors.Join(j.err, err)
+		d.outcome, d.lost, d.err = failed, false, errors.Join(d.err, err)
 	}
-	return j
+	return d
 }
 
 // store stores a result. The job has the outcome then, unless its row is gone or

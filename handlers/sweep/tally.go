@@ -16,15 +16,6 @@ const (
 	maxErrors = 10
 )
 
-// sweptJob is what came of one job.
-type sweptJob struct {
-	row     results.Row
-	outcome outcome
-	known   bool  // Ittybit knows the job
-	lost    bool  // it should, and does not
-	err     error // nil: it went well
-}
-
 // tally is what came of a run. Many goroutines may add to it at once; its fields
 // are read when they are done.
 type tally struct {
@@ -39,23 +30,24 @@ type tally struct {
 	aborted error // why the run ended early
 }
 
-// add counts a job, and reports whether that was one failure too many.
-func (t *tally) add(j sweptJob) (tooMany bool) {
+// add counts a job by what was done with it, and reports whether that was one
+// failure too many.
+func (t *tally) add(row results.Row, done decision) (tooMany bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.counts[j.outcome]++
-	t.isKnown = t.isKnown || j.known
-	if j.lost {
-		t.lost = append(t.lost, j.row)
+	t.counts[done.outcome]++
+	t.isKnown = t.isKnown || done.known
+	if done.lost {
+		t.lost = append(t.lost, row)
 	}
 	switch {
-	case j.err == nil:
+	case done.err == nil:
 		t.inARow = 0
 		return false
-	case !onlyThisJob(j.err):
+	case !onlyThisJob(done.err):
 		t.inARow++
 	}
-	t.addError(j.err)
+	t.addError(done.err)
 	return t.inARow >= maxInARow
 }
 

@@ -46,12 +46,12 @@ func wire(getenv func(string) string) (*handler, error) {
 	metrics := telemetry.NewMetrics(os.Stdout, cfg.Namespace)
 	h := &handler{results: record.Recorder{Table: table, Metrics: metrics}, log: log, metrics: metrics}
 	if cfg.Auth != env.AuthSignature {
-		keys := secrets.NewValue(fmt.Sprintf("the callback keys (%s)", cfg.CallbackKeys), secrets.FromSecretsManager(aws, cfg.CallbackKeys), secrets.CallbackKeys, secrets.WithLogger(log))
+		keys := secrets.NewValue(log, fmt.Sprintf("the callback keys (%s)", cfg.CallbackKeys), secrets.FromSecretsManager(aws, cfg.CallbackKeys), secrets.CallbackKeys)
 		keys.Prefetch()
 		h.tokens = &tokenVerifier{keys}
 	}
 	if cfg.Auth != env.AuthToken {
-		signing := secrets.NewValue(fmt.Sprintf("Ittybit's webhook secret (%s)", cfg.SigningSecrets), secrets.FromSecretsManager(aws, cfg.SigningSecrets), secrets.Texts, secrets.WithLogger(log))
+		signing := secrets.NewValue(log, fmt.Sprintf("Ittybit's webhook secret (%s)", cfg.SigningSecrets), secrets.FromSecretsManager(aws, cfg.SigningSecrets), secrets.Texts)
 		signing.Prefetch()
 		h.signatures = &signatureVerifier{signing}
 	}
