@@ -100,24 +100,24 @@ func TestEveryOrderEndsInTheSameRow(t *testing.T) {
 		want   results.Row // what depends on the end
 	}{
 		"success after failures": {
-			[]event{dispatch, callback(processing), callback(failed), callback(succeeded), callback(succeeded)},
-			results.Row{
+			events: []event{dispatch, callback(processing), callback(failed), callback(succeeded), callback(succeeded)},
+			want: results.Row{
 				Status: "completed", State: "succeeded", Rank: new(4), DurationMS: new(int64(4820)), CompletedAt: ms(succeeded.FinishedAt),
 				OutputURL: "https://cdn.ittybit.com/abc/video.mp4",
 				Outputs:   []results.Output{{URL: "https://cdn.ittybit.com/abc/video.mp4", Kind: "video", Format: "mp4", Width: 1920, Height: 1080}, {URL: "s3://b/k.webp"}},
 			},
 		},
 		"failure": {
-			[]event{dispatch, dispatch, callback(processing), sweep(failed), callback(failed)},
-			results.Row{Status: "failed", State: "failed", Rank: new(3), Error: failed.Error, CompletedAt: ms(failed.FinishedAt)},
+			events: []event{dispatch, dispatch, callback(processing), sweep(failed), callback(failed)},
+			want:   results.Row{Status: "failed", State: "failed", Rank: new(3), Error: failed.Error, CompletedAt: ms(failed.FinishedAt)},
 		},
 		"Ittybit's word after ours": {
-			[]event{dispatch, callback(queued), sweep(givenUp), callback(cancelled)},
-			results.Row{Status: "cancelled", State: "cancelled", Rank: new(3)},
+			events: []event{dispatch, callback(queued), sweep(givenUp), callback(cancelled)},
+			want:   results.Row{Status: "cancelled", State: "cancelled", Rank: new(3)},
 		},
 		"nobody's word": {
-			[]event{dispatch, dispatch, callback(processing), callback(processing)},
-			results.Row{Status: "validating", State: "processing", Rank: new(1), Open: "1"},
+			events: []event{dispatch, dispatch, callback(processing), callback(processing)},
+			want:   results.Row{Status: "validating", State: "processing", Rank: new(1), Open: "1"},
 		},
 	}
 	for name, test := range tests {
@@ -318,13 +318,13 @@ func TestRowsStayBelow400KB(t *testing.T) {
 		outputs []media.Output
 		want    int // kept
 	}{
-		"as many as there is room for": {outputs(100, 100), 42},
-		"more than there is room for":  {outputs(101, 100), 42},
-		"too many":                     {slices.Repeat([]media.Output{{URL: "s3://b/part"}}, 150), 100},
-		"a long one":                   {outputs(1, 90<<10-2048), 1},
-		"one that is to be escaped":    {[]media.Output{{URL: strings.Repeat(`"`, 90<<10)}}, 1},
-		"one that is too long":         {outputs(3, 1<<20), 0},
-		"none":                         {nil, 0},
+		"as many as there is room for": {outputs: outputs(100, 100), want: 42},
+		"more than there is room for":  {outputs: outputs(101, 100), want: 42},
+		"too many":                     {outputs: slices.Repeat([]media.Output{{URL: "s3://b/part"}}, 150), want: 100},
+		"a long one":                   {outputs: outputs(1, 90<<10-2048), want: 1},
+		"one that is to be escaped":    {outputs: []media.Output{{URL: strings.Repeat(`"`, 90<<10)}}, want: 1},
+		"one that is too long":         {outputs: outputs(3, 1<<20), want: 0},
+		"none":                         {want: 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -165,10 +165,10 @@ func TestRejectionsAreEvents(t *testing.T) {
 		attempt int
 		want    []string
 	}{
-		{"video", 0, []string{eventOfRejection}},
-		{"video", 0, nil},
-		{"video", 1, []string{eventOfRejection}},
-		{"", 0, []string{eventOfRejection}},
+		{job: "video", attempt: 0, want: []string{eventOfRejection}},
+		{job: "video", attempt: 0},
+		{job: "video", attempt: 1, want: []string{eventOfRejection}},
+		{attempt: 0, want: []string{eventOfRejection}},
 	} {
 		if _, err := f.Reject(t.Context(), start, upload, refTo(tt.job, tt.attempt), "no"); err != nil {
 			t.Fatal(err)

@@ -22,11 +22,11 @@ func TestQueuedNotesTheJobAsItWasAnswered(t *testing.T) {
 		state   media.State
 		checkAt time.Time
 	}{
-		"queued":               {queued, "queued", media.Queued, checkAt},
-		"no word":              {media.Result{JobID: jobID}, "queued", media.Queued, checkAt},
-		"a word of its own":    {media.Result{JobID: jobID, Status: "waiting"}, "waiting", media.Queued, checkAt},
-		"at work":              {processing, "validating", media.Processing, checkAt},
-		"adopted, over by now": {succeeded, "queued", media.Queued, start},
+		"queued":               {answer: queued, status: "queued", state: media.Queued, checkAt: checkAt},
+		"no word":              {answer: media.Result{JobID: jobID}, status: "queued", state: media.Queued, checkAt: checkAt},
+		"a word of its own":    {answer: media.Result{JobID: jobID, Status: "waiting"}, status: "waiting", state: media.Queued, checkAt: checkAt},
+		"at work":              {answer: processing, status: "validating", state: media.Processing, checkAt: checkAt},
+		"adopted, over by now": {answer: succeeded, status: "queued", state: media.Queued, checkAt: start},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -43,10 +43,10 @@ func TestOnlyOpenJobsAreInTheIndex(t *testing.T) {
 		at   time.Duration
 		want []string
 	}{
-		{-time.Millisecond, nil},
-		{0, []string{"early"}},
-		{time.Minute, []string{"early", "first"}},
-		{time.Hour, []string{"early", "first", "second", "third"}},
+		{at: -time.Millisecond},
+		{at: 0, want: []string{"early"}},
+		{at: time.Minute, want: []string{"early", "first"}},
+		{at: time.Hour, want: []string{"early", "first", "second", "third"}},
 	} {
 		if got := due(start.Add(test.at)); !slices.Equal(got, test.want) {
 			t.Errorf("overdue after %v: %v, want %v", test.at, got, test.want)

@@ -51,12 +51,12 @@ func TestNothingIsTouchedWithoutTheAccount(t *testing.T) {
 		says  string
 		done  int // jobs settled before
 	}{
-		"wrong key":     {func(w *world, _ []string) { w.ittybit.SetKeys("another") }, "check the API key", 0},
-		"unpaid":        {func(w *world, _ []string) { w.status(http.StatusPaymentRequired) }, "check the bill of the Ittybit account", 0},
-		"forbidden":     {func(w *world, _ []string) { w.status(http.StatusForbidden) }, "check what the API key may do", 0},
-		"refused later": {func(w *world, ids []string) { w.status(http.StatusUnauthorized, ids[3:]...) }, "check the API key", 3},
-		"no key":        {func(w *world, _ []string) { w.Secrets.SetEmpty(keyName) }, "no job was asked for: Ittybit's API key (ittybit/key)", 0},
-		"blank key":     {func(w *world, _ []string) { w.Secrets.Set(keyName, " ") }, "store the API key in it", 0},
+		"wrong key":     {spoil: func(w *world, _ []string) { w.ittybit.SetKeys("another") }, says: "check the API key", done: 0},
+		"unpaid":        {spoil: func(w *world, _ []string) { w.status(http.StatusPaymentRequired) }, says: "check the bill of the Ittybit account", done: 0},
+		"forbidden":     {spoil: func(w *world, _ []string) { w.status(http.StatusForbidden) }, says: "check what the API key may do", done: 0},
+		"refused later": {spoil: func(w *world, ids []string) { w.status(http.StatusUnauthorized, ids[3:]...) }, says: "check the API key", done: 3},
+		"no key":        {spoil: func(w *world, _ []string) { w.Secrets.SetEmpty(keyName) }, says: "no job was asked for: Ittybit's API key (ittybit/key)", done: 0},
+		"blank key":     {spoil: func(w *world, _ []string) { w.Secrets.Set(keyName, " ") }, says: "store the API key in it", done: 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -99,12 +99,12 @@ func TestJobsThatIttybitDoesNotKnow(t *testing.T) {
 		known []time.Duration // the ages of jobs that Ittybit knows
 		want  media.State
 	}{
-		"young":                   {day - time.Millisecond, []time.Duration{time.Hour}, media.Queued},
-		"old, nothing known":      {2 * day, nil, media.Queued},
-		"old, known after":        {day, []time.Duration{time.Hour}, media.InferredFailed},
-		"old, known before":       {day, []time.Duration{2 * day}, media.InferredFailed},
-		"almost given up":         {giveUpAfter - time.Millisecond, nil, media.Queued},
-		"given up, nothing known": {giveUpAfter, nil, media.InferredFailed}, // or it would be open for ever
+		"young":                   {age: day - time.Millisecond, known: []time.Duration{time.Hour}, want: media.Queued},
+		"old, nothing known":      {age: 2 * day, want: media.Queued},
+		"old, known after":        {age: day, known: []time.Duration{time.Hour}, want: media.InferredFailed},
+		"old, known before":       {age: day, known: []time.Duration{2 * day}, want: media.InferredFailed},
+		"almost given up":         {age: giveUpAfter - time.Millisecond, want: media.Queued},
+		"given up, nothing known": {age: giveUpAfter, want: media.InferredFailed}, // or it would be open for ever
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -169,12 +169,12 @@ func TestGiveUp(t *testing.T) {
 		status int // of Ittybit's answer
 		want   media.State
 	}{
-		"at last":          {giveUpAfter, 200, media.InferredFailed},
-		"a moment before":  {giveUpAfter - time.Millisecond, 200, media.Processing},
-		"server error":     {2 * giveUpAfter, 500, media.Queued},
-		"too many":         {2 * giveUpAfter, 429, media.Queued},
-		"refused":          {2 * giveUpAfter, 400, media.Queued},
-		"gone for Ittybit": {2 * giveUpAfter, 410, media.Queued},
+		"at last":          {age: giveUpAfter, status: 200, want: media.InferredFailed},
+		"a moment before":  {age: giveUpAfter - time.Millisecond, status: 200, want: media.Processing},
+		"server error":     {age: 2 * giveUpAfter, status: 500, want: media.Queued},
+		"too many":         {age: 2 * giveUpAfter, status: 429, want: media.Queued},
+		"refused":          {age: 2 * giveUpAfter, status: 400, want: media.Queued},
+		"gone for Ittybit": {age: 2 * giveUpAfter, status: 410, want: media.Queued},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -203,7 +203,7 @@ func TestGiveUp(t *testing.T) {
 				for _, late := range []struct {
 					state media.State
 					want  results.Verdict
-				}{{media.Processing, results.Duplicate}, {media.Failed, results.Stored}, {media.Succeeded, results.Stored}} {
+				}{{state: media.Processing, want: results.Duplicate}, {state: media.Failed, want: results.Stored}, {state: media.Succeeded, want: results.Stored}} {
 					outcome, err := f.Table.Apply(t.Context(), results.Report{At: now, Ref: row.Ref(), Result: media.Result{JobID: id, State: late.state}})
 					if err != nil || outcome.Verdict != late.want {
 						t.Errorf("%v, later: %v, %v", late.state, outcome.Verdict, err)

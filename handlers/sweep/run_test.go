@@ -91,9 +91,9 @@ func TestRateAndTime(t *testing.T) {
 		asked int
 		lasts time.Duration // at most
 	}{
-		"quick": {0, media.SweepRate * seconds, media.SweepTimeout - reserveToAsk},
-		"slow":  {time.Second, media.SweepConcurrency * seconds, media.SweepTimeout - reserveToAsk + time.Second},
-		"hangs": {time.Hour, media.SweepConcurrency, media.SweepTimeout - reserveToWrite},
+		"quick": {takes: 0, asked: media.SweepRate * seconds, lasts: media.SweepTimeout - reserveToAsk},
+		"slow":  {takes: time.Second, asked: media.SweepConcurrency * seconds, lasts: media.SweepTimeout - reserveToAsk + time.Second},
+		"hangs": {takes: time.Hour, asked: media.SweepConcurrency, lasts: media.SweepTimeout - reserveToWrite},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -44,13 +44,13 @@ func TestDynamoDBFails(t *testing.T) {
 		want   answer
 		says   string // in the log, where it is not stored
 	}{
-		"down":                {[]*endpoint.Fault{down}, notStored, "down"},
-		"down once":           {[]*endpoint.Fault{down, nil}, stored, ""},
-		"throttled":           {[]*endpoint.Fault{throttled}, notStored, results.ErrThrottled.Error()},
-		"throttled twice":     {[]*endpoint.Fault{throttled, throttled, nil}, stored, ""},
-		"access denied":       {[]*endpoint.Fault{{Type: "AccessDeniedException", Message: "not allowed"}}, notStored, "allow the role dynamodb:UpdateItem"},
-		"no such table":       {[]*endpoint.Fault{{Type: "ResourceNotFoundException", Message: "not found"}}, notStored, results.ErrNoTable.Error()},
-		"the answer was lost": {[]*endpoint.Fault{{Type: "InternalServerError", Status: 500, Applied: true}, nil}, duplicate, ""},
+		"down":                {faults: []*endpoint.Fault{down}, want: notStored, says: "down"},
+		"down once":           {faults: []*endpoint.Fault{down, nil}, want: stored},
+		"throttled":           {faults: []*endpoint.Fault{throttled}, want: notStored, says: results.ErrThrottled.Error()},
+		"throttled twice":     {faults: []*endpoint.Fault{throttled, throttled, nil}, want: stored},
+		"access denied":       {faults: []*endpoint.Fault{{Type: "AccessDeniedException", Message: "not allowed"}}, want: notStored, says: "allow the role dynamodb:UpdateItem"},
+		"no such table":       {faults: []*endpoint.Fault{{Type: "ResourceNotFoundException", Message: "not found"}}, want: notStored, says: results.ErrNoTable.Error()},
+		"the answer was lost": {faults: []*endpoint.Fault{{Type: "InternalServerError", Status: 500, Applied: true}, nil}, want: duplicate},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -145,12 +145,12 @@ func TestSecretsThatCannotBeUsed(t *testing.T) {
 		value *string // nil: the secret is empty
 		says  string
 	}{
-		"empty":           {nil, put(keysName)},
-		"blank":           {new(" "), "the secret is empty"},
-		"broken JSON":     {new(broken), "not one of strings"},
-		"a JSON object":   {new(`{"key":"` + newestKey + `"}`), "JSON object"},
-		"an empty list":   {new(`[]`), "empty JSON list"},
-		"too short a key": {new(toJSON(t, []string{newestKey, short})), "callback key 2 of 2 is shorter than 32 bytes"},
+		"empty":           {says: put(keysName)},
+		"blank":           {value: new(" "), says: "the secret is empty"},
+		"broken JSON":     {value: new(broken), says: "not one of strings"},
+		"a JSON object":   {value: new(`{"key":"` + newestKey + `"}`), says: "JSON object"},
+		"an empty list":   {value: new(`[]`), says: "empty JSON list"},
+		"too short a key": {value: new(toJSON(t, []string{newestKey, short})), says: "callback key 2 of 2 is shorter than 32 bytes"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -218,14 +218,14 @@ func TestCallsToAWS(t *testing.T) {
 		want  answer
 		calls int
 	}{
-		{"processing", token, about(t, ref, "", "task_abc123", "processing"), stored, 1},
-		{"succeeded", token, about(t, ref, "", "task_abc123", "succeeded"), stored, 1},
-		{"before dispatch", token, about(t, ref, "", "task_early", "succeeded"), stored, 1},
-		{"twice", token, about(t, ref, "", "task_abc123", "succeeded"), duplicate, 2},
-		{"ignored", token, `{"event":"media.created","data":{}}`, ignored, 0},
-		{"another's token", other, about(t, ref, "", "task_abc123", "succeeded"), forbidden, 0},
-		{"unreadable", token, `{`, unreadable, 0},
-		{"no token", "", `{`, forbidden, 0},
+		{name: "processing", token: token, body: about(t, ref, "", "task_abc123", "processing"), want: stored, calls: 1},
+		{name: "succeeded", token: token, body: about(t, ref, "", "task_abc123", "succeeded"), want: stored, calls: 1},
+		{name: "before dispatch", token: token, body: about(t, ref, "", "task_early", "succeeded"), want: stored, calls: 1},
+		{name: "twice", token: token, body: about(t, ref, "", "task_abc123", "succeeded"), want: duplicate, calls: 2},
+		{name: "ignored", token: token, body: `{"event":"media.created","data":{}}`, want: ignored, calls: 0},
+		{name: "another's token", token: other, body: about(t, ref, "", "task_abc123", "succeeded"), want: forbidden, calls: 0},
+		{name: "unreadable", token: token, body: `{`, want: unreadable, calls: 0},
+		{name: "no token", body: `{`, want: forbidden, calls: 0},
 	}
 	for _, tt := range tests {
 		before := c.CallsTo("DynamoDB")

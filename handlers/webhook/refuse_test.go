@@ -232,15 +232,15 @@ func TestBodiesUpTo1MiB(t *testing.T) {
 		encoded bool
 		want    answer
 	}{
-		"1 MiB":                         {mebibyte, false, stored},
-		"1 MiB, base64":                 {mebibyte, true, stored},
-		"a byte more":                   {mebibyte + 1, false, tooLarge},
-		"a byte more, base64":           {mebibyte + 1, true, tooLarge}, // padded as 1 MiB is
-		"two bytes more, base64":        {mebibyte + 2, true, tooLarge},
-		"three bytes more, base64":      {mebibyte + 3, true, tooLarge},
-		"API Gateway's 10 MB":           {10 << 20, false, tooLarge},
-		"a byte less than 1 MiB":        {mebibyte - 1, false, stored},
-		"two bytes less than 1 MiB, 64": {mebibyte - 2, true, stored},
+		"1 MiB":                         {size: mebibyte, want: stored},
+		"1 MiB, base64":                 {size: mebibyte, encoded: true, want: stored},
+		"a byte more":                   {size: mebibyte + 1, want: tooLarge},
+		"a byte more, base64":           {size: mebibyte + 1, encoded: true, want: tooLarge}, // padded as 1 MiB is
+		"two bytes more, base64":        {size: mebibyte + 2, encoded: true, want: tooLarge},
+		"three bytes more, base64":      {size: mebibyte + 3, encoded: true, want: tooLarge},
+		"API Gateway's 10 MB":           {size: 10 << 20, want: tooLarge},
+		"a byte less than 1 MiB":        {size: mebibyte - 1, want: stored},
+		"two bytes less than 1 MiB, 64": {size: mebibyte - 2, encoded: true, want: stored},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -274,14 +274,14 @@ func TestOrderOfReplies(t *testing.T) {
 		token, body string
 		want        answer
 	}{
-		{"", large, tooLarge},
-		{token, large, tooLarge},
-		{"", `{`, forbidden},
-		{"", `{"event":"run.succeeded"}`, forbidden},
-		{token, `{`, unreadable},
-		{token, other, forbidden},
-		{token, `{"event":"run.succeeded"}`, ignored},
-		{token, `{"id":"job_1","status":"succeeded"}`, notStored},
+		{body: large, want: tooLarge},
+		{token: token, body: large, want: tooLarge},
+		{body: `{`, want: forbidden},
+		{body: `{"event":"run.succeeded"}`, want: forbidden},
+		{token: token, body: `{`, want: unreadable},
+		{token: token, body: other, want: forbidden},
+		{token: token, body: `{"event":"run.succeeded"}`, want: ignored},
+		{token: token, body: `{"id":"job_1","status":"succeeded"}`, want: notStored},
 	} {
 		if got := f.post(t.Context(), t, callback(t, tt.token, tt.body)); got != tt.want {
 			t.Errorf("token %v, body %.30q: answered %v, want %v", tt.token != "", tt.body, got, tt.want)
