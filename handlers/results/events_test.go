@@ -22,8 +22,8 @@ type resultEvent struct {
 }
 
 // listen has the pipe make events of what happens to the table from now on. The
-// function that it returns waits until it has, and returns the events, each held
-// to the schema, since its last call.
+// function that it returns waits until it has, and returns the events, each
+// held to the schema, since its last call.
 func (f *fixture) listen(t *testing.T) (events func() []resultEvent) {
 	t.Helper()
 	var sent []resultEvent // by the pipe, before Idle returns
@@ -46,7 +46,7 @@ func (f *fixture) listen(t *testing.T) (events func() []resultEvent) {
 		t.Fatal(err)
 	}
 	t.Cleanup(pipe.Close)
-	if err := f.server.Tables.Stream(tableName, pipe.Put); err != nil {
+	if err := f.aws.Tables.Stream(tableName, pipe.Put); err != nil {
 		t.Fatal(err)
 	}
 	return func() []resultEvent {
@@ -122,7 +122,7 @@ func TestWhatIsNoNews(t *testing.T) {
 	events := f.listen(t)
 	for what, do := range map[string]func() error{
 		"a job is noted":           func() error { f.queued(t, ref, queued); return nil },
-		"a day's count":            func() error { return f.CountJobs(t.Context(), start, 3) },
+		"a day's count":            func() error { return f.AddJobs(t.Context(), start, 3) },
 		"the check of an open job": func() error { _, err := f.Reschedule(t.Context(), ref.Key, jobID, start.Add(time.Hour)); return err },
 	} {
 		if err := do(); err != nil {
@@ -148,8 +148,8 @@ func TestWhatIsNoNews(t *testing.T) {
 		f = newFixture(t, 0)
 		f.apply(t, ref, r, results.CreateOrUpdate)
 		events = f.listen(t)
-		f.remove(t, ref.Key, "task#"+jobID)
-		if got := describe(events()); got != nil || len(f.item(t, ref.Key, "task#"+jobID)) > 0 {
+		f.aws.Delete(t, ref.Key, "task#"+jobID)
+		if got := describe(events()); got != nil || len(f.aws.Item(t, ref.Key, "task#"+jobID)) > 0 {
 			t.Errorf("a row that was deleted: %q", got)
 		}
 	}
@@ -164,10 +164,10 @@ func TestRejectionsAreEvents(t *testing.T) {
 		attempt int
 		want    []string
 	}{
-		{"video", 0, []string{eventOfRejection}},
-		{"video", 0, nil},
-		{"video", 1, []string{eventOfRejection}},
-		{"", 0, []string{eventOfRejection}},
+		{job: "video", attempt: 0, want: []string{eventOfRejection}},
+		{job: "video", attempt: 0},
+		{job: "video", attempt: 1, want: []string{eventOfRejection}},
+		{attempt: 0, want: []string{eventOfRejection}},
 	} {
 		if _, err := f.Reject(t.Context(), start, upload, refTo(tt.job, tt.attempt), "no"); err != nil {
 			t.Fatal(err)
@@ -182,7 +182,7 @@ func TestRejectionsAreEvents(t *testing.T) {
 			}
 		}
 	}
-	f.remove(t, upload.Key, "upload#"+upload.ID(tableName))
+	f.aws.Delete(t, upload.Key, "upload#"+upload.ID(tableName))
 	if got := describe(events()); got != nil {
 		t.Errorf("a rejection that was deleted: %q", got)
 	}

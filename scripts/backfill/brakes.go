@@ -82,7 +82,7 @@ func (b *brakes) check(ctx context.Context) error {
 // look reads the day's count and how full the retry queue is.
 func (b *brakes) look(ctx context.Context, today time.Time) (err error) {
 	if b.stack.Outputs.Settings.DailyJobLimit > 0 {
-		if b.count, err = b.table.JobsOn(ctx, today); err != nil {
+		if b.count, err = b.table.JobCount(ctx, today); err != nil {
 			return err
 		}
 		if !today.Equal(b.day) {

@@ -14,11 +14,9 @@ import (
 	"testing"
 
 	"ittybit-media/handlers/handlertest"
-	"ittybit-media/handlers/results"
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/access"
-	"ittybit-media/scripts/local/aws/dynamodb"
 	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/aws/sqs"
 	"ittybit-media/scripts/local/clock"
@@ -80,9 +78,7 @@ func (i *imagined) start(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	aws := handlertest.NewAWS()
-	services := httptest.NewServer(aws)
-	t.Cleanup(services.Close)
+	aws := handlertest.New(t)
 	bucket := httptest.NewServer(i)
 	t.Cleanup(bucket.Close)
 	aws.Mount(sqs.API(queue))
@@ -98,19 +94,16 @@ func (i *imagined) start(t *testing.T) string {
 			return endpoint.Response{Status: http.StatusAccepted}, nil
 		}},
 	})
-	if _, err := dynamodb.Client(services.URL).CreateTable(t.Context(), results.CreateTableInput("results")); err != nil {
-		t.Fatal(err)
-	}
 	settings, err := pipelinetest.Config(t, map[string]any{"dailyJobLimit": 0}).Settings()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return pipelinetest.WriteAccess(t, access.Access{
 		Outputs: stack.Outputs{
-			Region: "us-east-1", Bucket: "imagined", Table: "results", RetryQueueURL: queue.URL(services.URL),
+			Region: "us-east-1", Bucket: "imagined", Table: handlertest.TableName, RetryQueueURL: queue.URL(aws.URL),
 			Functions: map[string]string{"dispatch": "dispatch"}, Settings: settings,
 		},
-		AWSURL: services.URL, S3URL: bucket.URL, AccessKey: "LOCAL", SecretKey: "a secret of the test", PID: os.Getpid(),
+		AWSURL: aws.URL, S3URL: bucket.URL, AccessKey: "LOCAL", SecretKey: "a secret of the test", PID: os.Getpid(),
 	})
 }
 

@@ -98,7 +98,7 @@ func (b *backfill) tellLimit(ctx context.Context, p plan) error {
 	if limit == 0 {
 		return nil
 	}
-	today, err := b.table.JobsOn(ctx, b.Now())
+	today, err := b.table.JobCount(ctx, b.Now())
 	if err != nil {
 		return err
 	}

@@ -95,7 +95,7 @@ func (b *backfill) look(ctx context.Context, entries []entry) ([]candidate, erro
 			continue
 		}
 		g.Go(func() error {
-			ledger, err := b.table.Upload(ctx, e.upload.Key, b.id(e.upload))
+			ledger, err := b.table.RowsByUpload(ctx, e.upload.Key, b.id(e.upload))
 			if err != nil {
 				return err
 			}

@@ -46,7 +46,7 @@ func TestOnlyWhatTheTableLacks(t *testing.T) {
 func (w *world) apply(key, upload, job string) {
 	w.t.Helper()
 	ref := media.JobRef{Bucket: w.Bucket, Key: key, Upload: upload, Job: job}
-	_, err := w.Results.Apply(w.t.Context(), w.Clock.Now(), ref, media.Result{JobID: "job_" + job, State: media.Succeeded}, results.CreateOrUpdate)
+	_, err := w.Results.Apply(w.t.Context(), results.Report{At: w.Clock.Now(), Ref: ref, Result: media.Result{JobID: "job_" + job, State: media.Succeeded}})
 	if err != nil {
 		w.t.Fatal(err)
 	}

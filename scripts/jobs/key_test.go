@@ -78,10 +78,10 @@ func TestNoSignedURLIsShown(t *testing.T) {
 	const url = "https://outputs.example/a.mp4"
 	ref := w.row("a.mov", "video", 0).Ref()
 	ref.Attempt = 1
-	_, err := w.Results.Apply(t.Context(), w.Clock.Now(), ref, media.Result{
+	_, err := w.Results.Apply(t.Context(), results.Report{At: w.Clock.Now(), Ref: ref, Result: media.Result{
 		JobID: "job_2", State: media.Succeeded,
 		Outputs: []media.Output{{URL: url + "?X-Amz-Signature=secret"}, {URL: url + "?sig=secret"}},
-	}, results.CreateOrUpdate)
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func (j *jobs) list(ctx context.Context) error {
 // found are the rows that a filter takes, as many as it wants.
 func (j *jobs) found(ctx context.Context, f filter) iter.Seq2[results.Row, error] {
 	now := j.Now()
-	rows := j.table.Unfinished(ctx)
+	rows := j.table.UnfinishedRows(ctx)
 	if !f.indexed() {
 		rows = j.scan(ctx, f.state)
 	}
@@ -74,7 +74,7 @@ func (j *jobs) scan(ctx context.Context, state string) iter.Seq2[results.Row, er
 		}
 		progress := j.Progress()
 		defer progress.End()
-		for row, err := range j.table.ByState(ctx, &scanner{j.stack.DynamoDB(), progress, 0}, state) {
+		for row, err := range j.table.RowsByState(ctx, &scanner{j.stack.DynamoDB(), progress, 0}, state) {
 			progress.End() // a row may be printed
 			if !yield(row, err) {
 				return
@@ -85,13 +85,13 @@ func (j *jobs) scan(ctx context.Context, state string) iter.Seq2[results.Row, er
 
 // scanner counts the rows that are read, most of which may be of no interest.
 type scanner struct {
-	results.Scanner
+	dynamodb.ScanAPIClient
 	progress *cli.Progress
 	rows     int64
 }
 
 func (s *scanner) Scan(ctx context.Context, in *dynamodb.ScanInput, o ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error) {
-	out, err := s.Scanner.Scan(ctx, in, o...)
+	out, err := s.ScanAPIClient.Scan(ctx, in, o...)
 	if err == nil {
 		s.rows += int64(out.ScannedCount)
 		s.progress.Show(func() string { return fmt.Sprintf("%d rows read…", s.rows) })

@@ -201,7 +201,7 @@ func (j *jobs) rowsOf(ctx context.Context, key string) ([]results.Row, error) {
 		return nil, cli.Usagef("%q is no key: S3's have 1 to %d bytes", cli.Printable(key), media.MaxKey)
 	}
 	var rows []results.Row
-	for row, err := range j.table.Key(ctx, key) {
+	for row, err := range j.table.RowsByKey(ctx, key) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", cli.Printable(key), err)
 		}

@@ -57,7 +57,7 @@ func (j *jobs) overview(ctx context.Context) error {
 func (j *jobs) openJobs(ctx context.Context) (*openJobs, error) {
 	var o openJobs
 	now := j.Now()
-	for row, err := range j.table.Unfinished(ctx) {
+	for row, err := range j.table.UnfinishedRows(ctx) {
 		if err != nil {
 			return nil, err
 		}
@@ -73,7 +73,7 @@ func (j *jobs) openJobs(ctx context.Context) (*openJobs, error) {
 }
 
 func (j *jobs) jobsToday(ctx context.Context) (*int64, error) {
-	n, err := j.table.JobsOn(ctx, j.Now())
+	n, err := j.table.JobCount(ctx, j.Now())
 	if err != nil {
 		return nil, err
 	}

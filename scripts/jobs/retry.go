@@ -38,7 +38,7 @@ func (j *jobs) makeAgain(ctx context.Context) error {
 func (j *jobs) question(ctx context.Context, r *repeater) string {
 	cost := "Ittybit charges for each job again."
 	if limit := j.stack.Outputs.Settings.DailyJobLimit; limit > 0 {
-		today, err := j.table.JobsOn(ctx, j.Now())
+		today, err := j.table.JobCount(ctx, j.Now())
 		if room := max(limit-today, 0); err == nil && int64(r.jobs) > room {
 			cost += fmt.Sprintf(" The day's limit leaves room for %d; the others will wait in the retry queue.", room)
 		}

@@ -27,7 +27,7 @@ const answerMargin = 30 * time.Second
 func (j *jobs) runSweep(ctx context.Context) error {
 	if j.DryRun {
 		overdue := 0
-		for _, err := range j.table.Overdue(ctx, j.Now()) {
+		for _, err := range j.table.OverdueRows(ctx, j.Now()) {
 			if err != nil {
 				return err
 			}

@@ -166,7 +166,7 @@ func (f *follower) read(ctx context.Context, file *followed) error {
 	id := file.upl.ID(f.pipeline.Table)
 	file.rows = nil
 	over := map[string]bool{}
-	for row, err := range f.table.Key(ctx, file.key) {
+	for row, err := range f.table.RowsByKey(ctx, file.key) {
 		if err != nil {
 			return err
 		}

@@ -92,7 +92,7 @@ func (s *smoke) follow(ctx context.Context) way {
 // rows are all rows of the key: nobody else has one under it.
 func (s *smoke) rows(ctx context.Context) ([]results.Row, error) {
 	var rows []results.Row
-	for row, err := range s.table.Key(ctx, s.key) {
+	for row, err := range s.table.RowsByKey(ctx, s.key) {
 		if err != nil {
 			return nil, err
 		}

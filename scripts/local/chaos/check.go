@@ -82,7 +82,7 @@ type findings struct {
 func (f *findings) collect(ctx context.Context, p *pipeline.Pipeline, expected map[rowID]string) error {
 	f.rows, f.states = map[rowID]string{}, map[string]int{}
 	db := p.DynamoDB()
-	for row, err := range results.New(db, p.Table, results.Options{}).ByState(ctx, db, "") {
+	for row, err := range results.New(db, p.Table, results.Options{}).RowsByState(ctx, db, "") {
 		if err != nil {
 			return err
 		}

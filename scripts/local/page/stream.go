@@ -122,7 +122,7 @@ func (p *Page) readRows(r *http.Request) {
 	table := results.New(p.pipeline.DynamoDB(), p.pipeline.Table, results.Options{})
 	for _, u := range p.board.stale(shown) {
 		var rows []results.Row
-		for row, err := range table.Key(r.Context(), u.upload.Key) {
+		for row, err := range table.RowsByKey(r.Context(), u.upload.Key) {
 			if err != nil {
 				return // the page will ask again
 			}

@@ -357,7 +357,7 @@ func (r *Run) Remove(key string) {
 func (r *Run) Rows(key string) []results.Row {
 	r.t.Helper()
 	var rows []results.Row
-	for row, err := range r.Results.Key(r.t.Context(), key) {
+	for row, err := range r.Results.RowsByKey(r.t.Context(), key) {
 		if err != nil {
 			r.t.Fatal(err)
 		}
