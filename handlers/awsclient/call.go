@@ -48,7 +48,7 @@ type Client struct {
 // NewClient returns a client that goes to where the SDK's would: the
 // configuration's endpoint for the service, or the region's own.
 func NewClient(cfg aws.Config, s Service) *Client {
-	c := &Client{cfg: cfg, service: s, endpoint: "https://" + s.Signed + "." + cfg.Region + "." + domain(cfg.Region), signer: v4.NewSigner()}
+	c := &Client{cfg: cfg, service: s, endpoint: "https://" + s.Signed + "." + cfg.Region + "." + Domain(cfg.Region), signer: v4.NewSigner()}
 	if cfg.Retryer == nil {
 		c.cfg.Retryer = func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = cmp.Or(cfg.RetryMaxAttempts, o.MaxAttempts) })
@@ -70,16 +70,6 @@ func NewClient(cfg aws.Config, s Service) *Client {
 		}
 	}
 	return c
-}
-
-// domain is that of the region's partition ("Regions and Zones", AWS General
-// Reference). Others are reached through AWS_ENDPOINT_URL and its forms for one
-// service.
-func domain(region string) string {
-	if strings.HasPrefix(region, "cn-") {
-		return "amazonaws.com.cn"
-	}
-	return "amazonaws.com"
 }
 
 // Call does an operation and decodes its answer into out. It retries what the

@@ -65,3 +65,13 @@ func (e endpoints) GetServiceBaseEndpoint(_ context.Context, service string) (st
 	u := e.own[service]
 	return u, u != "", nil
 }
+
+// Domain returns the domain of the service endpoints of a region ("Regions and
+// Zones", AWS General Reference). Other partitions than these two are reached
+// through AWS_ENDPOINT_URL and its forms for one service.
+func Domain(region string) string {
+	if strings.HasPrefix(region, "cn-") {
+		return "amazonaws.com.cn"
+	}
+	return "amazonaws.com"
+}

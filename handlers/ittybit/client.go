@@ -90,13 +90,13 @@ func (c *Client) Connect() {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 		defer cancel()
-		q, err := http.NewRequestWithContext(ctx, http.MethodHead, c.base+"/", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodHead, c.base+"/", nil)
 		if err != nil {
 			return
 		}
-		q.Header.Set("User-Agent", c.userAgent)
-		if p, err := c.http.Do(q); err == nil {
-			_ = p.Body.Close()
+		req.Header.Set("User-Agent", c.userAgent)
+		if resp, err := c.http.Do(req); err == nil {
+			_ = resp.Body.Close()
 		}
 	}()
 }

@@ -100,7 +100,7 @@ func decodeJSON(data []byte) (any, error) {
 	d.UseNumber() // options reach Ittybit as they were written
 	var value any
 	if err := d.Decode(&value); err != nil {
-		return nil, fmt.Errorf("it is not JSON: %w", jsonError(err))
+		return nil, fmt.Errorf("it is not JSON: %w", JSONError(err))
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("there is something after the JSON value")

@@ -3,16 +3,16 @@ package results_test
 import (
 	"context"
 	"errors"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/smithy-go"
 
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/local/aws/endpoint"
 )
 
 // operations are all that can fail, by the IAM action that they take.
@@ -80,17 +80,12 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"RequestLimitExceeded":                   results.ErrThrottled,
 		"ValidationException":                    nil,
 	} {
-		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-			w.WriteHeader(http.StatusBadRequest)
-			_, _ = w.Write([]byte(`{"__type":"com.amazonaws.dynamodb.v20120810#` + code + `","message":"as AWS has it"}`))
-		}))
-		t.Cleanup(srv.Close)
+		f := newFixture(t, 0)
+		f.aws.Fail(handlertest.Any, &endpoint.Fault{Type: "com.amazonaws.dynamodb.v20120810#" + code, Message: "as AWS has it"})
 		for name, operation := range operations {
 			t.Run(code+" "+name, func(t *testing.T) {
 				t.Parallel()
-				client := client(srv.URL)
-				err := operation(t.Context(), results.New(client, tableName, results.Options{}), client)
+				err := operation(t.Context(), f.Table, f.client)
 				if err == nil {
 					t.Fatal("no error")
 				}
@@ -118,11 +113,9 @@ func TestNetworkErrors(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	srv := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(srv.Close)
-	client := client(srv.URL)
+	f := newFixture(t, 0)
 	for name, operation := range operations {
-		if err := operation(ctx, results.New(client, tableName, results.Options{}), client); !errors.Is(err, context.Canceled) {
+		if err := operation(ctx, f.Table, f.client); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -135,13 +128,12 @@ func TestErrorsAfterARefusedWrite(t *testing.T) {
 	ref := refTo("video", 0)
 	f.queued(t, ref, queued)
 	f.apply(t, ref, succeeded, results.CreateOrUpdate)
-	broken := errors.New("connection reset")
-	table := results.New(fake{DynamoDB: f.client, getItem: func(*dynamodb.GetItemInput) (*dynamodb.GetItemOutput, error) { return nil, broken }}, tableName, results.Options{})
-	if _, err := table.Apply(t.Context(), results.Report{At: start, Ref: ref, Result: failed}); !errors.Is(err, broken) {
+	f.aws.Fail(handlertest.Operation("GetItem"), &endpoint.Fault{Type: "AccessDeniedException", Message: "no"})
+	if _, err := f.Apply(t.Context(), results.Report{At: start, Ref: ref, Result: failed}); !errors.Is(err, results.ErrDenied) {
 		t.Errorf("Apply: %v", err)
 	}
-	if _, err := table.InsertQueued(t.Context(), results.Dispatched{At: start, CheckAt: start, Upload: upload, Ref: ref, Result: queued}); !errors.Is(err, broken) {
-		t.Errorf("Queued: %v", err)
+	if _, err := f.InsertQueued(t.Context(), results.Dispatched{At: start, CheckAt: start, Upload: upload, Ref: ref, Result: queued}); !errors.Is(err, results.ErrDenied) {
+		t.Errorf("InsertQueued: %v", err)
 	}
 }
 

@@ -31,10 +31,10 @@ const (
 // The bookkeeping is our own, for golang.org/x/sync/singleflight does not say
 // when the call began that one is about to share, and Refresh must know.
 type Value[T any] struct {
+	log   *slog.Logger
 	what  string
 	fetch Fetcher
 	parse func(string) (T, error)
-	log   *slog.Logger
 
 	mu      sync.Mutex
 	count   uint64   // reads begun
@@ -54,24 +54,12 @@ type read[T any] struct {
 	err    error
 }
 
-// Option changes what NewValue makes.
-type Option func(*options)
-
-type options struct{ log *slog.Logger }
-
-// WithLogger sets where the warnings go; without it, to slog.Default.
-func WithLogger(log *slog.Logger) Option { return func(o *options) { o.log = log } }
-
-// NewValue makes a Value that reads with fetch and parse. what names the secret
-// in errors and log lines: its use and its name, not its text. The errors of
-// parse must not quote the text either. All callers get the same T: a slice in
-// it must not be changed.
-func NewValue[T any](what string, fetch Fetcher, parse func(string) (T, error), opts ...Option) *Value[T] {
-	var o options
-	for _, opt := range opts {
-		opt(&o)
-	}
-	return &Value[T]{what: what, fetch: fetch, parse: parse, log: o.log}
+// NewValue makes a Value that reads with fetch and parse, and warns in log. what
+// names the secret in errors and log lines: its use and its name, not its text.
+// The errors of parse must not quote the text either. All callers get the same
+// T: a slice in it must not be changed.
+func NewValue[T any](log *slog.Logger, what string, fetch Fetcher, parse func(string) (T, error)) *Value[T] {
+	return &Value[T]{log: log, what: what, fetch: fetch, parse: parse}
 }
 
 // Prefetch begins the first read in the background; the first Get waits for it.
@@ -169,15 +157,15 @@ func (v *Value[T]) run(r *read[T]) {
 	if err != nil {
 		r.err = fmt.Errorf("%s: %w", v.what, err)
 	}
-	if old := v.settle(r); old != nil {
-		v.logger().Warn("a secret could not be read again, the value read before stays in use",
+	if old := v.finish(r); old != nil {
+		v.log.Warn("a secret could not be read again, the value read before stays in use",
 			"secret", v.what, "age", now().Sub(old.began).String(), "error", err)
 	}
 }
 
-// settle takes in a read that ended. It returns the read whose value stays in
+// finish takes in a read that ended. It returns the read whose value stays in
 // use without any caller being told: a failed Refresh returns its error.
-func (v *Value[T]) settle(r *read[T]) (old *read[T]) {
+func (v *Value[T]) finish(r *read[T]) (old *read[T]) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	defer close(r.done)
@@ -223,13 +211,6 @@ func (v *Value[T]) await(ctx context.Context, r, old *read[T]) (T, error) {
 		return old.value, nil
 	}
 	return r.value, r.err
-}
-
-func (v *Value[T]) logger() *slog.Logger {
-	if v.log != nil {
-		return v.log
-	}
-	return slog.Default()
 }
 
 // now is the wall clock's time alone. The monotonic clock may stand still while

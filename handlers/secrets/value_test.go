@@ -73,8 +73,7 @@ func inBubble(t *testing.T, body func(f fixture)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, log := &store{text: "one"}, &bytes.Buffer{}
-		v := secrets.NewValue("the key", s.fetch, func(text string) (string, error) { return text, nil },
-			secrets.WithLogger(slog.New(slog.NewJSONHandler(log, nil))))
+		v := secrets.NewValue(slog.New(slog.NewJSONHandler(log, nil)), "the key", s.fetch, func(text string) (string, error) { return text, nil })
 		body(fixture{t, s, v, log})
 	})
 }
@@ -212,29 +211,6 @@ func TestOldValueStaysWhenReadingFails(t *testing.T) {
 			f.Errorf("%d warnings for 2 failed reads", n)
 		}
 	})
-}
-
-func TestWarningsGoToTheDefaultLogger(t *testing.T) {
-	var log bytes.Buffer
-	before := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-	defer slog.SetDefault(before)
-	synctest.Test(t, func(t *testing.T) {
-		s := &store{text: "one"}
-		v := secrets.NewValue("the key", s.fetch, secrets.APIKey)
-		if _, err := v.Get(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		s.set("", errDown, 0)
-		time.Sleep(5 * time.Minute)
-		if _, err := v.Get(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
-	})
-	if !strings.Contains(log.String(), errDown.Error()) {
-		t.Errorf("log: %q", log.String())
-	}
 }
 
 func TestOldValueStaysWhileReadingIsSlow(t *testing.T) {
@@ -419,7 +395,7 @@ func TestRefreshEndsWithItsContext(t *testing.T) {
 func TestErrorsNameTheSecretAndDoNotQuoteIt(t *testing.T) {
 	t.Parallel()
 	s := &store{text: "{" + hidden}
-	v := secrets.NewValue("Ittybit API key", s.fetch, secrets.APIKey)
+	v := secrets.NewValue(slog.Default(), "Ittybit API key", s.fetch, secrets.APIKey)
 	_, err := v.Get(t.Context())
 	if text := fmt.Sprint(err); err == nil || !strings.Contains(text, "Ittybit API key") || strings.Contains(text, hidden) {
 		t.Errorf("error: %v", err)

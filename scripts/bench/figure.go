@@ -3,13 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
+
+	"ittybit-media/scripts/internal/cli"
 )
 
 // Figure is something that was measured, with the limit that it must keep.
@@ -22,6 +22,17 @@ type Figure struct {
 	High   float64 `json:"high"` // the ninetieth
 	Runs   int     `json:"runs"`
 	Limit  *Limit  `json:"limit,omitempty"`
+}
+
+// figures are what a part measured.
+type figures []Figure
+
+// add adds the median and the spread of a quantity; the limit may be nil.
+func (fs *figures) add(name, unit string, s sample, limit *Limit) {
+	*fs = append(*fs, Figure{
+		Name: name, Unit: unit, Limit: limit,
+		Median: s.median(), Low: s.percentile(10), High: s.percentile(90), Runs: len(s),
+	})
 }
 
 // Limit bounds a median.
@@ -53,10 +64,10 @@ func (f Figure) Kept() bool {
 	return f.Limit == nil || f.Limit.Least <= f.Median && f.Median <= f.Limit.Most
 }
 
-// missed is an error that names the figures that do not keep their limits.
-func missed(figures []Figure) error {
+// missed returns an error that names the figures that do not keep their limits.
+func (fs figures) missed() error {
 	var errs []error
-	for _, f := range figures {
+	for _, f := range fs {
 		if !f.Kept() {
 			errs = append(errs, fmt.Errorf("%s: %s is %s %s, wanted %s", f.Part, f.Name, f.show(f.Median), f.Unit, f.Limit))
 		}
@@ -82,32 +93,18 @@ func (s sample) median() float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// to combines two quantities that were measured in turn, pair by pair.
-func (s sample) to(other sample, combine func(a, b float64) float64) sample {
-	pairs := make(sample, min(len(s), len(other)))
-	for i := range pairs {
-		pairs[i] = combine(s[i], other[i])
+// pairs combines two quantities that were measured in turn, pair by pair, so that
+// noise which falls on both cancels out.
+func pairs(s, other sample, combine func(a, b float64) float64) sample {
+	combined := make(sample, min(len(s), len(other)))
+	for i := range combined {
+		combined[i] = combine(s[i], other[i])
 	}
-	return pairs
+	return combined
 }
 
 func ratio(a, b float64) float64      { return a / b }
 func difference(a, b float64) float64 { return a - b }
-
-// report adds a figure of the part that is being measured.
-func (b *bench) report(name, unit string, s sample, limit *Limit) {
-	b.figures = append(b.figures, Figure{
-		Part: b.present, Name: name, Unit: unit,
-		Median: s.median(), Low: s.percentile(10), High: s.percentile(90), Runs: len(s),
-		Limit: limit,
-	})
-}
-
-// compare adds how two figures of this run relate: a value and a spread from the
-// pairs, so that noise which falls on both cancels out.
-func (b *bench) compare(name, unit string, s, other sample, how func(a, b float64) float64, limit *Limit) {
-	b.report(name, unit, s.to(other, how), limit)
-}
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
@@ -132,20 +129,27 @@ func (f Figure) show(v float64) string {
 	return short(v)
 }
 
-// table prints figures for people.
-func table(out io.Writer, figures []Figure) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	part := ""
-	for _, f := range figures {
-		if f.Part != part {
-			part = f.Part
-			fmt.Fprintf(w, "\n%s\tmedian\tunit\tspread\truns\tlimit\n", strings.ToUpper(part))
+// print prints figures of one part, for people or as JSON.
+func (fs figures) print(c *cli.Call) error {
+	if c.JSON {
+		for _, f := range fs {
+			if err := c.PrintJSON(f); err != nil {
+				return err
+			}
 		}
+		return nil
+	}
+	if len(fs) == 0 {
+		return nil
+	}
+	fmt.Fprintln(c.Out)
+	t := cli.NewTable(c.Out, strings.ToUpper(fs[0].Part), "median", "unit", "spread", "runs", "limit")
+	for _, f := range fs {
 		limit := f.Limit.String()
 		if !f.Kept() {
 			limit += " MISSED"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s – %s\t%d\t%s\n", f.Name, f.show(f.Median), f.Unit, f.show(f.Low), f.show(f.High), f.Runs, limit)
+		t.Row(f.Name, f.show(f.Median), f.Unit, f.show(f.Low)+" – "+f.show(f.High), strconv.Itoa(f.Runs), limit)
 	}
-	return w.Flush()
+	return t.Flush()
 }
