@@ -3,7 +3,6 @@ package results_test
 import (
 	"encoding/json"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +10,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
-	"ittybit-media/scripts/eventschema"
+	"ittybit-media/handlers/results/resultstest"
 	"ittybit-media/scripts/local/aws/pipes"
 )
 
@@ -32,7 +31,7 @@ func (f *fixture) listen(t *testing.T) (events func() []resultEvent) {
 		Filters: results.EventFilters(), Template: results.EventTemplate("dev"), Source: results.EventSource, DetailType: results.EventDetailType,
 		Now: func() time.Time { return start },
 		Send: func(event []byte) {
-			if err := eventschema.Validate(event); err != nil {
+			if err := resultstest.ValidateEvent(event); err != nil {
 				t.Errorf("%v\n%s", err, event)
 			}
 			var e resultEvent
@@ -256,10 +255,6 @@ func TestEventsOfAnyText(t *testing.T) {
 // refuses, and it names what there is.
 func TestTheSchema(t *testing.T) {
 	t.Parallel()
-	data, err := os.ReadFile("events.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var schema struct {
 		Properties struct {
 			Detail struct {
@@ -269,7 +264,7 @@ func TestTheSchema(t *testing.T) {
 		}
 		Examples []json.RawMessage
 	}
-	if err := json.Unmarshal(data, &schema); err != nil {
+	if err := json.Unmarshal([]byte(results.EventSchema), &schema); err != nil {
 		t.Fatal(err)
 	}
 	detail := schema.Properties.Detail
@@ -277,7 +272,7 @@ func TestTheSchema(t *testing.T) {
 		t.Errorf("%d examples", len(schema.Examples))
 	}
 	for _, example := range schema.Examples {
-		if err := eventschema.Validate(example); err != nil {
+		if err := resultstest.ValidateEvent(example); err != nil {
 			t.Errorf("%v\n%s", err, example)
 		}
 		var e resultEvent
@@ -296,10 +291,10 @@ func TestTheSchema(t *testing.T) {
 			// What a row may not have is an empty text, or nothing.
 			optional := !slices.Contains(detail.Required, name) && !(strings.HasPrefix(name, "job") && e.DetailType != results.UploadRejected) &&
 				!(name == "error" && e.DetailType == results.UploadRejected)
-			if members[name] = ""; (eventschema.Validate([]byte(asJSON(t, without))) == nil) != optional {
+			if members[name] = ""; (resultstest.ValidateEvent([]byte(asJSON(t, without))) == nil) != optional {
 				t.Errorf("%s: is %s optional? %v", e.DetailType, name, optional)
 			}
-			if delete(members, name); (eventschema.Validate([]byte(asJSON(t, without))) == nil) != optional {
+			if delete(members, name); (resultstest.ValidateEvent([]byte(asJSON(t, without))) == nil) != optional {
 				t.Errorf("%s: may %s be left out? %v", e.DetailType, name, optional)
 			}
 		}
@@ -322,7 +317,7 @@ func TestTheSchema(t *testing.T) {
 		for _, example := range schema.Examples {
 			if text := strings.Replace(string(example), from, to, 1); text != string(example) {
 				found = true
-				if eventschema.Validate([]byte(text)) == nil {
+				if resultstest.ValidateEvent([]byte(text)) == nil {
 					t.Errorf("%s may be %s", from, to)
 				}
 			}

@@ -51,7 +51,8 @@ func (p *Page) changes(w http.ResponseWriter, r *http.Request) {
 	defer heartbeat.Stop()
 	fmt.Fprint(w, "retry: 1000\n\n")
 	for {
-		// First the signal, then the look: what happens in between is looked at again.
+		// First the signal, then the look: what happens in between is looked at
+		// again.
 		changed := p.board.change()
 		p.readRows(r)
 		if p.board.isAfter(since) {
