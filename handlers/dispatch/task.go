@@ -129,9 +129,9 @@ func (t task) prepare(ctx context.Context) (rows results.UploadRows, keys media.
 	return rows, keys, err
 }
 
-// note writes what the plan says of jobs that are not to be made. A try that was
-// interrupted after its POST left the unnoted ones to the callback, which knows
-// nothing of the upload.
+// note writes what the plan says of jobs that are not to be made. A try that
+// was interrupted after its POST left the unnoted ones to the callback, which
+// knows nothing of the upload.
 func (t task) note(ctx context.Context, p plan) error {
 	for _, row := range p.unnoted {
 		if _, err := t.insert(ctx, t.ref(row.Job), media.Result{JobID: row.JobID()}); err != nil {
