@@ -1,5 +1,5 @@
-// Package handlertest is what the tests of the handlers share: AWS as a function
-// finds it, and a collector of what it writes.
+// Package handlertest is what the tests of the handlers share: AWS as a
+// function finds it, and a collector of what it writes.
 package handlertest
 
 import (
@@ -26,8 +26,8 @@ import (
 // TableName is the name of the results table.
 const TableName = "media-results"
 
-// AWS is an endpoint with the results table, secrets and parameters. It has none
-// of the latter two yet.
+// AWS is an endpoint with the results table, secrets and parameters. It has
+// none of the latter two yet.
 type AWS struct {
 	*endpoint.Server
 	Tables     *dynamodb.Database

@@ -68,8 +68,8 @@ func (l *Log) Said(t testing.TB, message string) []map[string]any {
 	return slices.DeleteFunc(l.With(t, "msg"), func(line map[string]any) bool { return line["msg"] != message })
 }
 
-// WantCounted compares a metric's sums by the value of its dimension, "" when it
-// has none.
+// WantCounted compares a metric's sums by the value of its dimension, "" when
+// it has none.
 func (l *Log) WantCounted(t testing.TB, m telemetry.Metric, want map[string]float64) {
 	t.Helper()
 	got := map[string]float64{}

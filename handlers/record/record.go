@@ -25,10 +25,10 @@ func Log(log *slog.Logger, ref media.JobRef, jobID string) *slog.Logger {
 	return log.With("bucket", ref.Bucket, "key", ref.Key, "job", ref.Job, "upload", ref.Upload, "id", jobID)
 }
 
-// Record stores a report as [results.Table.Apply] does, and tells log (see [Log]).
-// The errors are Apply's, and are logged already. What [results.Missing] and
-// [results.Mismatch] mean depends on who said whose job it is: they are neither
-// logged nor counted here.
+// Record stores a report as [results.Table.Apply] does, and tells log (see
+// [Log]). The errors are Apply's, and are logged already. What
+// [results.Missing] and [results.Mismatch] mean depends on who said whose job
+// it is: they are neither logged nor counted here.
 func (r Recorder) Record(ctx context.Context, log *slog.Logger, report results.Report) (results.Verdict, error) {
 	outcome, err := r.Table.Apply(ctx, report)
 	if err != nil {

@@ -69,8 +69,9 @@ type Report struct {
 	Mode   Mode
 }
 
-// Apply writes a report, unless the row's rank says that it is no news. What the
-// result leaves out, the row keeps; but its error is that of the state it has.
+// Apply writes a report, unless the row's rank says that it is no news. What
+// the result leaves out, the row keeps; but its error is that of the state it
+// has.
 func (t *Table) Apply(ctx context.Context, report Report) (Outcome, error) {
 	const doing = "storing a result"
 	ref, r, mode := report.Ref, report.Result, report.Mode

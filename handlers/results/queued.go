@@ -21,9 +21,9 @@ type Dispatched struct {
 	Result  media.Result // as Ittybit answered of it
 }
 
-// InsertQueued writes the row of a job that dispatch created or adopted. Where a
-// callback was faster, its row only gets what the callback did not know. Of all
-// calls for one job, exactly one returns that it was the one that noted it.
+// InsertQueued writes the row of a job that dispatch created or adopted. Where
+// a callback was faster, its row only gets what the callback did not know. Of
+// all calls for one job, exactly one returns that it was the one that noted it.
 //
 // A job that is over already is noted as queued and due at once: its end is
 // stored, and counted, by the code that stores every end.

@@ -113,8 +113,8 @@ func (d *Description) describe(u media.Upload) {
 }
 
 // Uploaded is the upload that the row is of, as far as the row tells: what
-// [Description.describe] put into it. That it tells enough shows in the upload's identity,
-// which is then the row's.
+// [Description.describe] put into it. That it tells enough shows in the
+// upload's identity, which is then the row's.
 func (r Row) Uploaded() media.Upload {
 	u := media.Upload{
 		Bucket:    r.Bucket,
@@ -164,8 +164,8 @@ func jobRow(ref media.JobRef, r media.Result) Row {
 // Guide), or its job would never end. HLS jobs can list many files.
 const (
 	maxOutputs = 100
-	// maxOutputBytes is of text. The first URL stands twice in the row, once at up
-	// to three times its length.
+	// maxOutputBytes is of text. The first URL stands twice in the row, once at
+	// up to three times its length.
 	maxOutputBytes = 90 << 10
 )
 

@@ -45,8 +45,8 @@ func (all UploadRows) Unnoted(attempt int) []Row {
 	return rows
 }
 
-// RowsByUpload reads the rows of an upload. It misses none that was written before it
-// was called.
+// RowsByUpload reads the rows of an upload. It misses none that was written
+// before it was called.
 func (t *Table) RowsByUpload(ctx context.Context, key, upload string) (UploadRows, error) {
 	const doing = "reading the rows of an upload"
 	if err := t.checkKeys(doing, key, upload); err != nil {
@@ -68,8 +68,8 @@ func (t *Table) RowsByUpload(ctx context.Context, key, upload string) (UploadRow
 	return rows, nil
 }
 
-// RowsByKey reads all rows of the uploads under a key, by sort key. It ends at the
-// first error.
+// RowsByKey reads all rows of the uploads under a key, by sort key. It ends at
+// the first error.
 func (t *Table) RowsByKey(ctx context.Context, key string) iter.Seq2[Row, error] {
 	return t.query(ctx, "reading the rows of a key", &dynamodb.QueryInput{
 		KeyConditionExpression:    aws.String("#pk = :pk"),
@@ -94,9 +94,9 @@ func (t *Table) OverdueRows(ctx context.Context, now time.Time) iter.Seq2[Row, e
 	})
 }
 
-// UnfinishedRows reads the jobs that are not over, those to be looked at first in
-// front. Of the rows there is as much, and as old, as [Table.OverdueRows] gives. It
-// ends at the first error.
+// UnfinishedRows reads the jobs that are not over, those to be looked at first
+// in front. Of the rows there is as much, and as old, as [Table.OverdueRows]
+// gives. It ends at the first error.
 func (t *Table) UnfinishedRows(ctx context.Context) iter.Seq2[Row, error] {
 	return t.query(ctx, "reading the jobs that are not over", &dynamodb.QueryInput{
 		IndexName:                 aws.String(OpenIndex),
@@ -119,9 +119,9 @@ func (t *Table) Reschedule(ctx context.Context, key, jobID string, checkAt time.
 	return moved, err
 }
 
-// RowsByState reads all rows of a state's word, or of every state for "", by way
-// of api: no Lambda function may scan. It reads the whole table, whatever it
-// finds there. It ends at the first error.
+// RowsByState reads all rows of a state's word, or of every state for "", by
+// way of api: no Lambda function may scan. It reads the whole table, whatever
+// it finds there. It ends at the first error.
 func (t *Table) RowsByState(ctx context.Context, api dynamodb.ScanAPIClient, state string) iter.Seq2[Row, error] {
 	const doing = "reading the whole table"
 	in := &dynamodb.ScanInput{TableName: &t.name, FilterExpression: aws.String(isUpload)}
@@ -164,8 +164,8 @@ func (t *Table) query(ctx context.Context, doing string, in *dynamodb.QueryInput
 	}
 }
 
-// yieldRows decodes the rows of a page. It returns false when no more are wanted
-// or one could not be read, of which it told.
+// yieldRows decodes the rows of a page. It returns false when no more are
+// wanted or one could not be read, of which it told.
 func (t *Table) yieldRows(doing string, items []item, yield func(Row, error) bool) bool {
 	for _, attributes := range items {
 		var row Row

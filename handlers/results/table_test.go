@@ -49,8 +49,8 @@ type fixture struct {
 	now    time.Time
 }
 
-// newFixture makes a table in an AWS of its own. The clock stands still until the
-// test moves it.
+// newFixture makes a table in an AWS of its own. The clock stands still until
+// the test moves it.
 func newFixture(t *testing.T, ttl time.Duration) *fixture {
 	t.Helper()
 	f := &fixture{aws: handlertest.New(t), now: start}

@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
 
-	"ittybit-media/handlers/awsclient"
 	"ittybit-media/handlers/secrets"
 )
 
@@ -31,16 +30,7 @@ func secretsManager(t *testing.T, id string, status int, body string) aws.Config
 		_, _ = io.WriteString(w, body)
 	}))
 	t.Cleanup(server.Close)
-	cfg, err := awsclient.FromEnv(func(name string) string {
-		return map[string]string{
-			"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "s",
-			"AWS_ENDPOINT_URL_SECRETS_MANAGER": server.URL,
-		}[name]
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cfg
+	return config(t, map[string]string{"AWS_ENDPOINT_URL_SECRETS_MANAGER": server.URL})
 }
 
 func TestFromSecretsManagerReadsTextAndBytes(t *testing.T) {

@@ -54,10 +54,10 @@ type read[T any] struct {
 	err    error
 }
 
-// NewValue makes a Value that reads with fetch and parse, and warns in log. what
-// names the secret in errors and log lines: its use and its name, not its text.
-// The errors of parse must not quote the text either. All callers get the same
-// T: a slice in it must not be changed.
+// NewValue makes a Value that reads with fetch and parse, and warns in log.
+// what names the secret in errors and log lines: its use and its name, not its
+// text. The errors of parse must not quote the text either. All callers get the
+// same T: a slice in it must not be changed.
 func NewValue[T any](log *slog.Logger, what string, fetch Fetcher, parse func(string) (T, error)) *Value[T] {
 	return &Value[T]{log: log, what: what, fetch: fetch, parse: parse}
 }

@@ -53,10 +53,7 @@ func (s *store) fetch(ctx context.Context) (string, error) {
 			return "", ctx.Err()
 		}
 	}
-	if err != nil {
-		return "", err
-	}
-	return text, nil
+	return text, err
 }
 
 // fixture is a store, its Value and the log of the Value, in a bubble of its

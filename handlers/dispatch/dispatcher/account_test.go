@@ -91,8 +91,8 @@ func TestNothingSecretIsLogged(t *testing.T) {
 	}
 }
 
-// A probe fails where Lambda is to put it into the queue, and is done with where
-// it comes from there, as often as it comes.
+// A probe fails where Lambda is to put it into the queue, and is done with
+// where it comes from there, as often as it comes.
 func TestAProbeOnlyFailsOutsideTheQueue(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})

@@ -18,8 +18,8 @@ import (
 	"ittybit-media/handlers/telemetry"
 )
 
-// skipProbe is why a probe gets no job, as logged and counted beside the reasons
-// of [media.Routes.For].
+// skipProbe is why a probe gets no job, as logged and counted beside the
+// reasons of [media.Routes.For].
 const skipProbe = "probe"
 
 // jobCreator is Ittybit.

@@ -145,8 +145,8 @@ func (w *world) badly(payload []byte) error {
 	return err
 }
 
-// queue delivers messages as the retry queue does, and compares the ids of those
-// that failed: m0 is the first.
+// queue delivers messages as the retry queue does, and compares the ids of
+// those that failed: m0 is the first.
 func (w *world) queue(bodies [][]byte, failed ...string) {
 	w.t.Helper()
 	var e events.SQSEvent

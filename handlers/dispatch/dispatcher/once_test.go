@@ -25,7 +25,8 @@ func TestTheSameEventTenTimesAtOnceAndAgainLater(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, setup{ittybit: fakeittybit.Options{InFlight: inFlight, Latency: 50 * time.Millisecond}})
 			e := payload(t, nil)
-			// All of them see that there is no row before any of them makes a job.
+			// All of them see that there is no row before any of them makes a
+			// job.
 			const times = 10
 			var looked sync.WaitGroup
 			looked.Add(times)

@@ -25,8 +25,8 @@ var schema = sync.OnceValues(func() (*jsonschema.Schema, error) {
 	return c.Compile(name)
 })
 
-// ValidateEvent returns what is wrong with an event, as EventBridge delivers it,
-// or with the schema.
+// ValidateEvent returns what is wrong with an event, as EventBridge delivers
+// it, or with the schema.
 func ValidateEvent(event []byte) error {
 	s, err := schema()
 	if err != nil {

@@ -129,6 +129,19 @@ func TestDynamoDBFails(t *testing.T) {
 			wantJobs(t, f.well(t, now.Add(30*time.Minute)), false, map[outcome]int{settled: 1})
 		})
 	})
+	// A job that is not due later is not done with, whatever Ittybit says of it.
+	t.Run("next looks", func(t *testing.T) {
+		t.Parallel()
+		inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
+			f.dispatched(t, "goes on", start)
+			lost := f.unknown(t, "lost", start)
+			now := start.Add(missingAfter - time.Minute)
+			wantJobs(t, f.well(t, now), false, map[outcome]int{open: 1, missing: 1})
+			f.Fail(handlertest.Operation("UpdateItem"), &endpoint.Fault{Type: "AccessDeniedException", Message: "no"})
+			wantJobs(t, f.badly(t, now.Add(mostWait), "allow the role dynamodb:UpdateItem"), false, map[outcome]int{failed: 2})
+			f.want(t, lost, media.Queued, now.Add(mostWait))
+		})
+	})
 	t.Run("writes", func(t *testing.T) {
 		t.Parallel()
 		inBubble(t, func(t *testing.T, f *deployed, start time.Time) {

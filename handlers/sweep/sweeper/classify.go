@@ -44,8 +44,8 @@ type decision struct {
 }
 
 // classify decides what to do with a job of that age for the answer, or the
-// error, that came for it. No job stays open for longer than giveUp once Ittybit
-// has answered, whatever it said.
+// error, that came for it. No job stays open for longer than giveUp once
+// Ittybit has answered, whatever it said.
 func classify(row results.Row, answer media.Result, err error, age, giveUp time.Duration) decision {
 	refusal, _ := errors.AsType[*ittybit.Error](err)
 	notFound := refusal != nil && refusal.NotFound()
@@ -82,8 +82,8 @@ func presumedFailed(row results.Row, reason string) media.Result {
 	return media.Result{JobID: row.JobID(), State: media.InferredFailed, Error: reason}
 }
 
-// endsRun reports whether the account must be put in order before Ittybit answers for
-// any job.
+// endsRun reports whether the account must be put in order before Ittybit
+// answers for any job.
 func endsRun(err error) bool {
 	refusal, ok := errors.AsType[*ittybit.Error](err)
 	if !ok {

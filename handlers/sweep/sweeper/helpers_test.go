@@ -38,11 +38,11 @@ func refTo(u media.Upload) media.JobRef {
 	return media.JobRef{Bucket: u.Bucket, Key: u.Key, Upload: u.ID(tableName), Job: "video"}
 }
 
-// world is what sweep is deployed in: AWS, and Ittybit with jobs that go on until
-// a test ends them and whose callbacks are all lost. Make it outside of the
-// synctest bubble that it is used in. One request is over before the next one
-// begins, unless a test makes it wait: nothing then waits on the network while
-// the bubble's clock is to move.
+// world is what sweep is deployed in: AWS, and Ittybit with jobs that go on
+// until a test ends them and whose callbacks are all lost. Make it outside of
+// the synctest bubble that it is used in. One request is over before the next
+// one begins, unless a test makes it wait: nothing then waits on the network
+// while the bubble's clock is to move.
 type world struct {
 	*handlertest.AWS
 	ittybit *fakeittybit.Server

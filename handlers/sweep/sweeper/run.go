@@ -35,8 +35,8 @@ func newRun(h *Handler, now time.Time) *run {
 	return &run{Handler: h, now: now, tally: tally{counts: map[outcome]int{}}}
 }
 
-// sweep asks for the jobs, until there are no more, it must stop, or the time is
-// over. ctx has a deadline.
+// sweep asks for the jobs, until there are no more, it must stop, or the time
+// is over. ctx has a deadline.
 func (r *run) sweep(ctx context.Context) {
 	deadline, _ := ctx.Deadline()
 	asking, cancel := context.WithDeadline(ctx, deadline.Add(-reserveToWrite))
@@ -94,8 +94,8 @@ func (r *run) feed(ctx, beginning context.Context, stop context.CancelFunc, rows
 	}
 }
 
-// abort ends the run. Requests under way are cut off, and what was not asked for
-// stays as it is.
+// abort ends the run. Requests under way are cut off, and what was not asked
+// for stays as it is.
 func (r *run) abort(stop context.CancelFunc, err error) {
 	r.tally.abort(err)
 	stop()
@@ -138,8 +138,8 @@ func (r *run) take(ctx context.Context, row results.Row, d decision) decision {
 	return d
 }
 
-// store stores a result. The job has the outcome then, unless its row is gone or
-// the result could not be stored.
+// store stores a result. The job has the outcome then, unless its row is gone
+// or the result could not be stored.
 func (r *run) store(ctx context.Context, row results.Row, result media.Result, o outcome) (outcome, error) {
 	log := record.Log(r.log, row.Ref(), row.JobID())
 	if o == gaveUp {
@@ -165,8 +165,8 @@ func (r *run) later(ctx context.Context, row results.Row) error {
 	return err
 }
 
-// decide ends the jobs that Ittybit does not know, if it is Ittybit who says so:
-// with the key of another account, or at another URL, it would know none.
+// decide ends the jobs that Ittybit does not know, if it is Ittybit who says
+// so: with the key of another account, or at another URL, it would know none.
 func (r *run) decide(ctx context.Context) {
 	if r.tally.aborted != nil || !r.tally.isKnown {
 		return

@@ -16,8 +16,8 @@ const (
 	maxErrors = 10
 )
 
-// tally is what came of a run. Many goroutines may add to it at once; its fields
-// are read when they are done.
+// tally is what came of a run. Many goroutines may add to it at once; its
+// fields are read when they are done.
 type tally struct {
 	mu      sync.Mutex
 	counts  map[outcome]int

@@ -62,8 +62,8 @@ func (v tokenVerifier) verify(ctx context.Context, query map[string]string) (med
 	return ref, nil
 }
 
-// hasSignature reports whether the callback has a signature, right or wrong: the
-// log tells, to show whether signatures could be required.
+// hasSignature reports whether the callback has a signature, right or wrong:
+// the log tells, to show whether signatures could be required.
 func hasSignature(headers map[string]string) bool { return headers[signatureHeader] != "" }
 
 // signatureVerifier verifies Ittybit's signatures. Several secrets may be valid

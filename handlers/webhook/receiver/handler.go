@@ -44,7 +44,6 @@ type refusal struct {
 }
 
 func (r refusal) Error() string { return r.err.Error() }
-func (r refusal) Unwrap() error { return r.err }
 
 // Handle answers one callback. It never fails: Ittybit sends again what is not
 // answered with 2xx.
@@ -112,10 +111,10 @@ func (h *Handler) callback(ctx context.Context, now time.Time, req events.APIGat
 	return h.record(ctx, log.With("event", c.Event, "signed", hasSignature(req.Headers)), report)
 }
 
-// reportOf finds out whose job a result is about: the one that the token claims.
-// Without a token, only the signature speaks for the result's metadata, and it
-// is the same for all that this account's jobs report: dispatch's row must
-// confirm them.
+// reportOf finds out whose job a result is about: the one that the token
+// claims. Without a token, only the signature speaks for the result's metadata,
+// and it is the same for all that this account's jobs report: dispatch's row
+// must confirm them.
 func reportOf(now time.Time, r media.Result, claim *media.JobRef) (results.Report, error) {
 	report := results.Report{At: now, Result: r}
 	if claim == nil {

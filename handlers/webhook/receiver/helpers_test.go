@@ -67,8 +67,8 @@ func newCloud(t testing.TB) *cloud {
 	return c
 }
 
-// inBubble runs a test in a bubble of its own time, with a cloud and the function
-// deployed in it.
+// inBubble runs a test in a bubble of its own time, with a cloud and the
+// function deployed in it.
 func inBubble(t *testing.T, test func(t *testing.T, f *deployed), changes ...string) {
 	t.Helper()
 	c := newCloud(t)
