@@ -169,12 +169,56 @@ func TestTheGuidesRequest(t *testing.T) {
 	if string(again) != string(body) || sameKey != key {
 		t.Error("the same request has other bytes")
 	}
-	request.Ref.Attempt = 1
-	if _, other, _ := request.Body(); other == key {
-		t.Error("another attempt has the same idempotency key")
-	}
 	if _, leaked := media.DefaultRoutes()[0].Jobs[0].Options[media.ConnectionOption]; leaked {
 		t.Error("the connection was written into the route")
+	}
+}
+
+// A rotation of the callback key, another connection or a changed job must not
+// let Ittybit take a second try for another job.
+func TestIdempotencyKeyIsTheIdentityOfTheJob(t *testing.T) {
+	t.Parallel()
+	of := func(change func(*media.JobRequest)) string {
+		t.Helper()
+		r := media.JobRequest{Upload: upload, Ref: ref, Job: media.DefaultRoutes()[0].Jobs[0], Outputs: "ittybit-output/", WebhookURL: "https://x/webhook", Token: "t"}
+		change(&r)
+		_, key, err := r.Body()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	key := of(func(*media.JobRequest) {})
+	if len(key) != 32 || strings.Trim(key, "0123456789abcdef") != "" {
+		t.Errorf("%q is not of 32 hex digits", key)
+	}
+	for name, change := range map[string]func(*media.JobRequest){
+		"another token":      func(r *media.JobRequest) { r.Token = "u" },
+		"another connection": func(r *media.JobRequest) { r.Connection = "conn_2" },
+		"another placement":  func(r *media.JobRequest) { r.Connection, r.Placement = "conn_2", media.PlacementRoot },
+		"another webhook":    func(r *media.JobRequest) { r.WebhookURL = "https://y/webhook" },
+		"other options":      func(r *media.JobRequest) { r.Job.Options = nil },
+		"another kind":       func(r *media.JobRequest) { r.Job.Kind = "audio" },
+		"an output":          func(r *media.JobRequest) { r.Job.Output = "s3://other/${key}" },
+	} {
+		if of(change) != key {
+			t.Errorf("%s changes the idempotency key", name)
+		}
+	}
+	seen := map[string]string{key: "the job"}
+	for name, change := range map[string]func(*media.JobRef){
+		"another table":   func(r *media.JobRef) { r.Upload = upload.ID("other") },
+		"another upload":  func(r *media.JobRef) { r.Upload = "1" + r.Upload[1:] },
+		"another job":     func(r *media.JobRef) { r.Job = "audio" },
+		"another attempt": func(r *media.JobRef) { r.Attempt = 2 },
+		"a longer job":    func(r *media.JobRef) { r.Job, r.Attempt = "video1", 0 },
+		"attempt 10":      func(r *media.JobRef) { r.Attempt = 10 },
+	} {
+		other := of(func(r *media.JobRequest) { change(&r.Ref) })
+		if first, ok := seen[other]; ok {
+			t.Errorf("%s has the idempotency key of %s", name, first)
+		}
+		seen[other] = name
 	}
 }
 
