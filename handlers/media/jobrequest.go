@@ -35,7 +35,7 @@ type JobRequest struct {
 func (r JobRequest) Body() (body []byte, idempotencyKey string, err error) {
 	output := ""
 	if r.Job.Output != "" {
-		if output, err = r.Job.Output.Render(r.Upload, r.Job.Name); err != nil {
+		if output, err = r.Job.Output.Render(r.Ref); err != nil {
 			return nil, "", err
 		}
 		if (Folder{Bucket: r.Upload.Bucket, Prefix: r.Outputs}).Loops(output) {

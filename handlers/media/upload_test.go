@@ -287,6 +287,7 @@ func TestOutputsThatCannotBe(t *testing.T) {
 	}{
 		"under the folder":          {"uploads/a.b.mov", "s3://${bucket}/out/${dir}${stem}-${job}.mp3", `"output":"s3://my-media-bucket/out/uploads/a.b-audio.mp3"`, ""},
 		"the whole key":             {"uploads/a.b.mov", "s3://other/${dir}${stem}${ext}", `"output":"s3://other/uploads/a.b.mov"`, ""},
+		"the upload's own":          {"a.mov", "s3://other/${upload}.mp4", `"output":"s3://other/0123456789ab.mp4"`, ""},
 		"Ittybit's own templates":   {"a.mov", "s3://other/{date}/{filename}.mp4", `"output":"s3://other/{date}/{filename}.mp4"`, ""},
 		"a key without a dot":       {"uploads/raw", "s3://other/${stem}|${ext}", `"output":"s3://other/raw|"`, ""},
 		"a brace":                   {"uploads/{date}.mov", "s3://other/${stem}.mp4", "", "brace"},
@@ -295,9 +296,9 @@ func TestOutputsThatCannotBe(t *testing.T) {
 		"a loop":                    {"a.mov", "s3://my-media-bucket/elsewhere/${stem}.mov", "", "an upload again"},
 		"another bucket is no loop": {"a.mov", "s3://my-media-bucket-2/elsewhere/${stem}.mov", `"output":"s3://my-media-bucket-2/elsewhere/a.mov"`, ""},
 	} {
-		u := upload
-		u.Key = tt.key
-		body, _, err := media.JobRequest{Upload: u, Ref: ref, Job: media.Job{Name: "audio", Kind: "audio", Output: media.Template(tt.output)}, Outputs: "out/", WebhookURL: "https://x", Token: "t"}.Body()
+		u, r := upload, ref
+		u.Key, r.Key, r.Job = tt.key, tt.key, "audio"
+		body, _, err := media.JobRequest{Upload: u, Ref: r, Job: media.Job{Name: "audio", Kind: "audio", Output: media.Template(tt.output)}, Outputs: "out/", WebhookURL: "https://x", Token: "t"}.Body()
 		if tt.says != "" {
 			if err == nil || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("%s: error %v does not say %q", name, err, tt.says)
