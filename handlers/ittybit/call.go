@@ -130,7 +130,7 @@ func (c *Client) attempt(ctx context.Context, r request, key string, secrets []s
 	switch {
 	case p.StatusCode/100 != 2:
 		failure := &Error{Op: r.op, Status: p.StatusCode, RetryAfter: retryAfter(p.Header)}
-		failure.explain(hide(body, secrets))
+		failure.explain(body, secrets)
 		return answer{}, failure
 	case err != nil:
 		return answer{}, noAnswer(r.op, err, secrets)
@@ -149,13 +149,5 @@ func noAnswer(op string, err error, secrets []string) *Error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		message = "no answer in time: " + message
 	}
-	return &Error{Op: op, Kind: kindNoAnswer, Message: redact(string(hide([]byte(message), secrets))), cause: err}
-}
-
-// hide removes the API keys from a text that may quote the request.
-func hide(text []byte, secrets []string) []byte {
-	for _, secret := range secrets {
-		text = bytes.ReplaceAll(text, []byte(secret), []byte("[redacted]"))
-	}
-	return text
+	return &Error{Op: op, Kind: kindNoAnswer, Message: redact(message, secrets...), cause: err}
 }

@@ -204,7 +204,7 @@ func BenchmarkLargestConfiguration(b *testing.B) {
 // FuzzOutputs: of templates that the configuration accepts, no two uploads and
 // no two jobs ever have one output.
 func FuzzOutputs(f *testing.F) {
-	for seed := range uint64(3000) {
+	for seed := range uint64(1000) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {

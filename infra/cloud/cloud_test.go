@@ -854,8 +854,8 @@ func TestTheConnectionMayReadUploadsAndWriteOutputsOnly(t *testing.T) {
 	}
 	into := may(`[{"prefix":"uploads/","suffixes":[".mov"],"jobs":[
 		{"name":"a","kind":"video"},
-		{"name":"b","kind":"audio","output":"s3://${bucket}/ittybit-output/${stem}.mp3"},
-		{"name":"c","kind":"audio","output":"s3://other-bucket/media/${stem}.mp3"}]}]`)
+		{"name":"b","kind":"audio","output":"s3://${bucket}/ittybit-output/${key}.mp3"},
+		{"name":"c","kind":"audio","output":"s3://other-bucket/media/${key}.mp3"}]}]`)
 	keep := may(`[{"prefix":"a*b/","suffixes":[".mov"],"jobs":[{"name":"a","kind":"video"}]}]`)
 	for _, tt := range []struct {
 		may              func(action, resource string) bool
