@@ -385,6 +385,7 @@ func TestRefusals(t *testing.T) {
 		{values{"dailyJobLimit": "many"}, "dailyJobLimit", `"many" is not a whole number of at least 0`},
 		{values{"dailyJobLimit": -1}, "dailyJobLimit", "at least 0"},
 		{values{"dailyJobLimit": 1.5}, "dailyJobLimit", `"1.5" is not a whole number`},
+		{values{"dailyJobLimit": 2, "routes": threeJobs("")}, "dailyJobLimit", "2 is less than the 3 jobs of routes[1], so that none of its uploads could ever run; raise it to 3 or more, set it to 0 for no limit"},
 
 		{values{"sweepInterval": "59s"}, "sweepInterval", "from 1m to 24h"},
 		{values{"sweepInterval": "25h"}, "sweepInterval", "from 1m to 24h"},
@@ -452,6 +453,7 @@ func TestRefusals(t *testing.T) {
 			values{"bucketName": "my-bucket", "manageNotifications": true, "routes": []any{values{"jobs": []any{values{"name": "v", "kind": "video", "output": "s3://my-bucket/${key}"}}}}},
 			"routes[0].jobs[0].output", "outputPrefix",
 		},
+		{values{"routes": threeJobs("s3://o/${job}/${dir}${stem}.mp4")}, "routes[1].jobs[2].output", "it lacks ${ext}; add ${key}"},
 
 		{values{"connectionId": cipher}, "connectionId", "is encrypted"},
 		{values{"connectionId": stack.Encrypted}, "connectionId", "is encrypted"},
@@ -464,6 +466,43 @@ func TestRefusals(t *testing.T) {
 		if len(problems) != 1 || len(warnings) > 0 || problems[0].Path != tt.path || !strings.Contains(problems[0].Text, tt.says) {
 			t.Errorf("%v:\ngot  %v, warnings %v\nwant %s: … %s …", tt.values, err, warnings, tt.path, tt.says)
 		}
+	}
+}
+
+// threeJobs are two routes, of one job and of three, of which the last has the
+// output.
+func threeJobs(output string) []any {
+	job := func(name string) values { return values{"name": name, "kind": "video"} }
+	last := job("c")
+	if output != "" {
+		last["output"] = output
+	}
+	return []any{
+		values{"prefix": "a/", "jobs": []any{job("a")}},
+		values{"prefix": "b/", "jobs": []any{job("a"), job("b"), last}},
+	}
+}
+
+func TestTheDayIsLongEnoughForOneUpload(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []int{0, 3} {
+		if _, _, err := stack.Parse(values{"dailyJobLimit": limit, "routes": threeJobs("")}); err != nil {
+			t.Errorf("a limit of %d: %v", limit, err)
+		}
+	}
+	_, _, err := stack.Parse(values{"dailyJobLimit": 1, "routes": threeJobs("s3://o/latest.mp4")})
+	if problems, _ := errors.AsType[media.Problems](err); len(problems) != 2 {
+		t.Errorf("not both mistakes are reported: %v", err)
+	}
+}
+
+// The routes of a stack that is deployed may have outputs that a new one must
+// not have: the scripts go on reading them.
+func TestDeployedRoutesAreStillRead(t *testing.T) {
+	t.Parallel()
+	s := stack.Settings{OutputPrefix: "ittybit-output/", Routes: json.RawMessage(`[{"jobs":[{"name":"v","kind":"video","output":"s3://o/latest.mp4"}]}]`)}
+	if routes, err := s.ParseRoutes(); err != nil || len(routes) != 1 {
+		t.Errorf("%v, %v", routes, err)
 	}
 }
 
