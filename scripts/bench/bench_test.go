@@ -2,11 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"math"
-	"path/filepath"
-	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -38,11 +38,11 @@ func TestMediansAndSpreads(t *testing.T) {
 		}
 	}
 	// A machine that is slow for one pair is slow for both.
-	if pairs := (sample{2, 20, 6}).to(sample{1, 10, 2}, ratio); !slices.Equal(pairs, sample{2, 2, 3}) {
-		t.Errorf("ratios %v", pairs)
+	if got := pairs(sample{2, 20, 6}, sample{1, 10, 2}, ratio); !slices.Equal(got, sample{2, 2, 3}) {
+		t.Errorf("ratios %v", got)
 	}
-	if pairs := (sample{2, 20}).to(sample{1, 10, 2}, difference); !slices.Equal(pairs, sample{1, 10}) {
-		t.Errorf("differences %v", pairs)
+	if got := pairs(sample{2, 20}, sample{1, 10, 2}, difference); !slices.Equal(got, sample{1, 10}) {
+		t.Errorf("differences %v", got)
 	}
 }
 
@@ -69,11 +69,11 @@ func TestLimits(t *testing.T) {
 		if f.Kept() != tt.kept || tt.limit.String() != tt.says {
 			t.Errorf("%v of %s: kept %v", tt.value, tt.limit, f.Kept())
 		}
-		if err := missed([]Figure{f}); (err == nil) != tt.kept || err != nil && !strings.Contains(err.Error(), "p: n is "+short(tt.value)+" ×, wanted "+tt.says) {
+		if err := (figures{f}).missed(); (err == nil) != tt.kept || err != nil && !strings.Contains(err.Error(), "p: n is "+short(tt.value)+" ×, wanted "+tt.says) {
 			t.Errorf("%v of %s: %v", tt.value, tt.limit, err)
 		}
 		var out bytes.Buffer
-		if err := table(&out, []Figure{f}); err != nil || strings.Contains(out.String(), "MISSED") == tt.kept {
+		if err := (figures{f}).print(&out, false); err != nil || strings.Contains(out.String(), "MISSED") == tt.kept {
 			t.Errorf("%v in\n%s", err, out.String())
 		}
 	}
@@ -103,15 +103,15 @@ func TestTheCommandLine(t *testing.T) {
 	for _, tt := range []struct {
 		args, parts, err string
 	}{
-		{"", "cold init warm calls decode throughput size build preview cost", ""},
-		{"-check", "init calls decode size", ""},
+		{"", "cold warm calls allocations throughput size preview cost", ""},
+		{"-check", "calls allocations size", ""},
 		{"-part warm,cold", "cold warm", ""},
-		{"-part ,", "", "names no part"},
-		{"-part hot", "", `no part "hot"`},
-		{"-part cold,cold", "", `no part "cold"`},
-		{"-part cold -check", "", "does not go with"},
-		{"-runs -1", "", "not negative"},
-		{"cold", "", "-part names"},
+		{"-part ,", "", "-part is empty: use cold, warm"},
+		{"-part hot", "", `invalid -part "hot": use cold, warm`},
+		{"-part cold,cold", "", `invalid -part "cold"`},
+		{"-part cold -check", "", "without -part"},
+		{"-runs -1", "", "must not be negative"},
+		{"cold", "", "choose parts with -part"},
 		{"-fast", "", "-fast"},
 	} {
 		c, err := parse(strings.Fields(tt.args), io.Discard)
@@ -128,11 +128,11 @@ func TestTheCommandLine(t *testing.T) {
 	}
 }
 
-// The decoders are fast enough to be measured by a test, and give the same
-// everywhere: as a whole command, with JSON that can be read.
+// Allocations are the same on every machine: the whole command, with JSON that
+// can be read. Nothing else may allocate meanwhile.
 func TestTheCommand(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"-part", "decode", "-runs", "2", "-json"}, &stdout, &stderr); code != process.OK {
+	if code := run(t.Context(), []string{"-part", "allocations", "-json"}, &stdout, &stderr); code != process.OK {
 		t.Fatalf("exit code %d\n%s%s", code, stdout.String(), stderr.String())
 	}
 	n := 0
@@ -143,63 +143,98 @@ func TestTheCommand(t *testing.T) {
 		if err := d.Decode(&f); err != nil {
 			t.Fatalf("%v in %s", err, line)
 		}
-		if n++; f.Part != "decode" || f.Name == "" || f.Unit == "" || f.Median <= 0 || f.Low > f.Median || f.High < f.Median {
+		if n++; f.Part != "allocations" || f.Name == "" || f.Unit != "allocs" || f.Median <= 0 || f.Limit == nil {
 			t.Errorf("%+v", f)
 		}
 	}
-	if n != 8 {
+	if n != 7 { // four decoders, three functions
 		t.Errorf("%d figures", n)
 	}
 }
 
-func TestCallsOfEveryInvocation(t *testing.T) {
+func TestALoadOfTenUploads(t *testing.T) {
 	t.Parallel()
-	b := &bench{stderr: t.Output(), present: "calls", binaries: pipelinetest.Binaries(t)}
-	for _, limit := range []int{0, 1000} {
-		if err := b.callsWith(t.Context(), limit); err != nil {
-			t.Fatal(err)
-		}
+	var stdout bytes.Buffer
+	if code := run(t.Context(), []string{"-uploads", "10"}, &stdout, t.Output()); code != process.OK {
+		t.Fatalf("exit code %d", code)
 	}
-	if err := missed(b.figures); err != nil || len(b.figures) < 30 {
-		t.Errorf("%d figures: %v", len(b.figures), err)
+	var l load
+	if err := json.Unmarshal(stdout.Bytes(), &l); err != nil || l.Uploads != 10 || l.rate() <= 0 {
+		t.Errorf("%+v, %v", l, err)
+	}
+	if runtime.GOOS == "linux" && (l.BaseMB <= 0 || l.PeakMB < l.BaseMB) {
+		t.Errorf("memory: %+v", l)
 	}
 }
 
-func TestALocalRunOfTenUploads(t *testing.T) {
-	t.Parallel()
+// measure runs a part once, with the handlers that the tests share.
+func measure(t *testing.T, part func(*bench, context.Context) (figures, error)) figures {
+	t.Helper()
 	root, err := bundle.FindRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{root: root, stderr: t.Output()}
-	took, err := b.takeThrough(t.Context(), 10)
-	if err != nil || took.Uploads != 10 || took.Rows != 10 || took.rate() <= 0 {
-		t.Errorf("%+v, %v", took, err)
+	binaries := maps.Clone(pipelinetest.Binaries(t))
+	binaries[empty] = binaries["webhook"] // any binary starts
+	b := &bench{command: command{runs: 1}, root: root, stderr: t.Output(), binaries: binaries}
+	out, err := part(b, t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
-	if runtime.GOOS == "linux" && (took.BaseMB <= 0 || took.PeakMB < took.BaseMB) {
-		t.Errorf("memory: %+v", took)
-	}
+	return out
 }
 
-func TestConnectionsThatCostSomething(t *testing.T) {
+// The parts that run functions report their figures. Durations are not compared
+// with their limits here.
+func TestParts(t *testing.T) {
 	t.Parallel()
-	b := &bench{binaries: pipelinetest.Binaries(t)}
-	w, err := b.world(t.Context(), 0, latency{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.close()
-	vars, err := w.far(0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log bytes.Buffer
-	dispatch, err := w.function(t.Context(), "dispatch", setup{env: vars, log: &log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, ids, _, err := w.dispatched(t.Context(), dispatch, 3); err != nil || len(ids) != 3 || dispatch.init() <= 0 {
-		t.Errorf("%v, %v\n%s", ids, err, log.String())
+	for _, tt := range []struct {
+		name string
+		part func(*bench, context.Context) (figures, error)
+		want []string           // figures that there are
+		same map[string]float64 // figures that every machine has so
+		all  bool               // the limits hold on every machine
+	}{
+		{name: "calls", part: (*bench).calls, all: true, want: []string{
+			"dispatch, 10 jobs: POSTs to Ittybit", "dispatch, 10 jobs: writes at once",
+			"dispatch, 3 jobs, daily limit: writes of the day's count", "webhook: writes of rows", "webhook, daily limit: other calls",
+		}},
+		{name: "cold", part: (*bench).cold, want: []string{
+			"init empty", "init webhook / empty", "init dispatch / empty", "init sweep / empty",
+			"init and first answer dispatch − empty", "init and first answer webhook − empty",
+		}},
+		{name: "warm", part: (*bench).warm, want: []string{
+			"dispatch, 1 job", "dispatch, 3 jobs / one of each", "dispatch, 10 jobs", "webhook",
+		}},
+		{name: "cost", part: (*bench).cost, want: []string{
+			"1 job: dispatch", "3 jobs: webhook", "3 jobs: Lambda", "3 jobs: total",
+		}, same: map[string]float64{
+			"1 job: writes of an upload": 5, "1 job: of these for the daily limit": 0.625,
+			"3 jobs: writes of an upload": 13, "3 jobs: of these for the daily limit": 0.625,
+			"3 jobs: DynamoDB": 13*0.625 + 0.125, "3 jobs: of these for the index of open jobs": 6 * 0.625,
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			out := measure(t, tt.part)
+			medians := map[string]float64{}
+			for _, f := range out {
+				medians[f.Name] = f.Median
+			}
+			for _, name := range tt.want {
+				if _, ok := medians[name]; !ok {
+					t.Errorf("no figure %q in %v", name, out)
+				}
+			}
+			for name, want := range tt.same {
+				if got := medians[name]; math.Abs(got-want) > 1e-9 {
+					t.Errorf("%s: %v, want %v", name, got, want)
+				}
+			}
+			if err := out.missed(); tt.all && err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
@@ -210,9 +245,9 @@ func TestWhatAnUploadCosts(t *testing.T) {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	p.PlatformBytes = 500
-	priced := bill(p, load{
-		jobs: 3, dispatchMS: sample{400}, webhookMS: sample{20}, dispatchLog: 4000, webhookLog: 1000,
-		queued: 3, final: 3, index: 6, count: 1, reads: 1,
+	priced := bill(p, uploadUsage{
+		jobs: 3, dispatchMS: 400, webhookMS: 20, logBytes: 7000,
+		reads: 1, writes: 7, // of six rows and the daily count; six of the index come with them
 	}, 256, "arm64")
 	want := map[string]float64{
 		"EventBridge":     1,
@@ -221,65 +256,42 @@ func TestWhatAnUploadCosts(t *testing.T) {
 		"DynamoDB":        13*0.625 + 0.125,
 		"CloudWatch Logs": 9 * 0.50, // 9,000 bytes an upload
 	}
-	total := 0.0
+	sum := 0.0
 	for _, i := range priced {
 		if math.Abs(i.dollars-want[i.name]) > 1e-9 {
 			t.Errorf("%s: %v, want %v", i.name, i.dollars, want[i.name])
 		}
-		total += want[i.name]
+		sum += want[i.name]
 	}
-	if len(priced) != len(want) || math.Abs(sum(priced)-total) > 1e-9 {
+	if len(priced) != len(want) || math.Abs(total(priced)-sum) > 1e-9 {
 		t.Errorf("%v", priced)
 	}
 }
 
-func TestInitsAreToldApart(t *testing.T) {
+func TestAllocationsOfThisModule(t *testing.T) {
 	t.Parallel()
-	const log = `init internal/bytealg @0.1 ms, 0.25 ms clock, 0 bytes, 0 allocs
+	const log = `init internal/bytealg @0.1 ms, 0.25 ms clock, 0 bytes, 3 allocs
 {"level":"INFO","message":"init x @1 ms, 9 ms clock"}
-init github.com/x/y/z @0.5 ms, 1 ms clock, 100 bytes, 2 allocs
-init github.com/x/y @0.5 ms, 0.5 ms clock, 100 bytes, 2 allocs
-init internal/bytealg @0.1 ms, 0.5 ms clock, 0 bytes, 0 allocs
+init ittybit-media/handlers/media @0.5 ms, 1 ms clock, 100 bytes, 2 allocs
+init github.com/x/y @0.5 ms, 0.5 ms clock, 100 bytes, 7 allocs
+init ittybit-media/handlers/event @0.5 ms, 0 ms clock, 100 bytes, 40 allocs
 `
-	want := []map[string]initialisation{{"internal": {ms: 0.25}, "github.com/x/y": {1.5, 4}}, {"internal": {ms: 0.5}}}
-	if got := initRuns(log); !reflect.DeepEqual(got, want) {
-		t.Errorf("got %v, want %v", got, want)
+	if got, err := ownAllocations(log); got != 42 || err != nil {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if _, err := ownAllocations("nothing of the kind\n"); err == nil {
+		t.Error("a log without a report was taken")
 	}
 }
 
-func TestWhatIsInABinary(t *testing.T) {
+func TestPreviewFigures(t *testing.T) {
 	t.Parallel()
-	for symbol, want := range map[string]string{
-		"main.main":                                                  "main",
-		"runtime.mallocgc":                                           "runtime",
-		"crypto/internal/fips140/sha256.New":                         "crypto",
-		"ittybit-media/handlers/event.DecodePayload":                 "ittybit-media",
-		"github.com/aws/smithy-go/middleware.(*S).Do":                "github.com/aws/smithy-go",
-		"github.com/aws/aws-sdk-go-v2/service/dynamodb/types.(*T).M": "github.com/aws/aws-sdk-go-v2/service/dynamodb",
-		"github.com/golang-jwt/jwt/v5.init":                          "github.com/golang-jwt/jwt",
-		"slices.SortFunc[go.shape.[]github.com/x/y.Z]":               "slices",
-		"go:buildid": "go:buildid",
-	} {
-		if got := family(symbol); got != want {
-			t.Errorf("%s: %s, want %s", symbol, got, want)
-		}
+	const printed = "BenchmarkPreview-2   15   1.41 dev/empty   2100 dev-ms   1490 empty-ms\nPASS\n"
+	out, err := previewFigures(printed, 15)
+	if err != nil || len(out) != 3 || out[0].Unit != "×" || out[0].Median != 1.41 || out[1].Median != 2100 || out[2].Runs != 15 {
+		t.Errorf("%+v, %v", out, err)
 	}
-	if runtime.GOOS != "linux" {
-		t.Skip("this machine's binaries are of another form")
-	}
-	c, err := open(pipelinetest.Binaries(t)["dispatch"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"ittybit-media", "runtime", "github.com/aws/aws-sdk-go-v2/service/dynamodb"} {
-		if c.code[name] == 0 {
-			t.Errorf("there is no code of %s in %v", name, c.code)
-		}
-	}
-	if c.sections[".text"] == 0 || c.size < c.sections[".text"] {
-		t.Errorf("sections %v of %d bytes", c.sections, c.size)
-	}
-	if _, err := open(filepath.Join(t.TempDir(), "none")); err == nil {
-		t.Error("a file that is not there was read")
+	if _, err := previewFigures("PASS\n", 15); err == nil {
+		t.Error("a benchmark without figures was taken")
 	}
 }

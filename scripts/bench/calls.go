@@ -2,28 +2,36 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/fakeittybit"
 )
 
-// counts are requests so far, by service and operation.
-func (w *world) counts() map[string]int {
-	all := w.AWS.Calls()
-	for op, n := range w.Ittybit.Requests() {
+// The names of calls, as counts has them.
+const (
+	createJob  = "Ittybit." + string(fakeittybit.Create)
+	query      = endpoint.ServiceDynamoDB + ".Query"
+	getItem    = endpoint.ServiceDynamoDB + ".GetItem"
+	putItem    = endpoint.ServiceDynamoDB + ".PutItem"
+	updateItem = endpoint.ServiceDynamoDB + ".UpdateItem"
+)
+
+// counts returns the calls so far, by service and operation.
+func (s *services) counts() map[string]int {
+	all := s.AWS.Calls()
+	for op, n := range s.Ittybit.Requests() {
 		all["Ittybit."+string(op)] = n
 	}
 	return all
 }
 
-// since is what was requested since the counts were before.
-func (w *world) since(before map[string]int) map[string]int {
-	now := w.counts()
+// since returns the calls after the counts were before.
+func (s *services) since(before map[string]int) map[string]int {
+	now := s.counts()
 	for name, n := range before {
 		if now[name] -= n; now[name] == 0 {
 			delete(now, name)
@@ -32,123 +40,107 @@ func (w *world) since(before map[string]int) map[string]int {
 	return now
 }
 
-// calls counts what warm invocations request, on the usual path: the secrets are
-// cached, the first event of an upload, the first callback of a job.
-func (b *bench) calls(ctx context.Context) error {
-	for _, limit := range []int{0, 1_000_000} {
-		if err := b.callsWith(ctx, limit); err != nil {
-			return err
-		}
+// calls counts what warm invocations call on the usual path: the secrets are
+// cached, the event is the first of its upload, the callback of its job.
+func (b *bench) calls(ctx context.Context) (figures, error) {
+	unlimited, err := b.callsWith(ctx, 0)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	limited, err := b.callsWith(ctx, 1_000_000)
+	return append(unlimited, limited...), err
 }
 
-func (b *bench) callsWith(ctx context.Context, limit int) error {
-	w, err := b.world(ctx, limit, latency{})
+func (b *bench) callsWith(ctx context.Context, dailyJobLimit int) (figures, error) {
+	s, err := b.services(ctx, dailyJobLimit, 0)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	defer s.close()
+	w, err := s.workers(ctx, setup{})
+	if err != nil {
+		return nil, err
 	}
 	defer w.close()
-	dispatch, err := w.function(ctx, "dispatch", setup{})
+	d, err := w.dispatchUpload(ctx, w.dispatch, 3) // warms up
 	if err != nil {
-		return err
+		return nil, err
 	}
-	webhook, err := w.function(ctx, "webhook", setup{})
-	if err != nil {
-		return err
+	if _, err := w.callBack(ctx, d, "video-0"); err != nil {
+		return nil, err
 	}
-	u, ids, _, err := w.dispatched(ctx, dispatch, 3) // warms up
-	if err != nil {
-		return err
-	}
-	if _, err := w.called(ctx, webhook, u, "video-0", ids["video-0"]); err != nil {
-		return err
-	}
-	with := ""
-	if limit > 0 {
+	with, counted := "", []call(nil)
+	if dailyJobLimit > 0 {
 		with = ", daily limit"
+		counted = []call{{"reads of the day's count", getItem, atMost(1)}, {"writes of the day's count", updateItem, atMost(1)}}
 	}
+	var out figures
 	for _, n := range jobCounts {
 		before := w.counts()
-		if _, _, _, err := w.dispatched(ctx, dispatch, n); err != nil {
-			return err
+		if _, err := w.dispatchUpload(ctx, w.dispatch, n); err != nil {
+			return nil, err
 		}
-		made := w.since(before)
-		one := func(what, name string, limit *Limit) {
-			b.report(fmt.Sprintf("dispatch, %s%s: %s", jobs(n), with, what), "calls", sample{float64(made[name])}, limit)
-			delete(made, name)
-		}
-		one("POSTs to Ittybit", "Ittybit."+string(fakeittybit.Create), exactly(float64(n)))
-		one("reads of rows", endpoint.ServiceDynamoDB+".Query", exactly(1))
-		one("writes of rows", endpoint.ServiceDynamoDB+".PutItem", exactly(float64(n)))
-		if limit > 0 {
-			one("reads of the day's count", endpoint.ServiceDynamoDB+".GetItem", atMost(1))
-			one("writes of the day's count", endpoint.ServiceDynamoDB+".UpdateItem", atMost(1))
-		}
-		b.others(fmt.Sprintf("dispatch, %s%s", jobs(n), with), made)
+		b.compareCalls(&out, "dispatch, "+jobs(n)+with, w.since(before), append([]call{
+			{"POSTs to Ittybit", createJob, exactly(float64(n))},
+			{"reads of rows", query, exactly(1)},
+			{"writes of rows", putItem, exactly(float64(n))},
+		}, counted...))
 	}
 	before := w.counts()
-	if _, err := w.called(ctx, webhook, u, "video-1", ids["video-1"]); err != nil {
-		return err
+	if _, err := w.callBack(ctx, d, "video-1"); err != nil {
+		return nil, err
 	}
-	made := w.since(before)
-	const update = endpoint.ServiceDynamoDB + ".UpdateItem"
-	b.report("webhook"+with+": writes of rows", "calls", sample{float64(made[update])}, exactly(1))
-	delete(made, update)
-	b.others("webhook"+with, made)
+	b.compareCalls(&out, "webhook"+with, w.since(before), []call{{"writes of rows", updateItem, exactly(1)}})
 
-	most, err := w.writesAtOnce(ctx, dispatch, 10)
-	if err != nil {
-		return err
-	}
-	b.report("dispatch, 10 jobs"+with+": writes at once", "calls", sample{float64(most)}, exactly(10))
-	return nil
+	most, err := w.writesAtOnce(ctx, 10)
+	out.add("dispatch, 10 jobs"+with+": writes at once", "calls", sample{float64(most)}, exactly(10))
+	return out, err
 }
 
-// others reports what is left of the requests: there must be none.
-func (b *bench) others(who string, made map[string]int) {
-	sum := 0
-	for _, n := range made {
-		sum += n
+// call is a call that is expected so often.
+type call struct {
+	what, name string
+	limit      *Limit
+}
+
+// compareCalls adds the calls that were made to the figures; there may be no
+// others than the expected.
+func (b *bench) compareCalls(out *figures, who string, made map[string]int, expected []call) {
+	for _, c := range expected {
+		out.add(who+": "+c.what, "calls", sample{float64(made[c.name])}, c.limit)
+		delete(made, c.name)
 	}
-	if sum > 0 {
+	others := 0
+	for _, n := range made {
+		others += n
+	}
+	if others > 0 {
 		b.note("%s: %v", who, slices.Sorted(maps.Keys(made)))
 	}
-	b.report(who+": other calls", "calls", sample{float64(sum)}, exactly(0))
+	out.add(who+": other calls", "calls", sample{float64(others)}, exactly(0))
 }
 
-// writesAtOnce is how many rows of one upload are being written at the same
-// moment, at most: each write waits for the others.
-func (w *world) writesAtOnce(ctx context.Context, dispatch *function, n int) (most int, err error) {
-	const patience = 500 * time.Millisecond // less than what the functions' clients have
-	var mu sync.Mutex
-	running := 0
+// writesAtOnce is how many rows of an upload with n jobs are written at the same
+// moment: each write waits for the others before it is answered.
+func (w workers) writesAtOnce(ctx context.Context, n int) (int, error) {
+	const patience = 500 * time.Millisecond // less than the functions' clients have
+	var arrived, missing atomic.Int64
 	all := make(chan struct{})
-	count := func(by int) {
-		mu.Lock()
-		defer mu.Unlock()
-		if running += by; running > most {
-			if most = running; most == n {
-				close(all)
-			}
-		}
-	}
-	w.AWS.Intercept(func(ctx context.Context, c endpoint.Call) error {
+	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.Operation != "PutItem" {
 			return nil
 		}
-		count(1)
-		defer count(-1)
+		if arrived.Add(1) == int64(n) {
+			close(all)
+		}
 		select {
 		case <-all:
 		case <-time.After(patience):
-		case <-ctx.Done():
+			missing.CompareAndSwap(0, int64(n)-arrived.Load())
 		}
 		return nil
 	})
 	defer w.AWS.Intercept(nil)
-	_, _, _, err = w.dispatched(ctx, dispatch, n)
-	mu.Lock()
-	defer mu.Unlock()
-	return most, err
+	_, err := w.dispatchUpload(ctx, w.dispatch, n)
+	return n - int(missing.Load()), err
 }

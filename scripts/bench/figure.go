@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,17 @@ type Figure struct {
 	High   float64 `json:"high"` // the ninetieth
 	Runs   int     `json:"runs"`
 	Limit  *Limit  `json:"limit,omitempty"`
+}
+
+// figures are what a part measured.
+type figures []Figure
+
+// add adds the median and the spread of a quantity; the limit may be nil.
+func (fs *figures) add(name, unit string, s sample, limit *Limit) {
+	*fs = append(*fs, Figure{
+		Name: name, Unit: unit, Limit: limit,
+		Median: s.median(), Low: s.percentile(10), High: s.percentile(90), Runs: len(s),
+	})
 }
 
 // Limit bounds a median.
@@ -53,10 +65,10 @@ func (f Figure) Kept() bool {
 	return f.Limit == nil || f.Limit.Least <= f.Median && f.Median <= f.Limit.Most
 }
 
-// missed is an error that names the figures that do not keep their limits.
-func missed(figures []Figure) error {
+// missed returns an error that names the figures that do not keep their limits.
+func (fs figures) missed() error {
 	var errs []error
-	for _, f := range figures {
+	for _, f := range fs {
 		if !f.Kept() {
 			errs = append(errs, fmt.Errorf("%s: %s is %s %s, wanted %s", f.Part, f.Name, f.show(f.Median), f.Unit, f.Limit))
 		}
@@ -82,32 +94,18 @@ func (s sample) median() float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// to combines two quantities that were measured in turn, pair by pair.
-func (s sample) to(other sample, combine func(a, b float64) float64) sample {
-	pairs := make(sample, min(len(s), len(other)))
-	for i := range pairs {
-		pairs[i] = combine(s[i], other[i])
+// pairs combines two quantities that were measured in turn, pair by pair, so that
+// noise which falls on both cancels out.
+func pairs(s, other sample, combine func(a, b float64) float64) sample {
+	combined := make(sample, min(len(s), len(other)))
+	for i := range combined {
+		combined[i] = combine(s[i], other[i])
 	}
-	return pairs
+	return combined
 }
 
 func ratio(a, b float64) float64      { return a / b }
 func difference(a, b float64) float64 { return a - b }
-
-// report adds a figure of the part that is being measured.
-func (b *bench) report(name, unit string, s sample, limit *Limit) {
-	b.figures = append(b.figures, Figure{
-		Part: b.present, Name: name, Unit: unit,
-		Median: s.median(), Low: s.percentile(10), High: s.percentile(90), Runs: len(s),
-		Limit: limit,
-	})
-}
-
-// compare adds how two figures of this run relate: a value and a spread from the
-// pairs, so that noise which falls on both cancels out.
-func (b *bench) compare(name, unit string, s, other sample, how func(a, b float64) float64, limit *Limit) {
-	b.report(name, unit, s.to(other, how), limit)
-}
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
@@ -132,11 +130,23 @@ func (f Figure) show(v float64) string {
 	return short(v)
 }
 
-// table prints figures for people.
-func table(out io.Writer, figures []Figure) error {
+// print writes the figures as a table, or as one JSON object a line.
+func (fs figures) print(out io.Writer, asJSON bool) error {
+	if !asJSON {
+		return fs.table(out)
+	}
+	for _, f := range fs {
+		if err := json.NewEncoder(out).Encode(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (fs figures) table(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	part := ""
-	for _, f := range figures {
+	for _, f := range fs {
 		if f.Part != part {
 			part = f.Part
 			fmt.Fprintf(w, "\n%s\tmedian\tunit\tspread\truns\tlimit\n", strings.ToUpper(part))

@@ -1,7 +1,8 @@
-// Command bench measures the project: how its functions start, what an
-// invocation takes and calls, how the local run grows, what is in the zips, how
-// long builds and previews take, and what a million uploads cost. Figures are
-// compared within one run only: machines differ, and are noisy.
+// Command bench measures latency and cost: how long the functions take to start
+// and to answer, what an invocation calls and allocates, how large the zips are,
+// how the local pipeline scales, how long a preview takes, and what a million
+// uploads cost. Figures are compared within one run only: machines differ, and
+// are noisy.
 package main
 
 import (
@@ -19,16 +20,17 @@ import (
 	"ittybit-media/scripts/process"
 )
 
-const usage = `Measure the project, each figure beside what it is compared with.
+const usage = `Measure latency and cost, each figure compared with a baseline.
 
   go run ./scripts/bench [-part NAME,…] [-runs N] [-json]
   go run ./scripts/bench -check
 
-Every part alternates what it compares, so that what else the machine does falls
-on all of it, and reports medians with the spread between the tenth and the
-ninetieth percentile. The exit code is 1 when a limit is missed, 2 when the
-command line is wrong. -check takes the parts whose limits mean the same on every
-machine: calls, sizes and allocations.
+Every part alternates what it compares, so that noise of the machine falls on
+both, and reports medians with the spread from the tenth to the ninetieth
+percentile. -check measures the parts whose limits hold on every machine: calls,
+allocations and size.
+
+Exit codes: 0, 1 when a limit is missed or a part fails, 2 for a usage error.
 
 Parts:
 `
@@ -36,21 +38,19 @@ Parts:
 // part is something that can be measured on its own.
 type part struct {
 	name, what string
-	check      bool // its limits mean the same on every machine
-	measure    func(*bench, context.Context) error
+	check      bool // its limits hold on every machine
+	measure    func(*bench, context.Context) (figures, error)
 }
 
 var parts = []part{
-	{"cold", "from the start of a process to its first answer, beside an empty handler, by CPU share; memory", false, (*bench).cold},
-	{"init", "which packages take the time before main", true, (*bench).initialise},
-	{"warm", "dispatch and webhook at work, by jobs and latency", false, (*bench).warm},
-	{"calls", "requests to AWS and Ittybit for each invocation", true, (*bench).calls},
-	{"decode", "time and allocations of what every event goes through", true, (*bench).decode},
-	{"throughput", "the local run with 100 to 10,000 uploads, and its memory", false, (*bench).throughput},
-	{"size", "zips and binaries, and what is in them", true, (*bench).size},
-	{"build", "the zips when nothing changed, when one handler did, and from nothing", false, (*bench).build},
-	{"preview", "pulumi preview of unchanged code beside an empty program, where the engine is", false, (*bench).preview},
-	{"cost", "dollars for a million uploads, from what is measured", false, (*bench).cost},
+	{"cold", "start, first answer and memory of a function, compared with an empty handler", false, (*bench).cold},
+	{"warm", "dispatch and webhook once they run, by number of jobs", false, (*bench).warm},
+	{"calls", "calls to AWS and Ittybit of each invocation", true, (*bench).calls},
+	{"allocations", "allocations before main and of decoding an event", true, (*bench).allocations},
+	{"throughput", "the local pipeline with 100 to 10,000 uploads, and its memory", false, (*bench).throughput},
+	{"size", "the zips", true, (*bench).size},
+	{"preview", "pulumi preview of unchanged code, compared with an empty program", false, (*bench).preview},
+	{"cost", "dollars for a million uploads", false, (*bench).cost},
 }
 
 func main() {
@@ -63,7 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, flag.ErrHelp):
 		return process.OK
 	case err != nil:
-		fmt.Fprintf(stderr, "bench: %v\nbench -h says how it is used\n", err)
+		fmt.Fprintf(stderr, "bench: %v\nRun bench -h for usage\n", err)
 		return process.Usage
 	}
 	if err := c.run(ctx, stdout, stderr); err != nil {
@@ -90,11 +90,11 @@ func parse(args []string, stderr io.Writer) (command, error) {
 	var check bool
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.StringVar(&names, "part", "", "measure only these parts; `names` separated by commas")
-	flags.IntVar(&c.runs, "runs", 0, "how `often` to measure; 0: as each part needs")
-	flags.BoolVar(&c.json, "json", false, "print nothing to standard output but the figures, one JSON object a line")
-	flags.BoolVar(&check, "check", false, "measure only what has limits that mean the same on every machine")
-	flags.IntVar(&c.uploads, "uploads", 0, "take this many uploads through the local run, once, and print what it took")
+	flags.StringVar(&names, "part", "", "measure only these parts, `names` separated by commas")
+	flags.IntVar(&c.runs, "runs", 0, "measure so `often`; 0: as each part needs")
+	flags.BoolVar(&c.json, "json", false, "print one JSON object for each figure")
+	flags.BoolVar(&check, "check", false, "measure only the parts whose limits hold on every machine")
+	flags.IntVar(&c.uploads, "uploads", 0, "run this many uploads through one local pipeline and print its load as JSON")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(stderr, usage)
@@ -109,14 +109,22 @@ func parse(args []string, stderr io.Writer) (command, error) {
 	case err != nil:
 		return c, err
 	case flags.NArg() > 0:
-		return c, fmt.Errorf("%q is no flag; -part names what to measure", flags.Arg(0))
+		return c, fmt.Errorf("unexpected argument %q: choose parts with -part", flags.Arg(0))
 	case c.runs < 0 || c.uploads < 0:
-		return c, errors.New("-runs and -uploads are not negative")
+		return c, errors.New("-runs and -uploads must not be negative")
 	case check && names != "":
-		return c, errors.New("-check measures what it measures; it does not go with -part")
+		return c, errors.New("-check chooses the parts: pass it without -part")
 	}
 	c.parts, err = choose(names, check)
 	return c, err
+}
+
+func partNames() string {
+	var names []string
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // choose returns the parts of those names, or all.
@@ -132,10 +140,10 @@ func choose(names string, check bool) ([]part, error) {
 		chosen = append(chosen, p)
 	}
 	if len(wanted) > 0 {
-		return nil, fmt.Errorf("there is no part %q; -h lists them", wanted[0])
+		return nil, fmt.Errorf("invalid -part %q: use %s", wanted[0], partNames())
 	}
 	if len(chosen) == 0 {
-		return nil, errors.New("-part names no part")
+		return nil, fmt.Errorf("-part is empty: use %s", partNames())
 	}
 	return chosen, nil
 }
@@ -143,12 +151,9 @@ func choose(names string, check bool) ([]part, error) {
 // bench is one run of the command.
 type bench struct {
 	command
-	root   string // the folder with go.mod
-	stderr io.Writer
-
+	root     string // the folder with go.mod
+	stderr   io.Writer
 	binaries map[string]string // of the functions; nil until a part needs them
-	figures  []Figure
-	present  string // the part that is being measured
 }
 
 func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
@@ -158,47 +163,31 @@ func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	b := &bench{command: c, root: root, stderr: stderr}
 	if c.uploads > 0 {
-		took, err := b.takeThrough(ctx, c.uploads)
+		l, err := b.load(ctx, c.uploads)
 		if err != nil {
 			return err
 		}
-		return json.NewEncoder(stdout).Encode(took)
+		return json.NewEncoder(stdout).Encode(l)
 	}
+	var errs error
 	for _, p := range c.parts {
 		fmt.Fprintf(stderr, "measuring %s: %s\n", p.name, p.what)
-		b.present = p.name
-		begin := len(b.figures)
-		if err := p.measure(b, ctx); err != nil {
+		measured, err := p.measure(b, ctx)
+		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
-		if err := print(stdout, b.figures[begin:], c.json); err != nil {
+		for i := range measured {
+			measured[i].Part = p.name
+		}
+		if err := measured.print(stdout, c.json); err != nil {
 			return err
 		}
+		errs = errors.Join(errs, measured.missed())
 	}
-	return missed(b.figures)
-}
-
-// often is how often to measure, unless the command line says it.
-func (b *bench) often(runs int) int {
-	if b.runs > 0 {
-		return b.runs
-	}
-	return runs
+	return errs
 }
 
 // note says how something was measured, or why not.
 func (b *bench) note(format string, args ...any) {
 	fmt.Fprintf(b.stderr, "  "+format+"\n", args...)
-}
-
-func print(out io.Writer, figures []Figure, asJSON bool) error {
-	if !asJSON {
-		return table(out, figures)
-	}
-	for _, f := range figures {
-		if err := json.NewEncoder(out).Encode(f); err != nil {
-			return err
-		}
-	}
-	return nil
 }

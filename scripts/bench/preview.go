@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os/exec"
@@ -8,36 +9,49 @@ import (
 	"strconv"
 )
 
-// preview runs the benchmark of the program in the real engine, which needs
-// Pulumi's packages: they stay out of this command.
-func (b *bench) preview(ctx context.Context) error {
+// preview runs the benchmark of the program in the real engine. That needs
+// Pulumi's packages, which stay out of this command.
+func (b *bench) preview(ctx context.Context) (figures, error) {
 	for _, tool := range []string{"pulumi", "pulumi-language-go", "pulumi-resource-aws", "pulumi-resource-random"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			b.note("skipped: the engine is not here (%s is not on PATH)", tool)
-			return nil
+			b.note("skipped: %s is not on PATH", tool)
+			return nil, nil
 		}
 	}
-	runs := b.often(15)
+	runs := cmp.Or(b.runs, 15)
 	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "Preview", "-benchtime", fmt.Sprintf("%dx", runs), "./infra/enginetest")
 	cmd.Dir = b.root
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
+		return nil, fmt.Errorf("%w\n%s", err, out)
 	}
-	for _, m := range metric.FindAllStringSubmatch(string(out), -1) {
-		v, err := strconv.ParseFloat(m[1], 64)
-		if err != nil {
-			return err
-		}
-		name := map[string]string{"dev-ms": "preview of unchanged code", "empty-ms": "preview of an empty program", "dev/empty": "preview of unchanged code / empty program"}[m[2]]
-		unit := "ms"
-		if m[2] == "dev/empty" {
-			unit = "×"
-		}
-		b.figures = append(b.figures, Figure{Part: b.present, Name: name, Unit: unit, Median: v, Low: v, High: v, Runs: runs})
-	}
-	return nil
+	return previewFigures(string(out), runs)
 }
 
-// metric is a value of a benchmark's line.
+// previewMetrics are the benchmark's metrics by their units.
+var previewMetrics = map[string]Figure{
+	"dev-ms":    {Name: "preview of unchanged code", Unit: "ms"},
+	"empty-ms":  {Name: "preview of an empty program", Unit: "ms"},
+	"dev/empty": {Name: "preview of unchanged code / empty program", Unit: "×"},
+}
+
+// metric is a value in a benchmark's line.
 var metric = regexp.MustCompile(`([\d.]+) (dev-ms|empty-ms|dev/empty)`)
+
+// previewFigures reads what the benchmark printed: medians, without a spread.
+func previewFigures(printed string, runs int) (figures, error) {
+	var out figures
+	for _, m := range metric.FindAllStringSubmatch(printed, -1) {
+		v, err := strconv.ParseFloat(m[1], 64)
+		if err != nil {
+			return nil, err
+		}
+		f := previewMetrics[m[2]]
+		f.Median, f.Low, f.High, f.Runs = v, v, v, runs
+		out = append(out, f)
+	}
+	if len(out) != len(previewMetrics) {
+		return nil, fmt.Errorf("the benchmark did not print all figures:\n%s", printed)
+	}
+	return out, nil
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ittybit-media/handlers/media"
+	"ittybit-media/scripts/internal/procstat"
 	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
@@ -99,7 +101,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	r.Seed, r.Uploads = o.Seed, o.Uploads
 	r.count(i)
 	r.RealSeconds = time.Since(begun).Seconds()
-	r.BaseMemory, r.PeakMemory = reference.base, resident("self").peak
+	r.BaseMemory, r.PeakMemory = reference.base, usage(os.Getpid()).PeakMemory
 	return r, nil
 }
 
@@ -149,7 +151,7 @@ func (s *simulation) run(ctx context.Context, progress func(string)) (err error)
 		return err
 	}
 	defer s.pipeline.Close()
-	s.base = resident("self").now
+	s.base = usage(os.Getpid()).Memory
 	if i := s.injector; i != nil {
 		if err := i.attach(s.pipeline); err != nil {
 			return err
@@ -278,8 +280,15 @@ func (s *simulation) functionMemory() int64 {
 	var most int64
 	for _, pids := range [][]int{s.pipeline.Dispatch.PIDs(), s.pipeline.Webhook.PIDs(), s.pipeline.Sweep.PIDs()} {
 		for _, pid := range pids {
-			most = max(most, resident(fmt.Sprint(pid)).peak)
+			most = max(most, usage(pid).PeakMemory)
 		}
 	}
 	return most
+}
+
+// usage is what a process uses; zeros where the system does not tell, and for a
+// process that is gone.
+func usage(pid int) procstat.Usage {
+	u, _ := procstat.Read(pid)
+	return u
 }

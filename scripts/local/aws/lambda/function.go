@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -39,9 +38,6 @@ type Config struct {
 	OnFailure func(envelope []byte)
 	// Observe, if not nil, is told what happens; by several goroutines.
 	Observe func(Event)
-	// Start, if not nil, starts the processes, all from one thread that does
-	// nothing else: it can put itself, and so them, under limits of their own.
-	Start func(*exec.Cmd) error
 	// Now is the time that the function is told, in deadlines and envelopes; nil
 	// is the wall clock. An invocation is ended by the wall clock all the same.
 	Now func() time.Time
@@ -84,9 +80,6 @@ func Start(ctx context.Context, cfg Config) (*Function, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.Start == nil {
-		cfg.Start = (*exec.Cmd).Start
-	}
 	if cfg.Log == nil {
 		cfg.Log = io.Discard
 	}
@@ -106,7 +99,7 @@ func Start(ctx context.Context, cfg Config) (*Function, error) {
 		env:       env,
 		log:       &lineLog{w: cfg.Log},
 		slots:     semaphore.NewWeighted(int64(cfg.MaxConcurrency)),
-		spawner:   newSpawner(cfg.Start),
+		spawner:   newSpawner(),
 		processes: map[*process]struct{}{},
 	}
 	f.changed = sync.NewCond(&f.mu)

@@ -122,27 +122,6 @@ func TestNoSuchBinary(t *testing.T) {
 	}
 }
 
-func TestProcessesAreStartedByTheCaller(t *testing.T) {
-	t.Parallel()
-	started := 0
-	f := start(t, lambda.Config{MaxConcurrency: 1, Start: func(cmd *exec.Cmd) error {
-		started++
-		return cmd.Start()
-	}})
-	for range 2 {
-		if _, err := f.Check(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if started != 2 {
-		t.Errorf("%d processes were started", started)
-	}
-	refusing := start(t, lambda.Config{Start: func(*exec.Cmd) error { return errors.New("not today") }})
-	if _, err := refusing.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "not today") {
-		t.Errorf("a start that failed: %v", err)
-	}
-}
-
 func TestStartRefuses(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range map[string]lambda.Config{

@@ -9,9 +9,8 @@ import (
 // Linux kills a child with the thread that started it, not with the process (see
 // PR_SET_PDEATHSIG in prctl(2)), and Go ends threads as it likes.
 type spawner struct {
-	startProcess func(*exec.Cmd) error
-	requests     chan spawnRequest
-	done         chan struct{}
+	requests chan spawnRequest
+	done     chan struct{}
 }
 
 type spawnRequest struct {
@@ -19,8 +18,8 @@ type spawnRequest struct {
 	result chan error
 }
 
-func newSpawner(start func(*exec.Cmd) error) *spawner {
-	s := &spawner{start, make(chan spawnRequest), make(chan struct{})}
+func newSpawner() *spawner {
+	s := &spawner{make(chan spawnRequest), make(chan struct{})}
 	go s.run()
 	return s
 }
@@ -30,7 +29,7 @@ func (s *spawner) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for r := range s.requests {
-		r.result <- s.startProcess(r.cmd)
+		r.result <- r.cmd.Start()
 	}
 }
 
