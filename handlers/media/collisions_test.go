@@ -113,6 +113,7 @@ func TestJobsDoNotShareOutputs(t *testing.T) {
 		"told by the suffix alone":      {first: [3]string{"u/", ".mov", "s3://o/${key}"}, second: [3]string{"u/", ".mov", "s3://o/${key}.mp4"}, ok: true},
 		"two prefixes":                  {first: [3]string{"u/", ".mov", "s3://o/${key}"}, second: [3]string{"v/", ".mov", "s3://o/${key}"}, ok: true},
 		"one prefix in the other":       {first: [3]string{"u/clips/", ".mov", "s3://o/${key}"}, second: [3]string{"u/", ".mov", "s3://o/${key}"}, ok: true},
+		"the same, in other words":      {first: [3]string{"u/clips/", ".mov", "s3://o/${key}"}, second: [3]string{"u/", ".mov", "s3://o/${dir}${stem}${ext}"}, ok: true},
 		"a prefix that is written out":  {first: [3]string{"u/", ".mov", "s3://o/${key}"}, second: [3]string{"clips/", ".mov", "s3://o/u/${key}"}},
 		"two suffixes":                  {first: [3]string{"u/", ".mov", "s3://o/${dir}x${stem}${ext}"}, second: [3]string{"u/", ".wav", "s3://o/${dir}x${stem}${ext}"}, ok: true},
 		"each right, not both together": {first: [3]string{"", ".m", "s3://o/${dir}${ext}${stem}"}, second: [3]string{"", ".mov", "s3://o/${dir}${ext}${stem}"}},
@@ -152,6 +153,29 @@ func TestJobsDoNotShareOutputs(t *testing.T) {
 				t.Error("it is not accepted either: ", check(t, routes...))
 			}
 		})
+	}
+}
+
+// A fixed output meets another job's for a single key: one in capitals, and one
+// that is shorter than the route's prefix and suffix together.
+func TestAFixedOutputIsNotAnothersForAnyKey(t *testing.T) {
+	t.Parallel()
+	of := func(prefix, output, accepted string) object {
+		job := object{"name": "j", "kind": "video", "output": "s3://o/" + output, "outputCollisions": accepted}
+		return object{"prefix": prefix, "suffixes": []string{".mov"}, "jobs": []any{job}}
+	}
+	for _, tt := range []struct{ prefix, template, fixed string }{
+		{"u/", "${dir}x${stem}${ext}", "u/x.MOV"},
+		{"u/.m", "${key}", "u/.m.MOV"},
+		{"u/.m", "${key}", "u/.mov"},
+	} {
+		problems := check(t, of(tt.prefix, tt.template, ""), of("v/", tt.fixed, "allow"))
+		if len(problems) != 1 || !strings.Contains(problems[0].Text, "the same as routes[0].jobs[0].output") {
+			t.Errorf("%+v: %v", tt, problems)
+		}
+		if problems := check(t, of(tt.prefix, tt.template, ""), of("v/", "elsewhere/"+tt.fixed, "allow")); problems != nil {
+			t.Errorf("%+v, elsewhere: %v", tt, problems)
+		}
 	}
 }
 
