@@ -51,15 +51,15 @@ func TestFromEnvNamesEveryProblem(t *testing.T) {
 		changes []string
 		want    []string
 	}{
-		{"nothing set",
-			[]string{"AWS_REGION", "", "AWS_DEFAULT_REGION", "", "AWS_ACCESS_KEY_ID", "", "AWS_SECRET_ACCESS_KEY", ""},
-			[]string{"AWS_REGION or AWS_DEFAULT_REGION is not set", "AWS_ACCESS_KEY_ID is not set", "AWS_SECRET_ACCESS_KEY is not set"}},
-		{"a variable and an endpoint",
-			[]string{"AWS_ACCESS_KEY_ID", "", "AWS_ENDPOINT_URL_SSM", "localhost:8000", "AWS_ENDPOINT_URL", "ftp://very-secret@host"},
-			[]string{"AWS_ACCESS_KEY_ID is not set", "AWS_ENDPOINT_URL is not a URL", "AWS_ENDPOINT_URL_SSM is not a URL"}},
-		{"no host", []string{"AWS_ENDPOINT_URL_DYNAMODB", "http://"}, []string{"AWS_ENDPOINT_URL_DYNAMODB is not a URL"}},
-		{"no URL", []string{"AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://a b"}, []string{"AWS_ENDPOINT_URL_SECRETS_MANAGER is not a URL"}},
-		{"neither true nor false", []string{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "1"}, []string{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"}},
+		{name: "nothing set",
+			changes: []string{"AWS_REGION", "", "AWS_DEFAULT_REGION", "", "AWS_ACCESS_KEY_ID", "", "AWS_SECRET_ACCESS_KEY", ""},
+			want:    []string{"AWS_REGION or AWS_DEFAULT_REGION is not set", "AWS_ACCESS_KEY_ID is not set", "AWS_SECRET_ACCESS_KEY is not set"}},
+		{name: "a variable and an endpoint",
+			changes: []string{"AWS_ACCESS_KEY_ID", "", "AWS_ENDPOINT_URL_SSM", "localhost:8000", "AWS_ENDPOINT_URL", "ftp://very-secret@host"},
+			want:    []string{"AWS_ACCESS_KEY_ID is not set", "AWS_ENDPOINT_URL is not a URL", "AWS_ENDPOINT_URL_SSM is not a URL"}},
+		{name: "no host", changes: []string{"AWS_ENDPOINT_URL_DYNAMODB", "http://"}, want: []string{"AWS_ENDPOINT_URL_DYNAMODB is not a URL"}},
+		{name: "no URL", changes: []string{"AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://a b"}, want: []string{"AWS_ENDPOINT_URL_SECRETS_MANAGER is not a URL"}},
+		{name: "neither true nor false", changes: []string{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "1"}, want: []string{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -88,9 +88,9 @@ func TestFromEnvRegionAndCredentials(t *testing.T) {
 		changes       []string
 		region, token string
 	}{
-		{nil, "eu-west-1", "session"},
-		{[]string{"AWS_REGION", "us-east-1"}, "us-east-1", "session"},
-		{[]string{"AWS_REGION", "", "AWS_DEFAULT_REGION", "us-west-2", "AWS_SESSION_TOKEN", ""}, "us-west-2", ""},
+		{region: "eu-west-1", token: "session"},
+		{changes: []string{"AWS_REGION", "us-east-1"}, region: "us-east-1", token: "session"},
+		{changes: []string{"AWS_REGION", "", "AWS_DEFAULT_REGION", "us-west-2", "AWS_SESSION_TOKEN", ""}, region: "us-west-2"},
 	} {
 		cfg := config(t, c.changes...)
 		got, err := cfg.Credentials.Retrieve(t.Context())
@@ -100,7 +100,8 @@ func TestFromEnvRegionAndCredentials(t *testing.T) {
 	}
 }
 
-// The endpoint is seen in the host of the request, which a client of its own answers.
+// The endpoint is seen in the host of the request, which a client of its own
+// answers.
 func TestEndpoints(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -108,18 +109,18 @@ func TestEndpoints(t *testing.T) {
 		changes []string
 		want    [3]string // of DynamoDB, Secrets Manager, SSM
 	}{
-		{"AWS's own", nil,
-			[3]string{"https://dynamodb.eu-west-1.amazonaws.com", "https://secretsmanager.eu-west-1.amazonaws.com", "https://ssm.eu-west-1.amazonaws.com"}},
-		{"one for all", []string{"AWS_ENDPOINT_URL", "http://all:1"},
-			[3]string{"http://all:1", "http://all:1", "http://all:1"}},
-		{"one for each", []string{"AWS_ENDPOINT_URL_DYNAMODB", "http://d:1", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://m:1", "AWS_ENDPOINT_URL_SSM", "http://s:1"},
-			[3]string{"http://d:1", "http://m:1", "http://s:1"}},
-		{"a service's own wins", []string{"AWS_ENDPOINT_URL", "http://all:1", "AWS_ENDPOINT_URL_SSM", "http://s:1"},
-			[3]string{"http://all:1", "http://all:1", "http://s:1"}},
-		{"ignored", []string{"AWS_ENDPOINT_URL", "http://all:1", "AWS_ENDPOINT_URL_SSM", "http://s:1", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "True"},
-			[3]string{"https://dynamodb.eu-west-1.amazonaws.com", "https://secretsmanager.eu-west-1.amazonaws.com", "https://ssm.eu-west-1.amazonaws.com"}},
-		{"not ignored", []string{"AWS_ENDPOINT_URL", "http://all:1", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "false"},
-			[3]string{"http://all:1", "http://all:1", "http://all:1"}},
+		{name: "AWS's own",
+			want: [3]string{"https://dynamodb.eu-west-1.amazonaws.com", "https://secretsmanager.eu-west-1.amazonaws.com", "https://ssm.eu-west-1.amazonaws.com"}},
+		{name: "one for all", changes: []string{"AWS_ENDPOINT_URL", "http://all:1"},
+			want: [3]string{"http://all:1", "http://all:1", "http://all:1"}},
+		{name: "one for each", changes: []string{"AWS_ENDPOINT_URL_DYNAMODB", "http://d:1", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://m:1", "AWS_ENDPOINT_URL_SSM", "http://s:1"},
+			want: [3]string{"http://d:1", "http://m:1", "http://s:1"}},
+		{name: "a service's own wins", changes: []string{"AWS_ENDPOINT_URL", "http://all:1", "AWS_ENDPOINT_URL_SSM", "http://s:1"},
+			want: [3]string{"http://all:1", "http://all:1", "http://s:1"}},
+		{name: "ignored", changes: []string{"AWS_ENDPOINT_URL", "http://all:1", "AWS_ENDPOINT_URL_SSM", "http://s:1", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "True"},
+			want: [3]string{"https://dynamodb.eu-west-1.amazonaws.com", "https://secretsmanager.eu-west-1.amazonaws.com", "https://ssm.eu-west-1.amazonaws.com"}},
+		{name: "not ignored", changes: []string{"AWS_ENDPOINT_URL", "http://all:1", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "false"},
+			want: [3]string{"http://all:1", "http://all:1", "http://all:1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -159,12 +160,14 @@ func listTables(ctx context.Context, c *dynamodb.Client) error {
 	return err
 }
 
-// serve starts a DynamoDB that answers each request with handle, which gets the request's number from 1.
+// serve starts a DynamoDB that answers each request with handle, which gets the
+// request's number from 1.
 func serve(t *testing.T, handle func(n int64, w http.ResponseWriter, r *http.Request)) (*dynamodb.Client, *atomic.Int64) {
 	t.Helper()
 	var requests atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// The body must be read for the server to notice that the client is gone.
+		// The body must be read for the server to notice that the client is
+		// gone.
 		_, _ = io.Copy(io.Discard, r.Body)
 		handle(requests.Add(1), w, r)
 	}))
@@ -221,8 +224,8 @@ func TestFailuresEndWithinTheWebhooksTime(t *testing.T) {
 		status int
 		body   string
 	}{
-		"unavailable": {http.StatusServiceUnavailable, `{}`},
-		"throttled":   {http.StatusBadRequest, `{"__type":"ThrottlingException","message":"slow down"}`},
+		"unavailable": {status: http.StatusServiceUnavailable, body: `{}`},
+		"throttled":   {status: http.StatusBadRequest, body: `{"__type":"ThrottlingException","message":"slow down"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -258,7 +261,8 @@ func TestParallelRequestsKeepTheirConnections(t *testing.T) {
 	const parallel = 40
 	var arrived sync.WaitGroup
 	var opened atomic.Int64
-	// No request is answered before all have come, so each has a connection of its own.
+	// No request is answered before all have come, so each has a connection of
+	// its own.
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		arrived.Done()
 		arrived.Wait()

@@ -33,11 +33,11 @@ type Service struct {
 	Target string // in X-Amz-Target, before the operation
 }
 
-// Client calls single operations of a service that speaks the AWS JSON protocol.
-// It replaces the SDK's client where a function wants one call: linking such a
-// client, with the schemas of all its operations, costs every start what
-// BENCHMARKS.md says, while the protocol is a POST of JSON. The signer, the retry
-// rules, the HTTP client and the errors are the SDK's own.
+// Client calls single operations of a service that speaks the AWS JSON
+// protocol. It replaces the SDK's client where a function wants one call:
+// linking such a client, with the schemas of all its operations, costs every
+// start what BENCHMARKS.md says, while the protocol is a POST of JSON. The
+// signer, the retry rules, the HTTP client and the errors are the SDK's own.
 type Client struct {
 	cfg      aws.Config
 	service  Service
@@ -48,7 +48,7 @@ type Client struct {
 // NewClient returns a client that goes to where the SDK's would: the
 // configuration's endpoint for the service, or the region's own.
 func NewClient(cfg aws.Config, s Service) *Client {
-	c := &Client{cfg: cfg, service: s, endpoint: "https://" + s.Signed + "." + cfg.Region + "." + domain(cfg.Region), signer: v4.NewSigner()}
+	c := &Client{cfg: cfg, service: s, endpoint: "https://" + s.Signed + "." + cfg.Region + "." + Domain(cfg.Region), signer: v4.NewSigner()}
 	if cfg.Retryer == nil {
 		c.cfg.Retryer = func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = cmp.Or(cfg.RetryMaxAttempts, o.MaxAttempts) })
@@ -72,19 +72,9 @@ func NewClient(cfg aws.Config, s Service) *Client {
 	return c
 }
 
-// domain is that of the region's partition ("Regions and Zones", AWS General
-// Reference). Others are reached through AWS_ENDPOINT_URL and its forms for one
-// service.
-func domain(region string) string {
-	if strings.HasPrefix(region, "cn-") {
-		return "amazonaws.com.cn"
-	}
-	return "amazonaws.com"
-}
-
 // Call does an operation and decodes its answer into out. It retries what the
-// SDK's clients would. A refusal by the service is a [smithy.APIError]; no error
-// quotes the answer but for the message in a refusal.
+// SDK's clients would. A refusal by the service is a [smithy.APIError]; no
+// error quotes the answer but for the message in a refusal.
 func (c *Client) Call(ctx context.Context, operation string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
@@ -151,8 +141,8 @@ const openTimeout = 2 * time.Second
 // Connect begins to open a connection to the service, so that the first call
 // finds it open: with name lookup and TLS, that takes longer than the call. All
 // clients of the configuration's HTTP client share it. It is an unsigned GET,
-// which every such service answers at once, in whatever way; where it fails, the
-// first call will tell.
+// which every such service answers at once, in whatever way; where it fails,
+// the first call will tell.
 func (c *Client) Connect() {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), openTimeout)

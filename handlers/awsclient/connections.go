@@ -8,12 +8,15 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// KeepConnections is an option of every AWS client ([aws.Config.APIOptions]) that keeps it from breaking connections.
+// KeepConnections is an option of every AWS client ([aws.Config.APIOptions])
+// that keeps it from breaking connections.
 //
-// smithy-go closes a request's body when the answer begins, and from then on the body's WriteTo ends with io.EOF, where
-// it must end with nil (v1.28.9, transport/http/internal/io/safe.go). When the transport has sent the whole body, but not
-// looked yet whether there is more of it, as happens where CPU is short, it takes that for a failure and closes the
-// connection under the answer. A body that can only be read ends as it should.
+// smithy-go closes a request's body when the answer begins, and from then on
+// the body's WriteTo ends with io.EOF, where it must end with nil (v1.28.9,
+// transport/http/internal/io/safe.go). When the transport has sent the whole
+// body, but not looked yet whether there is more of it, as happens where CPU is
+// short, it takes that for a failure and closes the connection under the
+// answer. A body that can only be read ends as it should.
 func KeepConnections(stack *middleware.Stack) error {
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("KeepConnections", readBody), middleware.After)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
-// The transport looks for more of a request's body when it has sent it, and that
-// may be after the answer began, when the SDK has closed the body.
+// The transport looks for more of a request's body when it has sent it, and
+// that may be after the answer began, when the SDK has closed the body.
 func TestAnAnswerMayComeBeforeTheTransportIsDone(t *testing.T) {
 	t.Parallel()
 	cfg := config(t)

@@ -16,13 +16,14 @@ const (
 // services are the SDK's ids of the services that the functions call.
 var services = []string{"DynamoDB", "Secrets Manager", "SSM"}
 
-// variable names the variable that sets the endpoint of one service alone: endpointVariable, then the service's id in
-// upper case with underscores.
+// variable names the variable that sets the endpoint of one service alone:
+// endpointVariable, then the service's id in upper case with underscores.
 func variable(service string) string {
 	return endpointVariable + "_" + strings.ToUpper(strings.ReplaceAll(service, " ", "_"))
 }
 
-// endpoints holds the endpoints that the environment gives instead of AWS's own.
+// endpoints holds the endpoints that the environment gives instead of AWS's
+// own.
 type endpoints struct {
 	all string
 	own map[string]string // by service id
@@ -58,9 +59,19 @@ func readEndpoints(getenv func(string) string) (endpoints, error) {
 	return found, errors.Join(problems...)
 }
 
-// GetServiceBaseEndpoint is called by a service's NewFromConfig, through an interface that the SDK does not export; the
-// name and the shape are the SDK's.
+// GetServiceBaseEndpoint is called by a service's NewFromConfig, through an
+// interface that the SDK does not export; the name and the shape are the SDK's.
 func (e endpoints) GetServiceBaseEndpoint(_ context.Context, service string) (string, bool, error) {
 	u := e.own[service]
 	return u, u != "", nil
+}
+
+// Domain returns the domain of the service endpoints of a region ("Regions and
+// Zones", AWS General Reference). Other partitions than these two are reached
+// through AWS_ENDPOINT_URL and its forms for one service.
+func Domain(region string) string {
+	if strings.HasPrefix(region, "cn-") {
+		return "amazonaws.com.cn"
+	}
+	return "amazonaws.com"
 }

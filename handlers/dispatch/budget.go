@@ -2,19 +2,23 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
 
-// countMaxAge is how old, by the clock on the wall, the day's count may be.
+// countMaxAge is how old, by the wall clock, the day's count may be.
 const countMaxAge = 10 * time.Second
+
+// errDailyLimit puts an upload off: the retry queue brings it back.
+var errDailyLimit = errors.New("the day's limit of new jobs is reached; the upload waits in the retry queue (DAILY_JOB_LIMIT)")
 
 // budget is the daily limit of new jobs. It is a guard against a mistake that
 // would cost a fortune, not an exact account: functions that run at once may go
-// over it by what they make within [countMaxAge]. A nil budget has no limit.
+// over it by what they make within [countMaxAge].
 type budget struct {
-	limit  int64
-	ledger ledger
+	limit int64 // 0: none, and nothing is counted
+	store store
 
 	mu     sync.Mutex
 	day    time.Time
@@ -22,16 +26,9 @@ type budget struct {
 	readAt time.Time
 }
 
-func newBudget(limit int64, l ledger) *budget {
-	if limit == 0 {
-		return nil
-	}
-	return &budget{limit: limit, ledger: l}
-}
-
 // refresh reads the count of now's day when it is not known well enough.
 func (b *budget) refresh(ctx context.Context, now time.Time) error {
-	if b == nil {
+	if b.limit == 0 {
 		return nil
 	}
 	b.mu.Lock()
@@ -41,7 +38,7 @@ func (b *budget) refresh(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	readAt := time.Now()
-	count, err := b.ledger.JobsOn(ctx, day)
+	count, err := b.store.JobCount(ctx, day)
 	if err != nil {
 		return err
 	}
@@ -50,13 +47,10 @@ func (b *budget) refresh(ctx context.Context, now time.Time) error {
 }
 
 // check fails with [errDailyLimit] when no more jobs may be made today.
-func (b *budget) check(context.Context) error {
-	if b == nil {
-		return nil
-	}
+func (b *budget) check() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.count >= b.limit {
+	if b.limit > 0 && b.count >= b.limit {
 		return errDailyLimit
 	}
 	return nil
@@ -64,12 +58,12 @@ func (b *budget) check(context.Context) error {
 
 // spend adds new jobs to the day's count.
 func (b *budget) spend(ctx context.Context, jobs int) error {
-	if b == nil {
+	if b.limit == 0 {
 		return nil
 	}
 	b.mu.Lock()
 	day := b.day
 	b.count += int64(jobs)
 	b.mu.Unlock()
-	return b.ledger.CountJobs(ctx, day, jobs)
+	return b.store.AddJobs(ctx, day, jobs)
 }

@@ -46,7 +46,7 @@ func wire(getenv func(string) string) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	callbackKeys := secrets.NewValue(fmt.Sprintf("the callback keys (%s)", cfg.CallbackKeys), secrets.FromSecretsManager(aws, cfg.CallbackKeys), secrets.CallbackKeys, secrets.WithLogger(log))
+	callbackKeys := secrets.NewValue(log, fmt.Sprintf("the callback keys (%s)", cfg.CallbackKeys), secrets.FromSecretsManager(aws, cfg.CallbackKeys), secrets.CallbackKeys)
 	callbackKeys.Prefetch()
 	results.Connect(aws)
 	client.Connect()
@@ -60,9 +60,9 @@ func wire(getenv func(string) string) (*handler, error) {
 		overdue:    cfg.OverdueAfter,
 		direct:     client,
 		queued:     client.Attempts(1),
-		ledger:     table,
+		store:      table,
 		keys:       callbackKeys.Get,
-		budget:     newBudget(cfg.DailyJobLimit, table),
+		budget:     &budget{limit: cfg.DailyJobLimit, store: table},
 		log:        log,
 		metrics:    telemetry.NewMetrics(os.Stdout, cfg.Namespace),
 	}, nil

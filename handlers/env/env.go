@@ -1,5 +1,6 @@
-// Package env reads the environment of the functions: one loader for each, which
-// reports everything that is missing or wrong by the name of its variable.
+// Package env reads the environment of the functions: one loader for each,
+// which reports everything that is missing or wrong by the name of its
+// variable.
 //
 // The names are defined here and nowhere else: the Pulumi program and the local
 // run set what the loaders read, and [Names] tells which those are.
@@ -46,7 +47,8 @@ const taskRoot = "LAMBDA_TASK_ROOT"
 
 // What is in force where a variable is not set.
 const (
-	// DefaultOutputPrefix is the folder of the watched bucket that dispatch skips.
+	// DefaultOutputPrefix is the folder of the watched bucket that dispatch
+	// skips.
 	DefaultOutputPrefix = "ittybit-output/"
 	// DefaultOverdueAfter is when a job's callback is overdue.
 	DefaultOverdueAfter = 30 * time.Minute

@@ -93,13 +93,13 @@ func TestEveryMistakeNamesItsVariable(t *testing.T) {
 		change map[string]string
 		says   []string
 	}{
-		"nothing set": {map[string]string{"LAMBDA_TASK_ROOT": "", "TABLE_NAME": "", "WEBHOOK_URL": "", "ITTYBIT_API_KEY_SECRET": "", "CALLBACK_KEY_SECRET": " "},
-			[]string{"LAMBDA_TASK_ROOT: is not set", "TABLE_NAME: is not set", "WEBHOOK_URL: is not set", "ITTYBIT_API_KEY_SECRET: is not set, nor is ITTYBIT_API_KEY_PARAMETER", "CALLBACK_KEY_SECRET: is not set"}},
-		"everything wrong": {map[string]string{"WEBHOOK_URL": "http://example.com/webhook", "ITTYBIT_API_URL": "ftp://x", "CONNECTION_PLACEMENT": "header", "OUTPUT_PREFIX": "out",
+		"nothing set": {change: map[string]string{"LAMBDA_TASK_ROOT": "", "TABLE_NAME": "", "WEBHOOK_URL": "", "ITTYBIT_API_KEY_SECRET": "", "CALLBACK_KEY_SECRET": " "},
+			says: []string{"LAMBDA_TASK_ROOT: is not set", "TABLE_NAME: is not set", "WEBHOOK_URL: is not set", "ITTYBIT_API_KEY_SECRET: is not set, nor is ITTYBIT_API_KEY_PARAMETER", "CALLBACK_KEY_SECRET: is not set"}},
+		"everything wrong": {change: map[string]string{"WEBHOOK_URL": "http://example.com/webhook", "ITTYBIT_API_URL": "ftp://x", "CONNECTION_PLACEMENT": "header", "OUTPUT_PREFIX": "out",
 			"DAILY_JOB_LIMIT": "-1", "RESULT_TTL_DAYS": "29", "LOG_LEVEL": "loud", "OVERDUE_AFTER": "30", "ITTYBIT_API_KEY_PARAMETER": "/too"},
-			[]string{"WEBHOOK_URL", "ITTYBIT_API_URL", `CONNECTION_PLACEMENT: "header" is not one of options, root`, `OUTPUT_PREFIX: "out" must end with a slash`, "DAILY_JOB_LIMIT",
+			says: []string{"WEBHOOK_URL", "ITTYBIT_API_URL", `CONNECTION_PLACEMENT: "header" is not one of options, root`, `OUTPUT_PREFIX: "out" must end with a slash`, "DAILY_JOB_LIMIT",
 				"RESULT_TTL_DAYS: 29 is neither 0", `LOG_LEVEL: "loud"`, `OVERDUE_AFTER: "30" is not a time`, "ITTYBIT_API_KEY_PARAMETER; only one"}},
-		"no routes": {map[string]string{"LAMBDA_TASK_ROOT": t.TempDir()}, []string{"routes.json", "beside the binary"}},
+		"no routes": {change: map[string]string{"LAMBDA_TASK_ROOT": t.TempDir()}, says: []string{"routes.json", "beside the binary"}},
 	} {
 		vars := dispatchEnv(t)
 		maps.Copy(vars, tt.change)
@@ -138,12 +138,12 @@ func TestWebhook(t *testing.T) {
 		want env.Webhook
 		says string
 	}{
-		"by default":             {map[string]string{"CALLBACK_KEY_SECRET": "keys"}, env.Webhook{Auth: env.AuthToken, CallbackKeys: "keys"}, ""},
-		"signature":              {map[string]string{"WEBHOOK_AUTH": "signature", "ITTYBIT_WEBHOOK_SECRET": "sign"}, env.Webhook{Auth: env.AuthSignature, SigningSecrets: "sign"}, ""},
-		"both":                   {map[string]string{"WEBHOOK_AUTH": "both", "ITTYBIT_WEBHOOK_SECRET": "sign", "CALLBACK_KEY_SECRET": "keys"}, env.Webhook{Auth: env.AuthBoth, CallbackKeys: "keys", SigningSecrets: "sign"}, ""},
-		"no key":                 {nil, env.Webhook{}, "CALLBACK_KEY_SECRET: is not set"},
-		"no secret to sign with": {map[string]string{"WEBHOOK_AUTH": "both", "CALLBACK_KEY_SECRET": "keys"}, env.Webhook{}, "ITTYBIT_WEBHOOK_SECRET"},
-		"nothing at all":         {map[string]string{"WEBHOOK_AUTH": "none"}, env.Webhook{}, `WEBHOOK_AUTH: "none" is not one of token, signature, both`},
+		"by default":             {vars: map[string]string{"CALLBACK_KEY_SECRET": "keys"}, want: env.Webhook{Auth: env.AuthToken, CallbackKeys: "keys"}},
+		"signature":              {vars: map[string]string{"WEBHOOK_AUTH": "signature", "ITTYBIT_WEBHOOK_SECRET": "sign"}, want: env.Webhook{Auth: env.AuthSignature, SigningSecrets: "sign"}},
+		"both":                   {vars: map[string]string{"WEBHOOK_AUTH": "both", "ITTYBIT_WEBHOOK_SECRET": "sign", "CALLBACK_KEY_SECRET": "keys"}, want: env.Webhook{Auth: env.AuthBoth, CallbackKeys: "keys", SigningSecrets: "sign"}},
+		"no key":                 {want: env.Webhook{}, says: "CALLBACK_KEY_SECRET: is not set"},
+		"no secret to sign with": {vars: map[string]string{"WEBHOOK_AUTH": "both", "CALLBACK_KEY_SECRET": "keys"}, want: env.Webhook{}, says: "ITTYBIT_WEBHOOK_SECRET"},
+		"nothing at all":         {vars: map[string]string{"WEBHOOK_AUTH": "none"}, want: env.Webhook{}, says: `WEBHOOK_AUTH: "none" is not one of token, signature, both`},
 	} {
 		vars := map[string]string{"TABLE_NAME": "results"}
 		maps.Copy(vars, tt.vars)

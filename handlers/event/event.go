@@ -1,15 +1,16 @@
-// Package event is the events that dispatch takes, in the envelopes in which AWS
-// delivers them, and the event pattern of the rule that sends it S3's.
+// Package event is the events that dispatch takes, in the envelopes in which
+// AWS delivers them, and the event pattern of the rule that sends it S3's.
 package event
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"ittybit-media/handlers/media"
 	"slices"
 	"strings"
 	"time"
+
+	"ittybit-media/handlers/media"
 )
 
 // Source is the source of the events that the pipeline sends itself.
@@ -100,8 +101,8 @@ type probeDetail struct {
 	Probe string `json:"probe"`
 }
 
-// maxProbeID is the longest id of a probe, in bytes. With its alphabet it keeps to
-// what log lines and their filters take as it is.
+// maxProbeID is the longest id of a probe, in bytes. With its alphabet it keeps
+// to what log lines and their filters take as it is.
 const maxProbeID = 64
 
 func validProbeID(id string) bool {
@@ -120,7 +121,7 @@ func validProbeID(id string) bool {
 func DecodePayload(payload []byte) (Payload, error) {
 	var w wire
 	if err := json.Unmarshal(payload, &w); err != nil {
-		return Payload{}, fmt.Errorf("the payload is not an event: %w", jsonError(err))
+		return Payload{}, fmt.Errorf("the payload is not an event: %w", media.JSONError(err))
 	}
 	if w.Records == nil {
 		m := w.message()
@@ -143,14 +144,14 @@ func DecodePayload(payload []byte) (Payload, error) {
 func DecodeMessage(body []byte) Message {
 	var w wire
 	if err := json.Unmarshal(body, &w); err != nil {
-		return Message{Err: fmt.Errorf("the message is not an event: %w", jsonError(err))}
+		return Message{Err: fmt.Errorf("the message is not an event: %w", media.JSONError(err))}
 	}
 	if w.RequestPayload == nil {
 		return w.message()
 	}
 	var inner wire
 	if err := json.Unmarshal(w.RequestPayload, &inner); err != nil {
-		return Message{Err: fmt.Errorf("the envelope's requestPayload is not an event: %w", jsonError(err))}
+		return Message{Err: fmt.Errorf("the envelope's requestPayload is not an event: %w", media.JSONError(err))}
 	}
 	return inner.message()
 }
@@ -167,7 +168,7 @@ func (w wire) message() (m Message) {
 func (w wire) probe() (string, error) {
 	var d probeDetail
 	if err := json.Unmarshal(w.Detail, &d); err != nil {
-		return "", fmt.Errorf("the probe's detail is unreadable: %w", jsonError(err))
+		return "", fmt.Errorf("the probe's detail is unreadable: %w", media.JSONError(err))
 	}
 	if !validProbeID(d.Probe) {
 		return "", errors.New("detail.probe is no id of 1 to 64 letters, digits and -")
@@ -183,7 +184,7 @@ func (w wire) request() (Request, error) {
 	}
 	var d wireDetail
 	if err := json.Unmarshal(w.Detail, &d); err != nil {
-		return Request{}, fmt.Errorf("the event's detail is unreadable: %w", jsonError(err))
+		return Request{}, fmt.Errorf("the event's detail is unreadable: %w", media.JSONError(err))
 	}
 	if d.Bucket.Name == "" || d.Object.Key == "" {
 		return Request{}, errors.New("the event has no detail.bucket.name or no detail.object.key")
@@ -238,10 +239,4 @@ func encode(detailType string, at time.Time, detail any) ([]byte, error) {
 		Time       time.Time `json:"time"`
 		Detail     any       `json:"detail"`
 	}{Source, detailType, at.UTC(), detail})
-}
-
-// jsonError keeps of a decoding error what helps, never the text that was
-// decoded.
-func jsonError(err error) error {
-	return errors.New(media.Redact(err.Error()))
 }

@@ -63,13 +63,13 @@ func TestEveryFormOfAPayloadGivesTheSameUpload(t *testing.T) {
 		want    event.Request
 		queue   bool
 	}{
-		"S3's event":              {payload, event.Request{Upload: upload, Direct: true}, false},
-		"S3's event in the queue": {batch(t, string(payload)), event.Request{Upload: upload}, true},
-		"Lambda's envelope":       {batch(t, string(envelope)), event.Request{Upload: upload}, true},
-		"a retry":                 {retry, event.Request{Upload: upload, Attempt: 2, Jobs: []string{"thumbnail"}}, false},
-		"a retry in the queue":    {batch(t, string(retry)), event.Request{Upload: upload, Attempt: 2, Jobs: []string{"thumbnail"}}, true},
-		"a backfill":              {[]byte(backfill), event.Request{Upload: upload}, false},
-		"a redrive":               {[]byte(strings.ReplaceAll(backfill, `"Backfill"`, `"Redrive"`)), event.Request{Upload: upload}, false},
+		"S3's event":              {payload: payload, want: event.Request{Upload: upload, Direct: true}},
+		"S3's event in the queue": {payload: batch(t, string(payload)), want: event.Request{Upload: upload}, queue: true},
+		"Lambda's envelope":       {payload: batch(t, string(envelope)), want: event.Request{Upload: upload}, queue: true},
+		"a retry":                 {payload: retry, want: event.Request{Upload: upload, Attempt: 2, Jobs: []string{"thumbnail"}}},
+		"a retry in the queue":    {payload: batch(t, string(retry)), want: event.Request{Upload: upload, Attempt: 2, Jobs: []string{"thumbnail"}}, queue: true},
+		"a backfill":              {payload: []byte(backfill), want: event.Request{Upload: upload}},
+		"a redrive":               {payload: []byte(strings.ReplaceAll(backfill, `"Backfill"`, `"Redrive"`)), want: event.Request{Upload: upload}},
 	} {
 		p, err := event.DecodePayload(tt.payload)
 		if err != nil || len(p.Messages) != 1 {
@@ -130,11 +130,11 @@ func TestProbes(t *testing.T) {
 		payload []byte
 		queue   bool
 	}{
-		"direct":                   {[]byte(probe), false},
-		"ours":                     {payload, false},
-		"in the queue":             {batch(t, probe), true},
-		"in Lambda's envelope":     {batch(t, `{"requestPayload":`+probe+`}`), true},
-		"with an upload beside it": {[]byte(strings.Replace(object, `"attempt": 2`, `"probe": "4SGKL2M7QJ"`, 1)), false},
+		"direct":                   {payload: []byte(probe)},
+		"ours":                     {payload: payload},
+		"in the queue":             {payload: batch(t, probe), queue: true},
+		"in Lambda's envelope":     {payload: batch(t, `{"requestPayload":`+probe+`}`), queue: true},
+		"with an upload beside it": {payload: []byte(strings.Replace(object, `"attempt": 2`, `"probe": "4SGKL2M7QJ"`, 1))},
 	} {
 		p, err := event.DecodePayload(tt.payload)
 		if err != nil || len(p.Messages) != 1 || p.Queue != tt.queue {
@@ -162,20 +162,20 @@ func TestUnreadablePayloads(t *testing.T) {
 		says    string
 		upload  bool // the upload is named all the same
 	}{
-		"no JSON":          {`{"source":`, "not an event", false},
-		"a list":           {`[]`, "not an event", false},
-		"nothing":          {`{}`, "neither S3's", false},
-		"another source":   {without(`"aws.s3"`, `"aws.ec2"`), `"aws.ec2"`, false},
-		"a deletion":       {without("Object Created", "Object Deleted"), "Object Deleted", false},
-		"somebody else's":  {strings.Replace(string(read(t, "retry.json")), "Retry", "Refund", 1), "Refund", false},
-		"no bucket":        {without(`"name": "my-media-bucket"`, `"name": ""`), "bucket.name", false},
-		"no key":           {without(`"key": "uploads/video.mov",`, ``), "object.key", false},
-		"detail of a kind": {without(`"size": 5242880`, `"size": "large"`), "detail is unreadable", false},
-		"another's probe":  {strings.Replace(string(read(t, "probe.json")), `"ittybit-media"`, `"somebody"`, 1), `"somebody"`, false},
-		"no probe's id":    {`{"source":"ittybit-media","detail-type":"Probe","detail":{}}`, "detail.probe", false},
-		"a probe's id":     {strings.Replace(string(read(t, "probe.json")), "4SGKL2M7QJ", `a\"}`, 1), "detail.probe", false},
-		"a probe's detail": {`{"source":"ittybit-media","detail-type":"Probe","detail":7}`, "probe's detail", false},
-		"negative attempt": {strings.Replace(string(read(t, "retry.json")), `"attempt": 2`, `"attempt": -1`, 1), "attempt is -1", true},
+		"no JSON":          {payload: `{"source":`, says: "not an event"},
+		"a list":           {payload: `[]`, says: "not an event"},
+		"nothing":          {payload: `{}`, says: "neither S3's"},
+		"another source":   {payload: without(`"aws.s3"`, `"aws.ec2"`), says: `"aws.ec2"`},
+		"a deletion":       {payload: without("Object Created", "Object Deleted"), says: "Object Deleted"},
+		"somebody else's":  {payload: strings.Replace(string(read(t, "retry.json")), "Retry", "Refund", 1), says: "Refund"},
+		"no bucket":        {payload: without(`"name": "my-media-bucket"`, `"name": ""`), says: "bucket.name"},
+		"no key":           {payload: without(`"key": "uploads/video.mov",`, ``), says: "object.key"},
+		"detail of a kind": {payload: without(`"size": 5242880`, `"size": "large"`), says: "detail is unreadable"},
+		"another's probe":  {payload: strings.Replace(string(read(t, "probe.json")), `"ittybit-media"`, `"somebody"`, 1), says: `"somebody"`},
+		"no probe's id":    {payload: `{"source":"ittybit-media","detail-type":"Probe","detail":{}}`, says: "detail.probe"},
+		"a probe's id":     {payload: strings.Replace(string(read(t, "probe.json")), "4SGKL2M7QJ", `a\"}`, 1), says: "detail.probe"},
+		"a probe's detail": {payload: `{"source":"ittybit-media","detail-type":"Probe","detail":7}`, says: "probe's detail"},
+		"negative attempt": {payload: strings.Replace(string(read(t, "retry.json")), `"attempt": 2`, `"attempt": -1`, 1), says: "attempt is -1", upload: true},
 	} {
 		p, err := event.DecodePayload([]byte(tt.payload))
 		if err == nil && len(p.Messages) == 1 {

@@ -14,14 +14,14 @@ import (
 )
 
 // OpenAccount returns a client of the Ittybit account that the environment
-// names, and its API key, which it begins to read. It fails when the API's URL is
-// not usable; a key that cannot be read fails its first use instead.
+// names, and its API key, which it begins to read. It fails when the API's URL
+// is not usable; a key that cannot be read fails its first use instead.
 func OpenAccount(cfg aws.Config, apiURL string, key env.APIKey, log *slog.Logger) (*ittybit.Client, *secrets.Value[string], error) {
 	read := secrets.FromSecretsManager(cfg, key.Secret)
 	if key.Parameter != "" {
 		read = secrets.FromParameterStore(cfg, key.Parameter)
 	}
-	apiKey := secrets.NewValue(fmt.Sprintf("Ittybit's API key (%s)", cmp.Or(key.Secret, key.Parameter)), read, secrets.APIKey, secrets.WithLogger(log))
+	apiKey := secrets.NewValue(log, fmt.Sprintf("Ittybit's API key (%s)", cmp.Or(key.Secret, key.Parameter)), read, secrets.APIKey)
 	apiKey.Prefetch()
 	client, err := ittybit.New(ittybit.Options{
 		BaseURL:    apiURL,

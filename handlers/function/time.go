@@ -1,5 +1,6 @@
-// Package function is what the main package of every function needs: the Ittybit
-// account, the time of an invocation, and the end of an init that fails.
+// Package function is what the main package of every function needs: the
+// Ittybit account, the time of an invocation, and the end of an init that
+// fails.
 package function
 
 import (
@@ -8,9 +9,9 @@ import (
 )
 
 // InvokedAt returns when Lambda began the invocation whose context it is: its
-// deadline less the timeout of the function. A context that was given an earlier
-// deadline meanwhile no longer tells, so it belongs at the start of a handler.
-// Without a deadline the invocation is taken to begin now.
+// deadline less the timeout of the function. A context that was given an
+// earlier deadline meanwhile no longer tells, so it belongs at the start of a
+// handler. Without a deadline the invocation is taken to begin now.
 //
 // What a function writes to rows, and what it decides by minutes, hours and
 // dates, goes by that time and not by the wall clock: a test that gives later

@@ -33,46 +33,46 @@ type request struct {
 	limit          int64 // bytes of the answer
 }
 
-// answer is a success.
-type answer struct {
+// response is a success.
+type response struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-func (r request) malformed(a answer, format string, args ...any) *Error {
-	return &Error{Op: r.op, Status: a.status, Kind: kindMalformed, Message: redact(fmt.Sprintf(format, args...))}
+func (req request) malformed(resp response, format string, args ...any) *Error {
+	return &Error{Op: req.op, Status: resp.status, Kind: kindMalformed, Message: redact(fmt.Sprintf(format, args...))}
 }
 
 // call makes attempts until one succeeds, fails for good or is the last one.
-func (c *Client) call(ctx context.Context, r request) (answer, error) {
+func (c *Client) call(ctx context.Context, req request) (response, error) {
 	key, err := readKey(ctx, c.key)
 	if err != nil {
-		return answer{}, fmt.Errorf("ittybit: %s: %w", r.op, err)
+		return response{}, fmt.Errorf("ittybit: %s: %w", req.op, err)
 	}
 	secrets := []string{key}
 	refreshed := c.refreshKey == nil
 	for attempt := 1; ; attempt++ {
-		a, failure := c.attempt(ctx, r, key, secrets)
+		resp, failure := c.attempt(ctx, req, key, secrets)
 		switch {
 		case failure == nil:
-			return a, nil
+			return resp, nil
 		case failure.Status == http.StatusUnauthorized && !refreshed:
 			refreshed = true
 			attempt--
 			if key, err = readKey(ctx, c.refreshKey); err != nil {
-				return answer{}, fmt.Errorf("%w; reading it again: %w", failure, err)
+				return response{}, fmt.Errorf("%w; reading it again: %w", failure, err)
 			}
 			secrets = append(secrets, key)
 		case attempt >= c.attempts || !failure.retryable() || ctx.Err() != nil:
-			return answer{}, failure
+			return response{}, failure
 		default:
 			goOn, err := pause(ctx, delay(attempt, failure.RetryAfter))
 			if err != nil {
-				return answer{}, fmt.Errorf("%w while waiting to try again after: %w", err, failure)
+				return response{}, fmt.Errorf("%w while waiting to try again after: %w", err, failure)
 			}
 			if !goOn {
-				return answer{}, failure
+				return response{}, failure
 			}
 		}
 	}
@@ -96,49 +96,58 @@ func readKey(ctx context.Context, read func(context.Context) (string, error)) (s
 
 // attempt sends the request once. POST is repeated by net/http too, when a kept
 // connection turns out to be dead: the Idempotency-Key tells it that it may.
-func (c *Client) attempt(ctx context.Context, r request, key string, secrets []string) (answer, *Error) {
+func (c *Client) attempt(ctx context.Context, req request, key string, secrets []string) (response, *Error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	target := c.base + r.path
-	if r.query != nil {
-		target += "?" + r.query.Encode()
-	}
-	q, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(r.body))
+	httpReq, err := c.httpRequest(ctx, req, key)
 	if err != nil {
-		return answer{}, noAnswer(r.op, err, secrets)
+		return response{}, noAnswer(req.op, err, secrets)
 	}
-	q.Header.Set("Authorization", "Bearer "+key)
-	q.Header.Set("Accept", "application/json")
-	q.Header.Set("User-Agent", c.userAgent)
-	if r.body != nil {
-		q.Header.Set("Content-Type", "application/json")
-	}
-	if r.idempotencyKey != "" {
-		q.Header.Set("Idempotency-Key", r.idempotencyKey)
-	}
-	p, err := c.http.Do(q)
+	httpResp, err := c.http.Do(httpReq)
 	if err != nil {
-		return answer{}, noAnswer(r.op, err, secrets)
+		return response{}, noAnswer(req.op, err, secrets)
 	}
 	defer func() {
-		// What is left of a small rest is read, so that the connection serves again.
-		_, _ = io.CopyN(io.Discard, p.Body, maxRest)
-		_ = p.Body.Close()
+		// What is left of a small rest is read, so that the connection serves
+		// again.
+		_, _ = io.CopyN(io.Discard, httpResp.Body, maxRest)
+		_ = httpResp.Body.Close()
 	}()
-	body, err := io.ReadAll(io.LimitReader(p.Body, r.limit+1))
-	a := answer{status: p.StatusCode, header: p.Header, body: body}
+	body, err := io.ReadAll(io.LimitReader(httpResp.Body, req.limit+1))
+	resp := response{status: httpResp.StatusCode, header: httpResp.Header, body: body}
 	switch {
-	case p.StatusCode/100 != 2:
-		failure := &Error{Op: r.op, Status: p.StatusCode, RetryAfter: retryAfter(p.Header)}
+	case resp.status/100 != 2:
+		failure := &Error{Op: req.op, Status: resp.status, RetryAfter: retryAfter(resp.header)}
 		failure.explain(body, secrets)
-		return answer{}, failure
+		return response{}, failure
 	case err != nil:
-		return answer{}, noAnswer(r.op, err, secrets)
-	case int64(len(body)) > r.limit:
-		return answer{}, r.malformed(a, "the answer is longer than %d bytes", r.limit)
+		return response{}, noAnswer(req.op, err, secrets)
+	case int64(len(body)) > req.limit:
+		return response{}, req.malformed(resp, "the answer is longer than %d bytes", req.limit)
 	default:
-		return a, nil
+		return resp, nil
 	}
+}
+
+func (c *Client) httpRequest(ctx context.Context, req request, key string) (*http.Request, error) {
+	target := c.base + req.path
+	if req.query != nil {
+		target += "?" + req.query.Encode()
+	}
+	httpReq, err := http.NewRequestWithContext(ctx, req.method, target, bytes.NewReader(req.body))
+	if err != nil {
+		return nil, err
+	}
+	httpReq.Header.Set("Authorization", "Bearer "+key)
+	httpReq.Header.Set("Accept", "application/json")
+	httpReq.Header.Set("User-Agent", c.userAgent)
+	if req.body != nil {
+		httpReq.Header.Set("Content-Type", "application/json")
+	}
+	if req.idempotencyKey != "" {
+		httpReq.Header.Set("Idempotency-Key", req.idempotencyKey)
+	}
+	return httpReq, nil
 }
 
 func noAnswer(op string, err error, secrets []string) *Error {

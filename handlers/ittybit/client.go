@@ -84,18 +84,19 @@ func (c *Client) Attempts(n int) *Client {
 const connectTimeout = 5 * time.Second
 
 // Connect begins to open a connection, so that the first call finds it open. It
-// asks for nothing and carries no key; where it fails, the first call will tell.
+// asks for nothing and carries no key; where it fails, the first call will
+// tell.
 func (c *Client) Connect() {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 		defer cancel()
-		q, err := http.NewRequestWithContext(ctx, http.MethodHead, c.base+"/", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodHead, c.base+"/", nil)
 		if err != nil {
 			return
 		}
-		q.Header.Set("User-Agent", c.userAgent)
-		if p, err := c.http.Do(q); err == nil {
-			_ = p.Body.Close()
+		req.Header.Set("User-Agent", c.userAgent)
+		if resp, err := c.http.Do(req); err == nil {
+			_ = resp.Body.Close()
 		}
 	}()
 }
@@ -133,7 +134,8 @@ func newHTTPClient() *http.Client {
 		MaxIdleConnsPerHost: 64,
 		IdleConnTimeout:     90 * time.Second,
 		ForceAttemptHTTP2:   true,
-		// Connections after the first cost a quarter, where TLS sessions are resumed.
+		// Connections after the first cost a quarter, where TLS sessions are
+		// resumed.
 		TLSClientConfig: &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(0)},
 		// A connection that died in the freeze shows as silence; a ping tells
 		// before the attempt's time is over.

@@ -126,18 +126,18 @@ func TestSuccess(t *testing.T) {
 		body   string
 		ok     bool
 	}{
-		{"created", 201, `{"id":"job_1"}`, true},
-		{"replayed", 200, `{"id":"job_1"}`, true},
-		{"accepted", 202, `{"id":"job_1"}`, true},
-		{"wrapped", 200, `{"meta":{"request_id":"req_1"},"data":{"id":"job_1"},"error":null}`, true},
-		{"wrapped beside another id", 200, `{"id":"req_1","data":{"id":"job_1"}}`, true},
-		{"no id", 200, `{"status":"queued"}`, false},
-		{"empty id", 201, `{"id":""}`, false},
-		{"no content", 204, ``, false},
-		{"empty", 201, ``, false},
-		{"HTML", 200, `<html>Welcome</html>`, false},
-		{"list", 200, `[{"id":"job_1"}]`, false},
-		{"too long", 200, long, false},
+		{name: "created", status: 201, body: `{"id":"job_1"}`, ok: true},
+		{name: "replayed", status: 200, body: `{"id":"job_1"}`, ok: true},
+		{name: "accepted", status: 202, body: `{"id":"job_1"}`, ok: true},
+		{name: "wrapped", status: 200, body: `{"meta":{"request_id":"req_1"},"data":{"id":"job_1"},"error":null}`, ok: true},
+		{name: "wrapped beside another id", status: 200, body: `{"id":"req_1","data":{"id":"job_1"}}`, ok: true},
+		{name: "no id", status: 200, body: `{"status":"queued"}`},
+		{name: "empty id", status: 201, body: `{"id":""}`},
+		{name: "no content", status: 204, body: ``},
+		{name: "empty", status: 201, body: ``},
+		{name: "HTML", status: 200, body: `<html>Welcome</html>`},
+		{name: "list", status: 200, body: `[{"id":"job_1"}]`},
+		{name: "too long", status: 200, body: long},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -356,10 +356,10 @@ func TestKeyMustBeUsable(t *testing.T) {
 		key  func(context.Context) (string, error)
 		text string
 	}{
-		"unreadable": {func(context.Context) (string, error) { return "", broken }, "secrets are down"},
-		"empty":      {fixedKey(""), "is empty"},
-		"newline":    {fixedKey("abc123\n"), "store the key alone"},
-		"JSON":       {fixedKey(`{"key": "abc123"}`), "store the key alone"},
+		"unreadable": {key: func(context.Context) (string, error) { return "", broken }, text: "secrets are down"},
+		"empty":      {key: fixedKey(""), text: "is empty"},
+		"newline":    {key: fixedKey("abc123\n"), text: "store the key alone"},
+		"JSON":       {key: fixedKey(`{"key": "abc123"}`), text: "store the key alone"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -82,14 +82,14 @@ func (j *job) result(event string) (r media.Result, conflict bool, err error) {
 		CreatedAt:  firstTime(j.CreatedAt, j.Created),
 		FinishedAt: firstTime(j.FinishedAt, j.CompletedAt, j.SucceededAt, j.Completed),
 	}
-	r.Status, r.State, conflict = settle(clip(text(j.Status), maxWord), event)
+	r.Status, r.State, conflict = stateFrom(clip(text(j.Status), maxWord), event)
 	return r, conflict, nil
 }
 
-// settle finds the state from the status and the event that brought it, with
+// stateFrom finds the state from the status and the event that brought it, with
 // the word that decided. They should agree; where they do not, one that says
 // that the job is over wins, and the status before the event.
-func settle(status, event string) (word string, state media.State, conflict bool) {
+func stateFrom(status, event string) (word string, state media.State, conflict bool) {
 	suffix := event[strings.LastIndexByte(event, '.')+1:]
 	byStatus, statusKnown := stateOf(status)
 	byEvent, eventKnown := stateOf(suffix)

@@ -3,7 +3,7 @@ package ittybit
 import (
 	"context"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 
@@ -30,35 +30,35 @@ func (c *Client) Create(ctx context.Context, body []byte, idempotencyKey string)
 // [Error.NotFound].
 func (c *Client) Get(ctx context.Context, id string) (media.Result, error) {
 	if id == "" || id == "." || id == ".." { // a path of its own
-		return media.Result{}, errors.New("ittybit: get job: " + `"` + id + `" is no job id`)
+		return media.Result{}, fmt.Errorf("ittybit: get job: %q is not a job id", id)
 	}
-	r := request{
+	req := request{
 		op:     "get job " + clip(id, maxID),
 		method: http.MethodGet,
 		path:   jobsPath + "/" + url.PathEscape(id),
 		limit:  maxAnswer,
 	}
-	result, err := c.job(ctx, r)
+	result, err := c.job(ctx, req)
 	if err == nil && result.JobID != id {
-		return media.Result{}, r.malformed(answer{status: http.StatusOK}, "the answer is about job %s", result.JobID)
+		return media.Result{}, req.malformed(response{status: http.StatusOK}, "the answer is about job %s", result.JobID)
 	}
 	return result, err
 }
 
 // job makes a call that a job answers.
-func (c *Client) job(ctx context.Context, r request) (media.Result, error) {
-	a, err := c.call(ctx, r)
+func (c *Client) job(ctx context.Context, req request) (media.Result, error) {
+	resp, err := c.call(ctx, req)
 	if err != nil {
 		return media.Result{}, err
 	}
 	var root envelope
-	if err := json.Unmarshal(a.body, &root); err != nil {
-		return media.Result{}, r.malformed(a, "it is not a job: %v", err)
+	if err := json.Unmarshal(resp.body, &root); err != nil {
+		return media.Result{}, req.malformed(resp, "it is not a job: %v", err)
 	}
 	j, _ := root.resource()
 	result, _, err := j.result("")
 	if err != nil {
-		return media.Result{}, r.malformed(a, "%v", err)
+		return media.Result{}, req.malformed(resp, "%v", err)
 	}
 	return result, nil
 }

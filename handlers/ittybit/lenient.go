@@ -25,8 +25,8 @@ func text(raw json.RawMessage) string {
 	if !isText(raw) {
 		return ""
 	}
-	// Most texts stand in JSON as they are: a decoder for each would make a third
-	// of all allocations of a callback.
+	// Most texts stand in JSON as they are: a decoder for each would make a
+	// third of all allocations of a callback.
 	if inside := raw[1 : len(raw)-1]; bytes.IndexByte(inside, '\\') < 0 && utf8.Valid(inside) {
 		return string(inside)
 	}

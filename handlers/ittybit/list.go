@@ -37,7 +37,7 @@ func (c *Client) ByInput(ctx context.Context, input string, since time.Time) ite
 		if !since.IsZero() {
 			l.oldest = since.Add(-clockSkew)
 		}
-		l.request = listRequest(jobsOf(input))
+		l.req = listRequest(jobsOf(input))
 		if err := l.run(ctx, yield); err != nil {
 			yield(media.Result{}, err)
 		}
@@ -68,20 +68,20 @@ func listRequest(query url.Values) request {
 }
 
 type lister struct {
-	client  *Client
-	request request // of the next page
-	input   string
-	oldest  time.Time // older jobs are of no interest
+	client *Client
+	req    request // of the next page
+	input  string
+	oldest time.Time // older jobs are of no interest
 
 	seen        map[string]bool // ids
 	first, last time.Time       // when the jobs seen first and last were created
-	ordered     bool            // as far as is seen, every job says when, and none is newer than the one before
+	ordered     bool            // so far every job says when, and the newest came first
 }
 
 // run is nil at the end of the list, and when the caller wants no more of it.
 func (l *lister) run(ctx context.Context, yield func(media.Result, error) bool) error {
 	for range maxPages {
-		p, err := l.client.page(ctx, l.request)
+		p, err := l.client.page(ctx, l.req)
 		if err != nil {
 			return err
 		}
@@ -103,7 +103,7 @@ func (l *lister) run(ctx context.Context, yield func(media.Result, error) bool) 
 		if l.pastOldest() {
 			return nil
 		}
-		query := p.next(l.request.query)
+		query := p.next(l.req.query)
 		if query == nil {
 			return nil
 		}
@@ -115,13 +115,13 @@ func (l *lister) run(ctx context.Context, yield func(media.Result, error) bool) 
 			}
 			return l.endless("page after page has the same jobs")
 		}
-		l.request.query = query
+		l.req.query = query
 	}
 	return l.endless(fmt.Sprintf("there are more than %d pages of jobs", maxPages))
 }
 
 func (l *lister) endless(why string) *Error {
-	return &Error{Op: l.request.op, Kind: kindEndless, Message: why + ": whether the job is there remains unknown"}
+	return &Error{Op: l.req.op, Kind: kindEndless, Message: why + ": whether the job is there remains unknown"}
 }
 
 func (l *lister) note(j media.Result) {
@@ -183,29 +183,29 @@ const (
 	saidNo
 )
 
-func (c *Client) page(ctx context.Context, r request) (page, error) {
-	a, err := c.call(ctx, r)
+func (c *Client) page(ctx context.Context, req request) (page, error) {
+	resp, err := c.call(ctx, req)
 	if err != nil {
 		return page{}, err
 	}
-	list := json.RawMessage(a.body)
+	list := json.RawMessage(resp.body)
 	var wrapped struct {
 		Data json.RawMessage `json:"data"`
 	}
-	if json.Unmarshal(a.body, &wrapped) == nil {
+	if json.Unmarshal(resp.body, &wrapped) == nil {
 		list = wrapped.Data
 	}
 	var jobs []job
 	if err := json.Unmarshal(list, &jobs); err != nil || jobs == nil {
-		return page{}, r.malformed(a, "it is not a list of jobs")
+		return page{}, req.malformed(resp, "it is not a list of jobs")
 	}
-	p := page{jobs: make([]media.Result, len(jobs)), link: nextLink(a.header)}
+	p := page{jobs: make([]media.Result, len(jobs)), link: nextLink(resp.header)}
 	for i := range jobs {
 		if p.jobs[i], _, err = jobs[i].result(""); err != nil {
-			return page{}, r.malformed(a, "job %d of the list: %v", i, err)
+			return page{}, req.malformed(resp, "job %d of the list: %v", i, err)
 		}
 	}
-	hasMore, err := strconv.ParseBool(a.header.Get("Has-More"))
+	hasMore, err := strconv.ParseBool(resp.header.Get("Has-More"))
 	switch {
 	case err == nil && !hasMore:
 		p.more = saidNo

@@ -24,7 +24,8 @@ type listed struct {
 	Created  int64             `json:"created_at,omitempty"`
 }
 
-// many are n jobs, the newest first, one a minute; want are of the wanted input.
+// many are n jobs, the newest first, one a minute; want are of the wanted
+// input.
 func many(n int, want ...int) []listed {
 	jobs := make([]listed, n)
 	for i := range jobs {
@@ -257,26 +258,26 @@ func TestByInputFails(t *testing.T) {
 		handler http.HandlerFunc
 		kind    string
 	}{
-		{"endless", (&api{jobs: many(6000), pages: true, hasMore: true}).ServeHTTP, "endless_list"},
-		{"stands still though there is more", page("Has-More", "true", `[{"id":"job_1"}]`), "endless_list"},
-		{"stands still by its link", page("Link", `</jobs?after=job_1>; rel=next`, `[{"id":"job_1"}]`), "endless_list"},
-		{"more after nothing", page("Has-More", "true", `[]`), "endless_list"},
-		{"full and without pages", (&api{jobs: many(100)}).ServeHTTP, "endless_list"},
-		{"no list", answers(200, `{}`), "malformed_answer"},
-		{"null", answers(200, `null`), "malformed_answer"},
-		{"null data", answers(200, `{"data":null}`), "malformed_answer"},
-		{"a job", answers(200, `{"id":"job_1","data":{}}`), "malformed_answer"},
-		{"HTML", answers(200, `<html>`), "malformed_answer"},
-		{"job without id", answers(200, `[{"id":"job_1","metadata":{"job":"video"}},{"input":"s3://b/k"}]`), "malformed_answer"},
-		{"text among jobs", answers(200, `["job_1"]`), "malformed_answer"},
-		{"refused", answers(403, `{"kind":"forbidden","message":"no"}`), "forbidden"},
-		{"job cannot be asked for", func(w http.ResponseWriter, r *http.Request) {
+		{name: "endless", handler: (&api{jobs: many(6000), pages: true, hasMore: true}).ServeHTTP, kind: "endless_list"},
+		{name: "stands still though there is more", handler: page("Has-More", "true", `[{"id":"job_1"}]`), kind: "endless_list"},
+		{name: "stands still by its link", handler: page("Link", `</jobs?after=job_1>; rel=next`, `[{"id":"job_1"}]`), kind: "endless_list"},
+		{name: "more after nothing", handler: page("Has-More", "true", `[]`), kind: "endless_list"},
+		{name: "full and without pages", handler: (&api{jobs: many(100)}).ServeHTTP, kind: "endless_list"},
+		{name: "no list", handler: answers(200, `{}`), kind: "malformed_answer"},
+		{name: "null", handler: answers(200, `null`), kind: "malformed_answer"},
+		{name: "null data", handler: answers(200, `{"data":null}`), kind: "malformed_answer"},
+		{name: "a job", handler: answers(200, `{"id":"job_1","data":{}}`), kind: "malformed_answer"},
+		{name: "HTML", handler: answers(200, `<html>`), kind: "malformed_answer"},
+		{name: "job without id", handler: answers(200, `[{"id":"job_1","metadata":{"job":"video"}},{"input":"s3://b/k"}]`), kind: "malformed_answer"},
+		{name: "text among jobs", handler: answers(200, `["job_1"]`), kind: "malformed_answer"},
+		{name: "refused", handler: answers(403, `{"kind":"forbidden","message":"no"}`), kind: "forbidden"},
+		{name: "job cannot be asked for", handler: func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/jobs" {
 				answers(200, `[{"id":"job_1"}]`)(w, r)
 				return
 			}
 			answers(403, `{"kind":"forbidden","message":"no"}`)(w, r)
-		}, "forbidden"},
+		}, kind: "forbidden"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -310,10 +311,10 @@ func TestCheck(t *testing.T) {
 		answer http.HandlerFunc
 		status int // of the error; -1: there is none
 	}{
-		"jobs":          {(&api{jobs: many(3), pages: true}).ServeHTTP, -1},
-		"no jobs":       {answers(200, `[]`), -1},
-		"wrong key":     {answers(401, `{"kind":"token_invalid","message":"no"}`), 401},
-		"somebody else": {answers(200, `<html>Welcome</html>`), 200},
+		"jobs":          {answer: (&api{jobs: many(3), pages: true}).ServeHTTP, status: -1},
+		"no jobs":       {answer: answers(200, `[]`), status: -1},
+		"wrong key":     {answer: answers(401, `{"kind":"token_invalid","message":"no"}`), status: 401},
+		"somebody else": {answer: answers(200, `<html>Welcome</html>`), status: 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

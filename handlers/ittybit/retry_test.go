@@ -190,12 +190,12 @@ func TestRetryAfter(t *testing.T) {
 		value func() string
 		wait  [2]time.Duration
 	}{
-		{"seconds", func() string { return "7" }, between(7*time.Second, 7*time.Second+spread)},
-		{"date", func() string { return time.Now().Add(9 * time.Second).UTC().Format(http.TimeFormat) }, between(8*time.Second, 9*time.Second+spread)},
-		{"at once", func() string { return "0" }, between(500*time.Millisecond, time.Second)},
-		{"negative", func() string { return "-5" }, between(500*time.Millisecond, time.Second)},
-		{"past date", func() string { return time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat) }, between(500*time.Millisecond, time.Second)},
-		{"nonsense", func() string { return "soon" }, between(500*time.Millisecond, time.Second)},
+		{name: "seconds", value: func() string { return "7" }, wait: between(7*time.Second, 7*time.Second+spread)},
+		{name: "date", value: func() string { return time.Now().Add(9 * time.Second).UTC().Format(http.TimeFormat) }, wait: between(8*time.Second, 9*time.Second+spread)},
+		{name: "at once", value: func() string { return "0" }, wait: between(500*time.Millisecond, time.Second)},
+		{name: "negative", value: func() string { return "-5" }, wait: between(500*time.Millisecond, time.Second)},
+		{name: "past date", value: func() string { return time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat) }, wait: between(500*time.Millisecond, time.Second)},
+		{name: "nonsense", value: func() string { return "soon" }, wait: between(500*time.Millisecond, time.Second)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -239,10 +239,10 @@ func TestDeadlineIsNotWaitedFor(t *testing.T) {
 		retryAfter string
 		attempts   int
 	}{
-		{"the wait fits", 4 * time.Second, "3", 2},
-		{"too little is left after it", 3400 * time.Millisecond, "3", 1},
-		{"it is past the deadline", 2 * time.Second, "3", 1},
-		{"no time for a backoff", 900 * time.Millisecond, "", 1},
+		{name: "the wait fits", left: 4 * time.Second, retryAfter: "3", attempts: 2},
+		{name: "too little is left after it", left: 3400 * time.Millisecond, retryAfter: "3", attempts: 1},
+		{name: "it is past the deadline", left: 2 * time.Second, retryAfter: "3", attempts: 1},
+		{name: "no time for a backoff", left: 900 * time.Millisecond, attempts: 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

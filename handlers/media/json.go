@@ -18,8 +18,8 @@ func MarshalJSON(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// jsonError keeps of a decoding error what helps, never the text that was
+// JSONError keeps of a decoding error what helps, never the text that was
 // decoded.
-func jsonError(err error) error {
+func JSONError(err error) error {
 	return errors.New(Redact(err.Error()))
 }

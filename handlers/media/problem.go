@@ -3,6 +3,8 @@ package media
 import (
 	"fmt"
 	"strings"
+
+	"github.com/agext/levenshtein"
 )
 
 // Problem is one mistake in a configuration.
@@ -52,31 +54,9 @@ func didYouMean(word string, candidates []string) string {
 func Nearest(word string, candidates []string) string {
 	best, least := "", max(2, len(word)/3)+1
 	for _, c := range candidates {
-		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < least {
+		if d := levenshtein.Distance(strings.ToLower(word), strings.ToLower(c), nil); d < least {
 			best, least = c, d
 		}
 	}
 	return best
-}
-
-// distance is the Levenshtein distance. By hand: a module for these lines would
-// weigh more than they do.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -115,7 +115,7 @@ func decodeJSON(data []byte) (any, error) {
 	d.UseNumber() // options reach Ittybit as they were written
 	var value any
 	if err := d.Decode(&value); err != nil {
-		return nil, fmt.Errorf("it is not JSON: %w", jsonError(err))
+		return nil, fmt.Errorf("it is not JSON: %w", JSONError(err))
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("there is something after the JSON value")
@@ -229,8 +229,9 @@ func (p *routesParser) suffixes(path string, value any) []string {
 	return suffixes
 }
 
-// isJobName reports whether a name fits into a sort key, a metric and a person's
-// mouth. Without a regular expression: every start of dispatch would compile it.
+// isJobName reports whether a name fits into a sort key, a metric and a
+// person's mouth. Without a regular expression: every start of dispatch would
+// compile it.
 func isJobName(name string) bool {
 	const letters, digits, marks = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", "0123456789", "-_"
 	return name != "" && len(name) <= 64 && !strings.ContainsAny(name[:1], marks) && strings.Trim(name, letters+digits+marks) == ""

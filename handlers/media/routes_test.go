@@ -278,22 +278,22 @@ func TestBounds(t *testing.T) {
 		routes string
 		ok     bool
 	}{
-		"50 routes":           {many(50, route), true},
-		"51 routes":           {many(51, route), false},
-		"20 jobs":             {`[{"jobs":` + many(20, job) + `}]`, true},
-		"21 jobs":             {`[{"jobs":` + many(21, job) + `}]`, false},
-		"a long prefix":       {`[{"prefix":"` + strings.Repeat("p", 1025) + `","jobs":[` + job(0) + `]}]`, false},
-		"a name of 64":        {`[{"jobs":[{"name":"` + strings.Repeat("n", 64) + `","kind":"video"}]}]`, true},
-		"a name of all kinds": {`[{"jobs":[{"name":"9a-B_","kind":"video"}]}]`, true},
-		"a name from a mark":  {`[{"jobs":[{"name":"_a","kind":"video"}]}]`, false},
-		"another mark inside": {`[{"jobs":[{"name":"a.b","kind":"video"}]}]`, false},
-		"no ASCII inside":     {`[{"jobs":[{"name":"aéb","kind":"video"}]}]`, false},
-		"a name of 65":        {`[{"jobs":[{"name":"` + strings.Repeat("n", 65) + `","kind":"video"}]}]`, false},
-		"a made-up bucket":    {`[{"jobs":[{"name":"a","kind":"video","output":"s3://${dir}/x"}]}]`, false},
-		"a variable open":     {`[{"jobs":[{"name":"a","kind":"video","output":"s3://o/${key"}]}]`, false},
-		"the bucket by name":  {`[{"jobs":[{"name":"a","kind":"video","output":"s3://my-media-bucket/x/${key}"}]}]`, false},
-		"under the folder":    {`[{"jobs":[{"name":"a","kind":"video","output":"s3://my-media-bucket/ittybit-output/${key}"}]}]`, true},
-		"no JSON":             {`[`, false},
+		"50 routes":           {routes: many(50, route), ok: true},
+		"51 routes":           {routes: many(51, route)},
+		"20 jobs":             {routes: `[{"jobs":` + many(20, job) + `}]`, ok: true},
+		"21 jobs":             {routes: `[{"jobs":` + many(21, job) + `}]`},
+		"a long prefix":       {routes: `[{"prefix":"` + strings.Repeat("p", 1025) + `","jobs":[` + job(0) + `]}]`},
+		"a name of 64":        {routes: `[{"jobs":[{"name":"` + strings.Repeat("n", 64) + `","kind":"video"}]}]`, ok: true},
+		"a name of all kinds": {routes: `[{"jobs":[{"name":"9a-B_","kind":"video"}]}]`, ok: true},
+		"a name from a mark":  {routes: `[{"jobs":[{"name":"_a","kind":"video"}]}]`},
+		"another mark inside": {routes: `[{"jobs":[{"name":"a.b","kind":"video"}]}]`},
+		"no ASCII inside":     {routes: `[{"jobs":[{"name":"aéb","kind":"video"}]}]`},
+		"a name of 65":        {routes: `[{"jobs":[{"name":"` + strings.Repeat("n", 65) + `","kind":"video"}]}]`},
+		"a made-up bucket":    {routes: `[{"jobs":[{"name":"a","kind":"video","output":"s3://${dir}/x"}]}]`},
+		"a variable open":     {routes: `[{"jobs":[{"name":"a","kind":"video","output":"s3://o/${key"}]}]`},
+		"the bucket by name":  {routes: `[{"jobs":[{"name":"a","kind":"video","output":"s3://my-media-bucket/x/${key}"}]}]`},
+		"under the folder":    {routes: `[{"jobs":[{"name":"a","kind":"video","output":"s3://my-media-bucket/ittybit-output/${key}"}]}]`, ok: true},
+		"no JSON":             {routes: `[`},
 	} {
 		if _, _, err := media.ParseRoutes([]byte(tt.routes), outputs); (err == nil) != tt.ok {
 			t.Errorf("%s: %v", name, err)
@@ -318,13 +318,13 @@ func TestWhichUploadsGetJobs(t *testing.T) {
 		size int64
 		skip string
 	}{
-		"uploads/a.mov":                {1, ""},
-		"uploads/of unknown size.mov":  {media.UnknownSize, ""},
-		"uploads/empty.mov":            {0, media.SkipEmpty},
-		"uploads/folder.mov/":          {0, media.SkipFolder},
-		"uploads/a.txt":                {1, media.SkipNoRoute},
-		"ittybit-output/uploads/a.mov": {1, media.SkipOutput},
-		"":                             {1, media.SkipNoRoute},
+		"uploads/a.mov":                {size: 1},
+		"uploads/of unknown size.mov":  {size: media.UnknownSize},
+		"uploads/empty.mov":            {size: 0, skip: media.SkipEmpty},
+		"uploads/folder.mov/":          {size: 0, skip: media.SkipFolder},
+		"uploads/a.txt":                {size: 1, skip: media.SkipNoRoute},
+		"ittybit-output/uploads/a.mov": {size: 1, skip: media.SkipOutput},
+		"":                             {size: 1, skip: media.SkipNoRoute},
 	} {
 		route, skip := routes.For(media.Upload{Key: key, Size: tt.size}, outputs)
 		if skip != tt.skip || (skip == "") != (route.Prefix == "uploads/") {

@@ -4,7 +4,8 @@ package media
 type State int
 
 // The states of a job. A job only ever moves to a state of a higher rank, so
-// callbacks, sweep and dispatch may report in any order and any number of times.
+// callbacks, sweep and dispatch may report in any order and any number of
+// times.
 const (
 	// Queued: Ittybit accepted the job.
 	Queued State = iota

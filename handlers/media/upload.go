@@ -13,8 +13,8 @@ import (
 // UnknownSize is the size of an upload whose event did not say it.
 const UnknownSize = -1
 
-// MaxKey is the longest object key, in bytes ("Naming Amazon S3 objects", Amazon
-// S3 User Guide).
+// MaxKey is the longest object key, in bytes ("Naming Amazon S3 objects",
+// Amazon S3 User Guide).
 const MaxKey = 1024
 
 // Upload is one version of one S3 object. Its key is never URL-encoded.
@@ -28,9 +28,9 @@ type Upload struct {
 	Time      time.Time // when S3 made the object
 }
 
-// FromS3 takes off what S3 puts around the fields: the quotes of an ETag, and the
-// word null for the version of an object that was made while the bucket kept no
-// versions.
+// FromS3 takes off what S3 puts around the fields: the quotes of an ETag, and
+// the word null for the version of an object that was made while the bucket
+// kept no versions.
 func (u Upload) FromS3() Upload {
 	u.ETag = strings.Trim(u.ETag, `"`)
 	if u.VersionID == "null" {

@@ -231,11 +231,11 @@ func TestWhereTheConnectionGoes(t *testing.T) {
 		options    map[string]any
 		want       string // the part of the body before the webhook's URL
 	}{
-		"in the options":         {"conn_1", media.PlacementOptions, nil, `"options":{"connection_id":"conn_1"}`},
-		"at the root":            {"conn_1", media.PlacementRoot, nil, `"connection_id":"conn_1"`},
-		"nowhere":                {"", media.PlacementOptions, nil, ``},
-		"the job's own":          {"conn_1", media.PlacementOptions, own, `"options":{"connection_id":"conn_own"}`},
-		"the job's own, at root": {"conn_1", media.PlacementRoot, own, `"options":{"connection_id":"conn_own"}`},
+		"in the options":         {connection: "conn_1", placement: media.PlacementOptions, want: `"options":{"connection_id":"conn_1"}`},
+		"at the root":            {connection: "conn_1", placement: media.PlacementRoot, want: `"connection_id":"conn_1"`},
+		"nowhere":                {placement: media.PlacementOptions, want: ``},
+		"the job's own":          {connection: "conn_1", placement: media.PlacementOptions, options: own, want: `"options":{"connection_id":"conn_own"}`},
+		"the job's own, at root": {connection: "conn_1", placement: media.PlacementRoot, options: own, want: `"options":{"connection_id":"conn_own"}`},
 	} {
 		body, _, err := media.JobRequest{Upload: upload, Ref: ref, Job: media.Job{Name: "v", Kind: "video", Options: tt.options},
 			Connection: tt.connection, Placement: tt.placement, WebhookURL: "https://x/webhook", Token: "t"}.Body()
@@ -285,16 +285,16 @@ func TestOutputsThatCannotBe(t *testing.T) {
 		key, output string
 		want, says  string
 	}{
-		"under the folder":          {"uploads/a.b.mov", "s3://${bucket}/out/${dir}${stem}-${job}.mp3", `"output":"s3://my-media-bucket/out/uploads/a.b-audio.mp3"`, ""},
-		"the whole key":             {"uploads/a.b.mov", "s3://other/${dir}${stem}${ext}", `"output":"s3://other/uploads/a.b.mov"`, ""},
-		"the upload's own":          {"a.mov", "s3://other/${upload}.mp4", `"output":"s3://other/0123456789ab.mp4"`, ""},
-		"Ittybit's own templates":   {"a.mov", "s3://other/{date}/{filename}.mp4", `"output":"s3://other/{date}/{filename}.mp4"`, ""},
-		"a key without a dot":       {"uploads/raw", "s3://other/${stem}|${ext}", `"output":"s3://other/raw|"`, ""},
-		"a brace":                   {"uploads/{date}.mov", "s3://other/${stem}.mp4", "", "brace"},
-		"a brace that is not used":  {"{x}/a.mov", "s3://other/${stem}.mp4", `"output":"s3://other/a.mp4"`, ""},
-		"a key that grows too long": {strings.Repeat("k", 1020) + ".mov", "s3://other/x/${key}", "", "1026 bytes"},
-		"a loop":                    {"a.mov", "s3://my-media-bucket/elsewhere/${stem}.mov", "", "an upload again"},
-		"another bucket is no loop": {"a.mov", "s3://my-media-bucket-2/elsewhere/${stem}.mov", `"output":"s3://my-media-bucket-2/elsewhere/a.mov"`, ""},
+		"under the folder":          {key: "uploads/a.b.mov", output: "s3://${bucket}/out/${dir}${stem}-${job}.mp3", want: `"output":"s3://my-media-bucket/out/uploads/a.b-audio.mp3"`},
+		"the whole key":             {key: "uploads/a.b.mov", output: "s3://other/${dir}${stem}${ext}", want: `"output":"s3://other/uploads/a.b.mov"`},
+		"the upload's own":          {key: "a.mov", output: "s3://other/${upload}.mp4", want: `"output":"s3://other/0123456789ab.mp4"`},
+		"Ittybit's own templates":   {key: "a.mov", output: "s3://other/{date}/{filename}.mp4", want: `"output":"s3://other/{date}/{filename}.mp4"`},
+		"a key without a dot":       {key: "uploads/raw", output: "s3://other/${stem}|${ext}", want: `"output":"s3://other/raw|"`},
+		"a brace":                   {key: "uploads/{date}.mov", output: "s3://other/${stem}.mp4", says: "brace"},
+		"a brace that is not used":  {key: "{x}/a.mov", output: "s3://other/${stem}.mp4", want: `"output":"s3://other/a.mp4"`},
+		"a key that grows too long": {key: strings.Repeat("k", 1020) + ".mov", output: "s3://other/x/${key}", says: "1026 bytes"},
+		"a loop":                    {key: "a.mov", output: "s3://my-media-bucket/elsewhere/${stem}.mov", says: "an upload again"},
+		"another bucket is no loop": {key: "a.mov", output: "s3://my-media-bucket-2/elsewhere/${stem}.mov", want: `"output":"s3://my-media-bucket-2/elsewhere/a.mov"`},
 	} {
 		u, r := upload, ref
 		u.Key, r.Key, r.Job = tt.key, tt.key, "audio"

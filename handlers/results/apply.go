@@ -61,15 +61,23 @@ type Outcome struct {
 // rise, so the second try settles it unless somebody deletes rows.
 const applyAttempts = 3
 
-// Apply writes what Ittybit said of a job, or what sweep made of its silence,
-// unless the row's rank says that this is no news. What r leaves out, the row
-// keeps; but its error is that of the state it has. now is when that was.
-func (t *Table) Apply(ctx context.Context, now time.Time, ref media.JobRef, r media.Result, mode Mode) (Outcome, error) {
+// Report is what Ittybit said of a job, or what sweep made of its silence.
+type Report struct {
+	At     time.Time
+	Ref    media.JobRef // whose job it is
+	Result media.Result
+	Mode   Mode
+}
+
+// Apply writes a report, unless the row's rank says that it is no news. What the
+// result leaves out, the row keeps; but its error is that of the state it has.
+func (t *Table) Apply(ctx context.Context, report Report) (Outcome, error) {
 	const doing = "storing a result"
+	ref, r, mode := report.Ref, report.Result, report.Mode
 	if err := t.checkKeys(doing, ref.Key, r.JobID); err != nil {
 		return Outcome{}, err
 	}
-	u, err := t.change(now, ref, r)
+	u, err := t.change(report.At, ref, r)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("table %s: %s: %w", t.name, doing, err)
 	}

@@ -1,8 +1,8 @@
 package results_test
 
 import (
+	"context"
 	"encoding/json"
-	"iter"
 	"maps"
 	"reflect"
 	"slices"
@@ -12,11 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/local/aws/endpoint"
 )
 
 // What a job's life can bring, in the order of the ranks.
@@ -50,10 +49,7 @@ func TestApplyStoresTheGuidesRow(t *testing.T) {
 	}, results.CreateOrUpdate)
 
 	var got map[string]any
-	for row, err := range f.Key(t.Context(), ref.Key) {
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, row := range f.aws.Rows(t, ref.Key) {
 		if err := json.Unmarshal([]byte(asJSON(t, row)), &got); err != nil {
 			t.Fatal(err)
 		}
@@ -80,29 +76,10 @@ func TestApplyStoresTheGuidesRow(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("row = %v\nwant  %v", got, want)
 	}
-	stored := f.item(t, ref.Key, "task#task_abc123")
+	stored := f.aws.Item(t, ref.Key, "task#task_abc123")
 	delete(stored, results.EventAttribute) // nobody reads it here
 	if len(stored) != len(want) {
 		t.Errorf("the table has the attributes %v", slices.Sorted(maps.Keys(stored)))
-	}
-}
-
-// permutations are all orders of n things.
-func permutations(n int) iter.Seq[[]int] {
-	return func(yield func([]int) bool) {
-		var extend func([]int) bool
-		extend = func(order []int) bool {
-			if len(order) == n {
-				return yield(slices.Clone(order))
-			}
-			for i := range n {
-				if !slices.Contains(order, i) && !extend(append(order, i)) {
-					return false
-				}
-			}
-			return true
-		}
-		extend(nil)
 	}
 }
 
@@ -123,24 +100,24 @@ func TestEveryOrderEndsInTheSameRow(t *testing.T) {
 		want   results.Row // what depends on the end
 	}{
 		"success after failures": {
-			[]event{dispatch, callback(processing), callback(failed), callback(succeeded), callback(succeeded)},
-			results.Row{
+			events: []event{dispatch, callback(processing), callback(failed), callback(succeeded), callback(succeeded)},
+			want: results.Row{
 				Status: "completed", State: "succeeded", Rank: new(4), DurationMS: new(int64(4820)), CompletedAt: ms(succeeded.FinishedAt),
 				OutputURL: "https://cdn.ittybit.com/abc/video.mp4",
 				Outputs:   []results.Output{{URL: "https://cdn.ittybit.com/abc/video.mp4", Kind: "video", Format: "mp4", Width: 1920, Height: 1080}, {URL: "s3://b/k.webp"}},
 			},
 		},
 		"failure": {
-			[]event{dispatch, dispatch, callback(processing), sweep(failed), callback(failed)},
-			results.Row{Status: "failed", State: "failed", Rank: new(3), Error: failed.Error, CompletedAt: ms(failed.FinishedAt)},
+			events: []event{dispatch, dispatch, callback(processing), sweep(failed), callback(failed)},
+			want:   results.Row{Status: "failed", State: "failed", Rank: new(3), Error: failed.Error, CompletedAt: ms(failed.FinishedAt)},
 		},
 		"Ittybit's word after ours": {
-			[]event{dispatch, callback(queued), sweep(givenUp), callback(cancelled)},
-			results.Row{Status: "cancelled", State: "cancelled", Rank: new(3)},
+			events: []event{dispatch, callback(queued), sweep(givenUp), callback(cancelled)},
+			want:   results.Row{Status: "cancelled", State: "cancelled", Rank: new(3)},
 		},
 		"nobody's word": {
-			[]event{dispatch, dispatch, callback(processing), callback(processing)},
-			results.Row{Status: "validating", State: "processing", Rank: new(1), Open: "1"},
+			events: []event{dispatch, dispatch, callback(processing), callback(processing)},
+			want:   results.Row{Status: "validating", State: "processing", Rank: new(1), Open: "1"},
 		},
 	}
 	for name, test := range tests {
@@ -158,7 +135,7 @@ func TestEveryOrderEndsInTheSameRow(t *testing.T) {
 			if want.Open == "" {
 				want.ExpiresAt = results.Seconds(start.Add(40 * 24 * time.Hour).Unix())
 			}
-			for order := range permutations(len(test.events)) {
+			for order := range handlertest.Permutations(len(test.events)) {
 				f := newFixture(t, 40*24*time.Hour)
 				for _, i := range order {
 					test.events[i](t, f)
@@ -238,13 +215,15 @@ func TestApplyDoesNotMistakeARowThatJustCameForADuplicate(t *testing.T) {
 	f := newFixture(t, 0)
 	ref := refTo("video", 0)
 	looks := 0
-	slow := results.New(fake{DynamoDB: f.client, getItem: func(in *dynamodb.GetItemInput) (*dynamodb.GetItemOutput, error) {
-		if looks++; looks == 1 {
-			f.queued(t, ref, queued)
+	f.aws.Intercept(func(_ context.Context, c endpoint.Call) error {
+		if c.Operation == "GetItem" {
+			if looks++; looks == 1 {
+				f.queued(t, ref, queued)
+			}
 		}
-		return f.client.GetItem(t.Context(), in)
-	}}, tableName, results.Options{})
-	outcome, err := slow.Apply(t.Context(), start, ref, succeeded, results.UpdateOnly)
+		return nil
+	})
+	outcome, err := f.Apply(t.Context(), results.Report{At: start, Ref: ref, Result: succeeded, Mode: results.UpdateOnly})
 	if err != nil || outcome.Verdict != results.Stored {
 		t.Fatalf("Apply = %v, %v, want stored", outcome.Verdict, err)
 	}
@@ -259,10 +238,8 @@ func TestApplyGivesUp(t *testing.T) {
 	f := newFixture(t, 0)
 	ref := refTo("video", 0)
 	f.queued(t, ref, queued)
-	table := results.New(fake{DynamoDB: f.client, updateItem: func(*dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
-		return nil, &types.ConditionalCheckFailedException{}
-	}}, tableName, results.Options{})
-	if outcome, err := table.Apply(t.Context(), start, ref, succeeded, results.CreateOrUpdate); err == nil {
+	f.aws.Fail(handlertest.Operation("UpdateItem"), refused)
+	if outcome, err := f.Apply(t.Context(), results.Report{At: start, Ref: ref, Result: succeeded}); err == nil {
 		t.Errorf("Apply = %v, want an error", outcome.Verdict)
 	}
 }
@@ -275,7 +252,7 @@ func TestApplyAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 20 {
 		wg.Go(func() {
-			outcome, err := f.Apply(t.Context(), f.now, ref, succeeded, results.CreateOrUpdate)
+			outcome, err := f.Apply(t.Context(), results.Report{At: f.now, Ref: ref, Result: succeeded})
 			if err != nil {
 				t.Error(err)
 			}
@@ -284,7 +261,7 @@ func TestApplyAtOnce(t *testing.T) {
 			}
 		})
 		wg.Go(func() {
-			created, err := f.Queued(t.Context(), f.now, upload, ref, queued, start.Add(time.Duration(i)))
+			created, err := f.InsertQueued(t.Context(), results.Dispatched{At: f.now, CheckAt: start.Add(time.Duration(i)), Upload: upload, Ref: ref, Result: queued})
 			if err != nil {
 				t.Error(err)
 			}
@@ -341,13 +318,13 @@ func TestRowsStayBelow400KB(t *testing.T) {
 		outputs []media.Output
 		want    int // kept
 	}{
-		"as many as there is room for": {outputs(100, 100), 42},
-		"more than there is room for":  {outputs(101, 100), 42},
-		"too many":                     {slices.Repeat([]media.Output{{URL: "s3://b/part"}}, 150), 100},
-		"a long one":                   {outputs(1, 90<<10-2048), 1},
-		"one that is to be escaped":    {[]media.Output{{URL: strings.Repeat(`"`, 90<<10)}}, 1},
-		"one that is too long":         {outputs(3, 1<<20), 0},
-		"none":                         {nil, 0},
+		"as many as there is room for": {outputs: outputs(100, 100), want: 42},
+		"more than there is room for":  {outputs: outputs(101, 100), want: 42},
+		"too many":                     {outputs: slices.Repeat([]media.Output{{URL: "s3://b/part"}}, 150), want: 100},
+		"a long one":                   {outputs: outputs(1, 90<<10-2048), want: 1},
+		"one that is to be escaped":    {outputs: []media.Output{{URL: strings.Repeat(`"`, 90<<10)}}, want: 1},
+		"one that is too long":         {outputs: outputs(3, 1<<20), want: 0},
+		"none":                         {want: 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -17,10 +17,10 @@ func dayKey(day time.Time) item {
 	return rowKey(budgetKey, day.UTC().Format(time.DateOnly))
 }
 
-// CountJobs adds n new jobs to the count of day's UTC date. When the answer is
+// AddJobs adds n new jobs to the count of day's UTC date. When the answer is
 // lost and the SDK asks again, they count twice: the guard errs to the safe
 // side.
-func (t *Table) CountJobs(ctx context.Context, day time.Time, n int) error {
+func (t *Table) AddJobs(ctx context.Context, day time.Time, n int) error {
 	if n == 0 {
 		return nil
 	}
@@ -41,9 +41,10 @@ func (t *Table) CountJobs(ctx context.Context, day time.Time, n int) error {
 	return nil
 }
 
-// JobsOn is the number of new jobs on day's UTC date. It may lack those of the
+// JobCount reads the number of new jobs on day's UTC date, 0 for a day without
+// any. It may lack those of the
 // last second.
-func (t *Table) JobsOn(ctx context.Context, day time.Time) (int64, error) {
+func (t *Table) JobCount(ctx context.Context, day time.Time) (int64, error) {
 	out, err := t.api.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: dayKey(day)})
 	var count struct {
 		Jobs int64 `json:"jobs"`

@@ -9,12 +9,14 @@ import (
 
 // Deleter deletes rows, which no Lambda function does.
 type Deleter interface {
+	// DeleteItem deletes an item, or nothing when there is none. It fails with
+	// ConditionalCheckFailedException when the condition does not hold.
 	DeleteItem(context.Context, *dynamodb.DeleteItemInput, ...func(*dynamodb.Options)) (*dynamodb.DeleteItemOutput, error)
 }
 
 // Delete deletes a row, by way of api, unless its job is not over: what becomes
-// of that would have no row, or make another. It returns false if so. A row that
-// is not there counts as deleted.
+// of that would have no row, or make another. It returns false if so. A row
+// that is not there counts as deleted.
 func (t *Table) Delete(ctx context.Context, api Deleter, row Row) (deleted bool, err error) {
 	const doing = "deleting a row"
 	if err := t.checkKeys(doing, row.Key, row.SortKey); err != nil {

@@ -3,57 +3,57 @@ package results_test
 import (
 	"context"
 	"errors"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/smithy-go"
 
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/local/aws/endpoint"
 )
 
 // operations are all that can fail, by the IAM action that they take.
-var operations = map[string]func(context.Context, *results.Table, results.Scanner) error{
-	"Query Upload": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
-		_, err := t.Upload(ctx, upload.Key, "u")
+var operations = map[string]func(context.Context, *results.Table, dynamodb.ScanAPIClient) error{
+	"Query RowsByUpload": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
+		_, err := t.RowsByUpload(ctx, upload.Key, "u")
 		return err
 	},
-	"Query Overdue": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
-		for _, err := range t.Overdue(ctx, start) {
+	"Query OverdueRows": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
+		for _, err := range t.OverdueRows(ctx, start) {
 			return err
 		}
 		return nil
 	},
-	"Scan ByState": func(ctx context.Context, t *results.Table, s results.Scanner) error {
-		for _, err := range t.ByState(ctx, s, "failed") {
+	"Scan RowsByState": func(ctx context.Context, t *results.Table, s dynamodb.ScanAPIClient) error {
+		for _, err := range t.RowsByState(ctx, s, "failed") {
 			return err
 		}
 		return nil
 	},
-	"PutItem Queued": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
-		_, err := t.Queued(ctx, start, upload, refTo("video", 0), queued, start)
+	"PutItem InsertQueued": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
+		_, err := t.InsertQueued(ctx, results.Dispatched{At: start, CheckAt: start, Upload: upload, Ref: refTo("video", 0), Result: queued})
 		return err
 	},
-	"PutItem Reject": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
+	"PutItem Reject": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
 		_, err := t.Reject(ctx, start, upload, refTo("video", 0), "no")
 		return err
 	},
-	"UpdateItem Apply": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
-		_, err := t.Apply(ctx, start, refTo("video", 0), succeeded, results.CreateOrUpdate)
+	"UpdateItem Apply": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
+		_, err := t.Apply(ctx, results.Report{At: start, Ref: refTo("video", 0), Result: succeeded})
 		return err
 	},
-	"UpdateItem Reschedule": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
+	"UpdateItem Reschedule": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
 		_, err := t.Reschedule(ctx, upload.Key, jobID, start)
 		return err
 	},
-	"UpdateItem CountJobs": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
-		return t.CountJobs(ctx, start, 1)
+	"UpdateItem AddJobs": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
+		return t.AddJobs(ctx, start, 1)
 	},
-	"GetItem JobsOn": func(ctx context.Context, t *results.Table, _ results.Scanner) error {
-		_, err := t.JobsOn(ctx, start)
+	"GetItem JobCount": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
+		_, err := t.JobCount(ctx, start)
 		return err
 	},
 }
@@ -68,17 +68,12 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"RequestLimitExceeded":                   results.ErrThrottled,
 		"ValidationException":                    nil,
 	} {
-		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-			w.WriteHeader(http.StatusBadRequest)
-			_, _ = w.Write([]byte(`{"__type":"com.amazonaws.dynamodb.v20120810#` + code + `","message":"as AWS has it"}`))
-		}))
-		t.Cleanup(srv.Close)
+		f := newFixture(t, 0)
+		f.aws.Fail(handlertest.Any, &endpoint.Fault{Type: "com.amazonaws.dynamodb.v20120810#" + code, Message: "as AWS has it"})
 		for name, operation := range operations {
 			t.Run(code+" "+name, func(t *testing.T) {
 				t.Parallel()
-				client := client(srv.URL)
-				err := operation(t.Context(), results.New(client, tableName, results.Options{}), client)
+				err := operation(t.Context(), f.Table, f.client)
 				if err == nil {
 					t.Fatal("no error")
 				}
@@ -106,11 +101,9 @@ func TestNetworkErrors(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	srv := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(srv.Close)
-	client := client(srv.URL)
+	f := newFixture(t, 0)
 	for name, operation := range operations {
-		if err := operation(ctx, results.New(client, tableName, results.Options{}), client); !errors.Is(err, context.Canceled) {
+		if err := operation(ctx, f.Table, f.client); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -123,13 +116,12 @@ func TestErrorsAfterARefusedWrite(t *testing.T) {
 	ref := refTo("video", 0)
 	f.queued(t, ref, queued)
 	f.apply(t, ref, succeeded, results.CreateOrUpdate)
-	broken := errors.New("connection reset")
-	table := results.New(fake{DynamoDB: f.client, getItem: func(*dynamodb.GetItemInput) (*dynamodb.GetItemOutput, error) { return nil, broken }}, tableName, results.Options{})
-	if _, err := table.Apply(t.Context(), start, ref, failed, results.CreateOrUpdate); !errors.Is(err, broken) {
+	f.aws.Fail(handlertest.Operation("GetItem"), &endpoint.Fault{Type: "AccessDeniedException", Message: "no"})
+	if _, err := f.Apply(t.Context(), results.Report{At: start, Ref: ref, Result: failed}); !errors.Is(err, results.ErrDenied) {
 		t.Errorf("Apply: %v", err)
 	}
-	if _, err := table.Queued(t.Context(), start, upload, ref, queued, start); !errors.Is(err, broken) {
-		t.Errorf("Queued: %v", err)
+	if _, err := f.InsertQueued(t.Context(), results.Dispatched{At: start, CheckAt: start, Upload: upload, Ref: ref, Result: queued}); !errors.Is(err, results.ErrDenied) {
+		t.Errorf("InsertQueued: %v", err)
 	}
 }
 
@@ -140,12 +132,24 @@ func TestEmptyKeysAreRefused(t *testing.T) {
 	ref, noKey, noUpload := refTo("video", 0), refTo("video", 0), refTo("video", 0)
 	noKey.Key, noUpload.Upload = "", ""
 	for name, operation := range map[string]func() error{
-		"Upload, key":       func() error { _, err := table.Upload(ctx, "", "u"); return err },
-		"Upload, upload":    func() error { _, err := table.Upload(ctx, "k", ""); return err },
-		"Queued, key":       func() error { _, err := table.Queued(ctx, start, upload, noKey, queued, start); return err },
-		"Queued, job id":    func() error { _, err := table.Queued(ctx, start, upload, ref, media.Result{}, start); return err },
-		"Apply, key":        func() error { _, err := table.Apply(ctx, start, noKey, queued, 0); return err },
-		"Apply, job id":     func() error { _, err := table.Apply(ctx, start, ref, media.Result{}, 0); return err },
+		"RowsByUpload, key":    func() error { _, err := table.RowsByUpload(ctx, "", "u"); return err },
+		"RowsByUpload, upload": func() error { _, err := table.RowsByUpload(ctx, "k", ""); return err },
+		"InsertQueued, key": func() error {
+			_, err := table.InsertQueued(ctx, results.Dispatched{At: start, CheckAt: start, Upload: upload, Ref: noKey, Result: queued})
+			return err
+		},
+		"InsertQueued, job id": func() error {
+			_, err := table.InsertQueued(ctx, results.Dispatched{At: start, CheckAt: start, Upload: upload, Ref: ref, Result: media.Result{}})
+			return err
+		},
+		"Apply, key": func() error {
+			_, err := table.Apply(ctx, results.Report{At: start, Ref: noKey, Result: queued})
+			return err
+		},
+		"Apply, job id": func() error {
+			_, err := table.Apply(ctx, results.Report{At: start, Ref: ref, Result: media.Result{}})
+			return err
+		},
 		"Reject, key":       func() error { _, err := table.Reject(ctx, start, upload, noKey, "no"); return err },
 		"Reject, upload":    func() error { _, err := table.Reject(ctx, start, upload, noUpload, "no"); return err },
 		"Reschedule, key":   func() error { _, err := table.Reschedule(ctx, "", jobID, start); return err },

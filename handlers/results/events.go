@@ -17,9 +17,9 @@ import (
 // Nothing of ours runs between a row and its event, so the row has to have what
 // the event says, in a form that survives the pipe's template ("Amazon
 // EventBridge Pipes input transformation", Amazon EventBridge User Guide): the
-// pipe "doesn't escape values", so none may have what JSON would escape; and one
-// that is not there "won't appear in the output", so all placeholders stand in
-// quotes.
+// pipe "doesn't escape values", so none may have what JSON would escape; and
+// one that is not there "won't appear in the output", so all placeholders stand
+// in quotes.
 
 // EventSource is the source of the events, as rules select by it.
 const EventSource = event.Source
@@ -76,8 +76,8 @@ var eventMembers = [...]struct{ name, path string }{
 	{"updated_at", newImage + "updated_at.N"},
 }
 
-// EventTemplate is the pipe's input template: it makes the detail of an event of
-// that stack.
+// EventTemplate is the pipe's input template: it makes the detail of an event
+// of that stack.
 func EventTemplate(stack string) string {
 	var b strings.Builder
 	name, _ := json.Marshal(stack) // a string: it cannot fail
@@ -91,14 +91,14 @@ func EventTemplate(stack string) string {
 
 // EventFilters are the patterns of the pipe's filter: a record is an event if
 // one of them matches it. They take rows that came into a final state from
-// another one, or from nothing: a row is written again after its end, by dispatch,
-// which completes it, and by Ittybit's word after ours, which is no news when both
-// say that the job failed. A rejection is only ever replaced by that of a later
-// attempt.
+// another one, or from nothing: a row is written again after its end, by
+// dispatch, which completes it, and by Ittybit's word after ours, which is no
+// news when both say that the job failed. A rejection is only ever replaced by
+// that of a later attempt.
 //
 // Of a record they look at nothing but its images: other fields cannot be used
-// ("Amazon EventBridge Pipes filtering", Amazon EventBridge User Guide). What was
-// deleted has no new image.
+// ("Amazon EventBridge Pipes filtering", Amazon EventBridge User Guide). What
+// was deleted has no new image.
 func EventFilters() []string {
 	var filters []string
 	for _, state := range []string{media.Succeeded.String(), media.Failed.String(), media.Cancelled.String()} {
@@ -110,8 +110,8 @@ func EventFilters() []string {
 // object is one of JSON's.
 type object map[string]any
 
-// eventFilter is the pattern of rows in that state that were in one of the others
-// before; without any, in whichever.
+// eventFilter is the pattern of rows in that state that were in one of the
+// others before; without any, in whichever.
 func eventFilter(state string, before ...any) string {
 	record := object{"NewImage": object{
 		"state":        object{"S": []string{state}},

@@ -3,7 +3,6 @@ package results_test
 import (
 	"encoding/json"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +10,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
-	"ittybit-media/scripts/eventschema"
+	"ittybit-media/handlers/results/resultstest"
 	"ittybit-media/scripts/local/aws/pipes"
 )
 
@@ -23,8 +22,8 @@ type resultEvent struct {
 }
 
 // listen has the pipe make events of what happens to the table from now on. The
-// function that it returns waits until it has, and returns the events, each held
-// to the schema, since its last call.
+// function that it returns waits until it has, and returns the events, each
+// held to the schema, since its last call.
 func (f *fixture) listen(t *testing.T) (events func() []resultEvent) {
 	t.Helper()
 	var sent []resultEvent // by the pipe, before Idle returns
@@ -32,7 +31,7 @@ func (f *fixture) listen(t *testing.T) (events func() []resultEvent) {
 		Filters: results.EventFilters(), Template: results.EventTemplate("dev"), Source: results.EventSource, DetailType: results.EventDetailType,
 		Now: func() time.Time { return start },
 		Send: func(event []byte) {
-			if err := eventschema.Validate(event); err != nil {
+			if err := resultstest.ValidateEvent(event); err != nil {
 				t.Errorf("%v\n%s", err, event)
 			}
 			var e resultEvent
@@ -47,7 +46,7 @@ func (f *fixture) listen(t *testing.T) (events func() []resultEvent) {
 		t.Fatal(err)
 	}
 	t.Cleanup(pipe.Close)
-	if err := f.server.Tables.Stream(tableName, pipe.Put); err != nil {
+	if err := f.aws.Tables.Stream(tableName, pipe.Put); err != nil {
 		t.Fatal(err)
 	}
 	return func() []resultEvent {
@@ -123,7 +122,7 @@ func TestWhatIsNoNews(t *testing.T) {
 	events := f.listen(t)
 	for what, do := range map[string]func() error{
 		"a job is noted":           func() error { f.queued(t, ref, queued); return nil },
-		"a day's count":            func() error { return f.CountJobs(t.Context(), start, 3) },
+		"a day's count":            func() error { return f.AddJobs(t.Context(), start, 3) },
 		"the check of an open job": func() error { _, err := f.Reschedule(t.Context(), ref.Key, jobID, start.Add(time.Hour)); return err },
 	} {
 		if err := do(); err != nil {
@@ -149,8 +148,8 @@ func TestWhatIsNoNews(t *testing.T) {
 		f = newFixture(t, 0)
 		f.apply(t, ref, r, results.CreateOrUpdate)
 		events = f.listen(t)
-		f.remove(t, ref.Key, "task#"+jobID)
-		if got := describe(events()); got != nil || len(f.item(t, ref.Key, "task#"+jobID)) > 0 {
+		f.aws.Delete(t, ref.Key, "task#"+jobID)
+		if got := describe(events()); got != nil || len(f.aws.Item(t, ref.Key, "task#"+jobID)) > 0 {
 			t.Errorf("a row that was deleted: %q", got)
 		}
 	}
@@ -165,10 +164,10 @@ func TestRejectionsAreEvents(t *testing.T) {
 		attempt int
 		want    []string
 	}{
-		{"video", 0, []string{eventOfRejection}},
-		{"video", 0, nil},
-		{"video", 1, []string{eventOfRejection}},
-		{"", 0, []string{eventOfRejection}},
+		{job: "video", attempt: 0, want: []string{eventOfRejection}},
+		{job: "video", attempt: 0},
+		{job: "video", attempt: 1, want: []string{eventOfRejection}},
+		{attempt: 0, want: []string{eventOfRejection}},
 	} {
 		if _, err := f.Reject(t.Context(), start, upload, refTo(tt.job, tt.attempt), "no"); err != nil {
 			t.Fatal(err)
@@ -183,7 +182,7 @@ func TestRejectionsAreEvents(t *testing.T) {
 			}
 		}
 	}
-	f.remove(t, upload.Key, "upload#"+upload.ID(tableName))
+	f.aws.Delete(t, upload.Key, "upload#"+upload.ID(tableName))
 	if got := describe(events()); got != nil {
 		t.Errorf("a rejection that was deleted: %q", got)
 	}
@@ -256,10 +255,6 @@ func TestEventsOfAnyText(t *testing.T) {
 // refuses, and it names what there is.
 func TestTheSchema(t *testing.T) {
 	t.Parallel()
-	data, err := os.ReadFile("events.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var schema struct {
 		Properties struct {
 			Detail struct {
@@ -269,7 +264,7 @@ func TestTheSchema(t *testing.T) {
 		}
 		Examples []json.RawMessage
 	}
-	if err := json.Unmarshal(data, &schema); err != nil {
+	if err := json.Unmarshal([]byte(results.EventSchema), &schema); err != nil {
 		t.Fatal(err)
 	}
 	detail := schema.Properties.Detail
@@ -277,7 +272,7 @@ func TestTheSchema(t *testing.T) {
 		t.Errorf("%d examples", len(schema.Examples))
 	}
 	for _, example := range schema.Examples {
-		if err := eventschema.Validate(example); err != nil {
+		if err := resultstest.ValidateEvent(example); err != nil {
 			t.Errorf("%v\n%s", err, example)
 		}
 		var e resultEvent
@@ -296,10 +291,10 @@ func TestTheSchema(t *testing.T) {
 			// What a row may not have is an empty text, or nothing.
 			optional := !slices.Contains(detail.Required, name) && !(strings.HasPrefix(name, "job") && e.DetailType != results.UploadRejected) &&
 				!(name == "error" && e.DetailType == results.UploadRejected)
-			if members[name] = ""; (eventschema.Validate([]byte(asJSON(t, without))) == nil) != optional {
+			if members[name] = ""; (resultstest.ValidateEvent([]byte(asJSON(t, without))) == nil) != optional {
 				t.Errorf("%s: is %s optional? %v", e.DetailType, name, optional)
 			}
-			if delete(members, name); (eventschema.Validate([]byte(asJSON(t, without))) == nil) != optional {
+			if delete(members, name); (resultstest.ValidateEvent([]byte(asJSON(t, without))) == nil) != optional {
 				t.Errorf("%s: may %s be left out? %v", e.DetailType, name, optional)
 			}
 		}
@@ -322,7 +317,7 @@ func TestTheSchema(t *testing.T) {
 		for _, example := range schema.Examples {
 			if text := strings.Replace(string(example), from, to, 1); text != string(example) {
 				found = true
-				if eventschema.Validate([]byte(text)) == nil {
+				if resultstest.ValidateEvent([]byte(text)) == nil {
 					t.Errorf("%s may be %s", from, to)
 				}
 			}

@@ -12,36 +12,43 @@ import (
 // in one order. One index partition takes 1,000 writes a second.
 const openMark = "1"
 
-// Queued notes a job that dispatch made or adopted now, as Ittybit answered of
-// it. Sweep asks for it from checkAt on. Where a callback was faster, its row only
-// gets what the callback did not know. Of all calls for one job, exactly one
-// returns that it was the one that noted it.
+// Dispatched is a job that dispatch created or adopted.
+type Dispatched struct {
+	At      time.Time // of the dispatch
+	CheckAt time.Time // from when on sweep asks for it
+	Upload  media.Upload
+	Ref     media.JobRef
+	Result  media.Result // as Ittybit answered of it
+}
+
+// InsertQueued writes the row of a job that dispatch created or adopted. Where a
+// callback was faster, its row only gets what the callback did not know. Of all
+// calls for one job, exactly one returns that it was the one that noted it.
 //
 // A job that is over already is noted as queued and due at once: its end is
 // stored, and counted, by the code that stores every end.
 //
 // It fails with [ErrOtherJob] if the job's id is another job's.
-func (t *Table) Queued(ctx context.Context, now time.Time, u media.Upload, ref media.JobRef, r media.Result, checkAt time.Time) (created bool, err error) {
+func (t *Table) InsertQueued(ctx context.Context, d Dispatched) (created bool, err error) {
 	const doing = "noting a new job"
-	if err := t.checkKeys(doing, ref.Key, r.JobID); err != nil {
+	r, checkAt := d.Result, d.CheckAt
+	if err := t.checkKeys(doing, d.Ref.Key, r.JobID); err != nil {
 		return false, err
 	}
 	if r.State.Final() {
-		r, checkAt = media.Result{JobID: r.JobID, Kind: r.Kind, CreatedAt: r.CreatedAt}, now
+		r, checkAt = media.Result{JobID: r.JobID, Kind: r.Kind, CreatedAt: r.CreatedAt}, d.At
 	}
-	row := jobRow(ref, r)
-	kind, createdAt := row.Kind, row.CreatedAt
-	row.Description = describe(u)
-	row.Kind, row.CreatedAt = kind, createdAt
-	row.Input = u.URL()
-	row.DispatchedAt, row.UpdatedAt = millis(now), millis(now)
+	row := jobRow(d.Ref, r)
+	row.describe(d.Upload)
+	row.Input = d.Upload.URL()
+	row.DispatchedAt, row.UpdatedAt = millis(d.At), millis(d.At)
 	row.Open, row.CheckAt = openMark, millis(checkAt)
 
 	created, err = t.put(ctx, doing, row, "attribute_not_exists(#pk)", nil)
 	if created || err != nil {
 		return created, err
 	}
-	return t.complete(ctx, doing, ref, r.JobID, row.Description)
+	return t.complete(ctx, doing, d.Ref, r.JobID, row.Description)
 }
 
 // complete fills in the description of a row that a callback made.

@@ -8,9 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 )
@@ -24,18 +22,18 @@ func TestQueuedNotesTheJobAsItWasAnswered(t *testing.T) {
 		state   media.State
 		checkAt time.Time
 	}{
-		"queued":               {queued, "queued", media.Queued, checkAt},
-		"no word":              {media.Result{JobID: jobID}, "queued", media.Queued, checkAt},
-		"a word of its own":    {media.Result{JobID: jobID, Status: "waiting"}, "waiting", media.Queued, checkAt},
-		"at work":              {processing, "validating", media.Processing, checkAt},
-		"adopted, over by now": {succeeded, "queued", media.Queued, start},
+		"queued":               {answer: queued, status: "queued", state: media.Queued, checkAt: checkAt},
+		"no word":              {answer: media.Result{JobID: jobID}, status: "queued", state: media.Queued, checkAt: checkAt},
+		"a word of its own":    {answer: media.Result{JobID: jobID, Status: "waiting"}, status: "waiting", state: media.Queued, checkAt: checkAt},
+		"at work":              {answer: processing, status: "validating", state: media.Processing, checkAt: checkAt},
+		"adopted, over by now": {answer: succeeded, status: "queued", state: media.Queued, checkAt: start},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t, time.Hour)
 			ref := refTo("video", 2)
-			if created, err := f.Queued(t.Context(), f.now, upload, ref, test.answer, checkAt); !created || err != nil {
-				t.Fatalf("Queued = %v, %v", created, err)
+			if created, err := f.InsertQueued(t.Context(), results.Dispatched{At: f.now, CheckAt: checkAt, Upload: upload, Ref: ref, Result: test.answer}); !created || err != nil {
+				t.Fatalf("InsertQueued = %v, %v", created, err)
 			}
 			row := f.row(t)
 			if row.Status != test.status || row.State != test.state.String() || *row.Rank != test.state.Rank() || row.CheckAt != ms(test.checkAt) {
@@ -65,7 +63,7 @@ func TestQueuedCountsAJobOnce(t *testing.T) {
 			var wg sync.WaitGroup
 			for range 20 {
 				wg.Go(func() {
-					ok, err := f.Queued(t.Context(), f.now, upload, ref, queued, start)
+					ok, err := f.InsertQueued(t.Context(), results.Dispatched{At: f.now, CheckAt: start, Upload: upload, Ref: ref, Result: queued})
 					if err != nil {
 						t.Error(err)
 					}
@@ -110,10 +108,10 @@ func TestQueuedWithoutWhatTheEventDidNotSay(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 0)
 	u := media.Upload{Bucket: "b", Key: upload.Key}
-	if _, err := f.Queued(t.Context(), f.now, u, refTo("video", 0), media.Result{JobID: jobID}, start); err != nil {
+	if _, err := f.InsertQueued(t.Context(), results.Dispatched{At: f.now, CheckAt: start, Upload: u, Ref: refTo("video", 0), Result: media.Result{JobID: jobID}}); err != nil {
 		t.Fatal(err)
 	}
-	stored := f.item(t, upload.Key, "task#"+jobID)
+	stored := f.aws.Item(t, upload.Key, "task#"+jobID)
 	for _, name := range []string{"etag", "version_id", "sequencer", "uploaded_at", "created_at", "kind", "error", "outputs", "size"} {
 		if v, ok := stored[name]; ok {
 			t.Errorf("%s = %v, want none", name, v)
@@ -125,9 +123,9 @@ func TestQueuedRefusesAnotherJobsRow(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 0)
 	f.queued(t, refTo("video", 0), queued)
-	created, err := f.Queued(t.Context(), f.now, upload, refTo("audio", 0), queued, start)
+	created, err := f.InsertQueued(t.Context(), results.Dispatched{At: f.now, CheckAt: start, Upload: upload, Ref: refTo("audio", 0), Result: queued})
 	if created || !errors.Is(err, results.ErrOtherJob) {
-		t.Errorf("Queued = %v, %v, want ErrOtherJob", created, err)
+		t.Errorf("InsertQueued = %v, %v, want ErrOtherJob", created, err)
 	}
 	if row := f.row(t); row.Job != "video" {
 		t.Errorf("the row is of %s now", row.Job)
@@ -137,12 +135,10 @@ func TestQueuedRefusesAnotherJobsRow(t *testing.T) {
 func TestQueuedFailsWhenTheRowVanishes(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 0)
-	table := results.New(fake{DynamoDB: f.client, putItem: func(*dynamodb.PutItemInput) (*dynamodb.PutItemOutput, error) {
-		return nil, &types.ConditionalCheckFailedException{}
-	}}, tableName, results.Options{})
-	created, err := table.Queued(t.Context(), start, upload, refTo("video", 0), queued, start)
+	f.aws.Fail(handlertest.Operation("PutItem"), refused)
+	created, err := f.InsertQueued(t.Context(), results.Dispatched{At: start, CheckAt: start, Upload: upload, Ref: refTo("video", 0), Result: queued})
 	if created || err == nil || !strings.Contains(err.Error(), "try again") {
-		t.Errorf("Queued = %v, %v", created, err)
+		t.Errorf("InsertQueued = %v, %v", created, err)
 	}
 	if row := f.row(t); row.Key != "" {
 		t.Errorf("half a row was made: %s", asJSON(t, row))

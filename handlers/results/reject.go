@@ -16,18 +16,18 @@ func (t *Table) Reject(ctx context.Context, now time.Time, u media.Upload, ref m
 		return false, err
 	}
 	row := Row{
-		Key:         ref.Key,
-		SortKey:     uploadPrefix + ref.Upload,
-		Description: describe(u), // with the version: to try again takes the same upload
-		State:       media.Rejected,
-		Error:       media.Redact(reason),
-		Bucket:      ref.Bucket,
-		Upload:      ref.Upload,
-		Job:         ref.Job,
-		Attempt:     ref.Attempt,
-		UpdatedAt:   millis(now),
-		ExpiresAt:   t.expiry(now),
+		Key:       ref.Key,
+		SortKey:   uploadPrefix + ref.Upload,
+		State:     media.Rejected,
+		Error:     media.Redact(reason),
+		Bucket:    ref.Bucket,
+		Upload:    ref.Upload,
+		Job:       ref.Job,
+		Attempt:   ref.Attempt,
+		UpdatedAt: millis(now),
+		ExpiresAt: t.expiry(now),
 	}
+	row.describe(u) // with the version: to try again takes the same upload
 	if ref.Job != "" {
 		row.SortKey += "#" + ref.Job
 	}

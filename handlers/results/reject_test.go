@@ -48,17 +48,17 @@ func TestReject(t *testing.T) {
 
 	reject(refTo("", 0), upload, strings.Repeat("x", 5000), true)
 	reject(refTo("", 0), upload, "again", false)
-	if stored := f.item(t, upload.Key, "upload#"+ref.Upload); stored["job"] != nil || stored["rank"] != nil || len(stored) == 0 {
+	if stored := f.aws.Item(t, upload.Key, "upload#"+ref.Upload); stored["job"] != nil || stored["rank"] != nil || len(stored) == 0 {
 		t.Errorf("rejected upload = %v", stored)
 	}
 }
 
-func TestLedger(t *testing.T) {
+func TestUploadRows(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 0)
 	has := func(job string, attempt int, want bool) {
 		t.Helper()
-		ledger, err := f.Upload(t.Context(), upload.Key, upload.ID(tableName))
+		ledger, err := f.RowsByUpload(t.Context(), upload.Key, upload.ID(tableName))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,9 +24,9 @@ type Row struct {
 	CompletedAt Millis `json:"completed_at,omitempty"`
 	DurationMS  *int64 `json:"duration_ms,omitempty"`
 
-	OutputURL      string   `json:"output_url,omitempty"` // the main output's, without what JSON would escape
+	OutputURL      string   `json:"output_url,omitempty"` // the main output's, fit for JSON as it is
 	Outputs        []Output `json:"outputs,omitempty"`
-	OutputsOmitted int      `json:"outputs_omitted,omitempty"` // outputs that the row has no room for
+	OutputsOmitted int      `json:"outputs_omitted,omitempty"` // without room in the row
 
 	Bucket  string `json:"source_bucket,omitempty"`
 	Upload  string `json:"upload,omitempty"`
@@ -106,18 +106,14 @@ func (r Row) Since() time.Time {
 	return cmp.Or(r.DispatchedAt, r.CreatedAt, r.UpdatedAt).Time()
 }
 
-// describe is what dispatch knows of an upload.
-func describe(u media.Upload) Description {
-	return Description{
-		ETag:       u.ETag,
-		VersionID:  u.VersionID,
-		Sequencer:  u.Sequencer,
-		UploadedAt: millis(u.Time),
-	}
+// describe fills in what dispatch knows of an upload.
+func (d *Description) describe(u media.Upload) {
+	d.ETag, d.VersionID, d.Sequencer = u.ETag, u.VersionID, u.Sequencer
+	d.UploadedAt = millis(u.Time)
 }
 
 // Uploaded is the upload that the row is of, as far as the row tells: what
-// [describe] put into it. That it tells enough shows in the upload's identity,
+// [Description.describe] put into it. That it tells enough shows in the upload's identity,
 // which is then the row's.
 func (r Row) Uploaded() media.Upload {
 	u := media.Upload{
@@ -167,8 +163,10 @@ func jobRow(ref media.JobRef, r media.Result) Row {
 // A row must stay under DynamoDB's 400 KB ("Quotas", Amazon DynamoDB Developer
 // Guide), or its job would never end. HLS jobs can list many files.
 const (
-	maxOutputs     = 100
-	maxOutputBytes = 90 << 10 // of text; the first URL stands twice in the row, once at up to three times its length
+	maxOutputs = 100
+	// maxOutputBytes is of text. The first URL stands twice in the row, once at up
+	// to three times its length.
+	maxOutputBytes = 90 << 10
 )
 
 // fit leaves out the outputs that a row has no room for, from the first one

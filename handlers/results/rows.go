@@ -12,15 +12,15 @@ import (
 	"ittybit-media/handlers/media"
 )
 
-// Ledger is the rows of one upload, of all attempts. They have only the sort key,
-// Job, Attempt, State and DispatchedAt.
-type Ledger []Row
+// UploadRows are the rows of one upload, of all attempts. They have only the
+// sort key, Job, Attempt, State and DispatchedAt.
+type UploadRows []Row
 
 // Has reports whether the job needs no dispatch in that attempt: there is a row
 // for it in any state, or it or its whole upload was rejected in that attempt
 // or a later one, whose note replaced the earlier one.
-func (l Ledger) Has(job string, attempt int) bool {
-	for _, row := range l {
+func (all UploadRows) Has(job string, attempt int) bool {
+	for _, row := range all {
 		switch {
 		case row.State == media.Rejected:
 			if (row.Job == job || row.Job == "") && row.Attempt >= attempt {
@@ -35,9 +35,9 @@ func (l Ledger) Has(job string, attempt int) bool {
 
 // Unnoted are the rows of an attempt that a callback made and that dispatch has
 // not noted yet.
-func (l Ledger) Unnoted(attempt int) []Row {
+func (all UploadRows) Unnoted(attempt int) []Row {
 	var rows []Row
-	for _, row := range l {
+	for _, row := range all {
 		if row.JobID() != "" && row.Attempt == attempt && row.DispatchedAt == 0 {
 			rows = append(rows, row)
 		}
@@ -45,14 +45,14 @@ func (l Ledger) Unnoted(attempt int) []Row {
 	return rows
 }
 
-// Upload reads the rows of an upload. It misses none that was written before it
+// RowsByUpload reads the rows of an upload. It misses none that was written before it
 // was called.
-func (t *Table) Upload(ctx context.Context, key, upload string) (Ledger, error) {
+func (t *Table) RowsByUpload(ctx context.Context, key, upload string) (UploadRows, error) {
 	const doing = "reading the rows of an upload"
 	if err := t.checkKeys(doing, key, upload); err != nil {
 		return nil, err
 	}
-	var ledger Ledger
+	var rows UploadRows
 	for row, err := range t.query(ctx, doing, &dynamodb.QueryInput{
 		KeyConditionExpression:    aws.String("#pk = :pk"),
 		FilterExpression:          aws.String("#upload = :upload"),
@@ -63,14 +63,14 @@ func (t *Table) Upload(ctx context.Context, key, upload string) (Ledger, error) 
 		if err != nil {
 			return nil, err
 		}
-		ledger = append(ledger, row)
+		rows = append(rows, row)
 	}
-	return ledger, nil
+	return rows, nil
 }
 
-// Key reads all rows of the uploads under a key, by sort key. It ends at the
+// RowsByKey reads all rows of the uploads under a key, by sort key. It ends at the
 // first error.
-func (t *Table) Key(ctx context.Context, key string) iter.Seq2[Row, error] {
+func (t *Table) RowsByKey(ctx context.Context, key string) iter.Seq2[Row, error] {
 	return t.query(ctx, "reading the rows of a key", &dynamodb.QueryInput{
 		KeyConditionExpression:    aws.String("#pk = :pk"),
 		FilterExpression:          aws.String(isUpload),
@@ -83,10 +83,10 @@ func (t *Table) Key(ctx context.Context, key string) iter.Seq2[Row, error] {
 // a file of their key's name.
 const isUpload = "attribute_exists(#state)"
 
-// Overdue reads the open jobs to be looked at until now, those due longest
+// OverdueRows reads the open jobs to be looked at until now, those due longest
 // first. They have only the keys and [OpenIndexAttributes], and may be a moment
 // old. It ends at the first error.
-func (t *Table) Overdue(ctx context.Context, now time.Time) iter.Seq2[Row, error] {
+func (t *Table) OverdueRows(ctx context.Context, now time.Time) iter.Seq2[Row, error] {
 	return t.query(ctx, "reading the overdue jobs", &dynamodb.QueryInput{
 		IndexName:                 aws.String(OpenIndex),
 		KeyConditionExpression:    aws.String("#open = :open AND #check_at <= :now"),
@@ -94,10 +94,10 @@ func (t *Table) Overdue(ctx context.Context, now time.Time) iter.Seq2[Row, error
 	})
 }
 
-// Unfinished reads the jobs that are not over, those to be looked at first in
-// front. Of the rows there is as much, and as old, as [Table.Overdue] gives. It
+// UnfinishedRows reads the jobs that are not over, those to be looked at first in
+// front. Of the rows there is as much, and as old, as [Table.OverdueRows] gives. It
 // ends at the first error.
-func (t *Table) Unfinished(ctx context.Context) iter.Seq2[Row, error] {
+func (t *Table) UnfinishedRows(ctx context.Context) iter.Seq2[Row, error] {
 	return t.query(ctx, "reading the jobs that are not over", &dynamodb.QueryInput{
 		IndexName:                 aws.String(OpenIndex),
 		KeyConditionExpression:    aws.String("#open = :open"),
@@ -119,72 +119,63 @@ func (t *Table) Reschedule(ctx context.Context, key, jobID string, checkAt time.
 	return moved, err
 }
 
-// Scanner reads whole tables, which no Lambda function does.
-type Scanner interface {
-	Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error)
-}
-
-// ByState reads all rows of a state's word, or of every state for "", by way of
-// api. It reads the whole table, whatever it finds there. It ends at the first
-// error.
-func (t *Table) ByState(ctx context.Context, api Scanner, state string) iter.Seq2[Row, error] {
+// RowsByState reads all rows of a state's word, or of every state for "", by way
+// of api: no Lambda function may scan. It reads the whole table, whatever it
+// finds there. It ends at the first error.
+func (t *Table) RowsByState(ctx context.Context, api dynamodb.ScanAPIClient, state string) iter.Seq2[Row, error] {
+	const doing = "reading the whole table"
 	in := &dynamodb.ScanInput{TableName: &t.name, FilterExpression: aws.String(isUpload)}
 	if state != "" {
 		in.FilterExpression = aws.String("#state = :state")
 		in.ExpressionAttributeValues = item{":state": text(state)}
 	}
 	in.ExpressionAttributeNames = names(*in.FilterExpression)
-	const doing = "reading the whole table"
-	return t.rows(doing, func(start item) ([]item, item, error) {
-		page := *in
-		page.ExclusiveStartKey = start
-		out, err := api.Scan(ctx, &page)
-		if err != nil {
-			return nil, nil, t.explain(doing, "Scan", err)
+	return func(yield func(Row, error) bool) {
+		pages := dynamodb.NewScanPaginator(api, in)
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				yield(Row{}, t.explain(doing, "Scan", err))
+				return
+			}
+			if !t.yieldRows(doing, page.Items, yield) {
+				return
+			}
 		}
-		return out.Items, out.LastEvaluatedKey, nil
-	})
+	}
 }
 
-// query reads all pages.
+// query reads all pages of a query.
 func (t *Table) query(ctx context.Context, doing string, in *dynamodb.QueryInput) iter.Seq2[Row, error] {
 	in.TableName = &t.name
 	in.ExpressionAttributeNames = names(aws.ToString(in.KeyConditionExpression), aws.ToString(in.FilterExpression), aws.ToString(in.ProjectionExpression))
-	return t.rows(doing, func(start item) ([]item, item, error) {
-		page := *in
-		page.ExclusiveStartKey = start
-		out, err := t.api.Query(ctx, &page)
-		if err != nil {
-			return nil, nil, t.explain(doing, "Query", err)
-		}
-		return out.Items, out.LastEvaluatedKey, nil
-	})
-}
-
-// rows decodes page after page. The SDK's paginators differ for Query and Scan
-// and would need the whole client.
-func (t *Table) rows(doing string, page func(start item) (items []item, next item, err error)) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		for start := item(nil); ; {
-			items, next, err := page(start)
+		pages := dynamodb.NewQueryPaginator(t.api, in)
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
 			if err != nil {
-				yield(Row{}, err)
+				yield(Row{}, t.explain(doing, "Query", err))
 				return
 			}
-			for _, attributes := range items {
-				var row Row
-				if err := unmarshal(attributes, &row); err != nil {
-					yield(Row{}, fmt.Errorf("table %s: %s: %w", t.name, doing, err))
-					return
-				}
-				if !yield(row, nil) {
-					return
-				}
-			}
-			if len(next) == 0 {
+			if !t.yieldRows(doing, page.Items, yield) {
 				return
 			}
-			start = next
 		}
 	}
+}
+
+// yieldRows decodes the rows of a page. It returns false when no more are wanted
+// or one could not be read, of which it told.
+func (t *Table) yieldRows(doing string, items []item, yield func(Row, error) bool) bool {
+	for _, attributes := range items {
+		var row Row
+		if err := unmarshal(attributes, &row); err != nil {
+			yield(Row{}, fmt.Errorf("table %s: %s: %w", t.name, doing, err))
+			return false
+		}
+		if !yield(row, nil) {
+			return false
+		}
+	}
+	return true
 }

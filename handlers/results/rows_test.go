@@ -13,8 +13,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/local/aws/endpoint"
 )
 
 func TestOnlyOpenJobsAreInTheIndex(t *testing.T) {
@@ -22,7 +24,7 @@ func TestOnlyOpenJobsAreInTheIndex(t *testing.T) {
 	f := newFixture(t, 0)
 	note := func(id string, checkAt time.Time) {
 		t.Helper()
-		if _, err := f.Queued(t.Context(), f.now, upload, refTo(id, 0), media.Result{JobID: id}, checkAt); err != nil {
+		if _, err := f.InsertQueued(t.Context(), results.Dispatched{At: f.now, CheckAt: checkAt, Upload: upload, Ref: refTo(id, 0), Result: media.Result{JobID: id}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -41,17 +43,17 @@ func TestOnlyOpenJobsAreInTheIndex(t *testing.T) {
 		at   time.Duration
 		want []string
 	}{
-		{-time.Millisecond, nil},
-		{0, []string{"early"}},
-		{time.Minute, []string{"early", "first"}},
-		{time.Hour, []string{"early", "first", "second", "third"}},
+		{at: -time.Millisecond},
+		{at: 0, want: []string{"early"}},
+		{at: time.Minute, want: []string{"early", "first"}},
+		{at: time.Hour, want: []string{"early", "first", "second", "third"}},
 	} {
 		if got := due(start.Add(test.at)); !slices.Equal(got, test.want) {
 			t.Errorf("overdue after %v: %v, want %v", test.at, got, test.want)
 		}
 	}
 
-	if got, want := sortKeys(t, f.Unfinished(t.Context())), []string{"task#early", "task#first", "task#second", "task#third"}; !slices.Equal(got, want) {
+	if got, want := sortKeys(t, f.UnfinishedRows(t.Context())), []string{"task#early", "task#first", "task#second", "task#third"}; !slices.Equal(got, want) {
 		t.Errorf("not over: %v, want %v", got, want)
 	}
 
@@ -68,7 +70,7 @@ func TestOnlyOpenJobsAreInTheIndex(t *testing.T) {
 	// Every end takes a job out.
 	for id, state := range map[string]media.State{"early": media.Succeeded, "first": media.Failed, "second": media.Cancelled, "third": media.InferredFailed} {
 		f.apply(t, refTo(id, 0), media.Result{JobID: id, State: state}, results.UpdateOnly)
-		stored := f.item(t, upload.Key, "task#"+id)
+		stored := f.aws.Item(t, upload.Key, "task#"+id)
 		if stored["open"] != nil || stored["check_at"] != nil {
 			t.Errorf("%v: the row is still in the index: %v", state, stored)
 		}
@@ -76,7 +78,7 @@ func TestOnlyOpenJobsAreInTheIndex(t *testing.T) {
 	if got := due(start.Add(time.Hour)); len(got) > 0 {
 		t.Errorf("jobs that are over are overdue: %v", got)
 	}
-	if got := sortKeys(t, f.Unfinished(t.Context())); len(got) > 0 {
+	if got := sortKeys(t, f.UnfinishedRows(t.Context())); len(got) > 0 {
 		t.Errorf("jobs that are over are not: %v", got)
 	}
 }
@@ -117,10 +119,7 @@ func TestARowTellsItsUpload(t *testing.T) {
 	f := newFixture(t, 0)
 	uploaded := func(sortKey string) media.Upload {
 		t.Helper()
-		for row, err := range f.Key(t.Context(), upload.Key) {
-			if err != nil {
-				t.Fatal(err)
-			}
+		for _, row := range f.aws.Rows(t, upload.Key) {
 			if row.SortKey == sortKey {
 				return row.Uploaded()
 			}
@@ -166,7 +165,7 @@ func TestSince(t *testing.T) {
 	}
 }
 
-func TestByState(t *testing.T) {
+func TestRowsByState(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 0)
 	// Nobody's upload can hide the day's count, nor be hidden by it.
@@ -177,7 +176,7 @@ func TestByState(t *testing.T) {
 	if _, err := f.Reject(t.Context(), f.now, media.Upload{}, ref, "no"); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.CountJobs(t.Context(), start, 7); err != nil {
+	if err := f.AddJobs(t.Context(), start, 7); err != nil {
 		t.Fatal(err)
 	}
 	for state, want := range map[string][]string{
@@ -188,11 +187,11 @@ func TestByState(t *testing.T) {
 		"":          {"task#job0", "task#job1", "task#job2", "task#job3", "upload#u#video"},
 		"cancelled": nil,
 	} {
-		if got := sortKeys(t, f.ByState(t.Context(), f.client, state)); !slices.Equal(got, want) {
+		if got := sortKeys(t, f.RowsByState(t.Context(), f.client, state)); !slices.Equal(got, want) {
 			t.Errorf("%q: %v, want %v", state, got, want)
 		}
 	}
-	if got := sortKeys(t, f.Key(t.Context(), ref.Key)); len(got) != 5 {
+	if got := sortKeys(t, f.RowsByKey(t.Context(), ref.Key)); len(got) != 5 {
 		t.Errorf("rows of the key: %v", got)
 	}
 }
@@ -212,111 +211,93 @@ func sortKeys(t *testing.T, rows iter.Seq2[results.Row, error]) (keys []string) 
 // A page may be empty and still not be the last one.
 func TestEveryPageIsRead(t *testing.T) {
 	t.Parallel()
-	type attributes = map[string]types.AttributeValue
-	row := func(id string) attributes {
-		return attributes{"sk": &types.AttributeValueMemberS{Value: id}, "job": &types.AttributeValueMemberS{Value: id}}
-	}
-	pages := []struct{ items []attributes }{{[]attributes{row("a"), row("b")}}, {nil}, {[]attributes{row("c")}}}
-	serve := func(start attributes, limit *int32) (items []attributes, next attributes) {
-		page := 0
-		if start != nil {
-			page = int(start["page"].(*types.AttributeValueMemberN).Value[0] - '0')
+	f := newFixture(t, 0)
+	for _, id := range []string{"a", "b", "c"} {
+		ref := refTo(id, 0)
+		if id == "b" {
+			ref.Upload = "another"
 		}
-		if limit != nil {
-			t.Error("a limit")
-		}
-		if page+1 < len(pages) {
-			next = attributes{"page": &types.AttributeValueMemberN{Value: fmt.Sprint(page + 1)}}
-		}
-		return pages[page].items, next
+		f.queued(t, ref, media.Result{JobID: id})
 	}
-	calls := 0
-	api := fake{
-		query: func(in *dynamodb.QueryInput) (*dynamodb.QueryOutput, error) {
-			calls++
-			items, next := serve(in.ExclusiveStartKey, in.Limit)
-			return &dynamodb.QueryOutput{Items: items, LastEvaluatedKey: next}, nil
-		},
-		scan: func(in *dynamodb.ScanInput) (*dynamodb.ScanOutput, error) {
-			items, next := serve(in.ExclusiveStartKey, in.Limit)
-			return &dynamodb.ScanOutput{Items: items, LastEvaluatedKey: next}, nil
-		},
-	}
-	table := results.New(api, tableName, results.Options{})
-	want := []string{"a", "b", "c"}
-	seq := table.Key(t.Context(), "k")
+	pages := &handlertest.Paged{Client: f.client, T: t, Size: 1}
+	table := results.New(pages, tableName, results.Options{})
+	want := []string{"task#a", "task#b", "task#c"}
+	seq := table.RowsByKey(t.Context(), upload.Key)
 	for range 2 { // a sequence can be read again
 		if got := sortKeys(t, seq); !slices.Equal(got, want) {
-			t.Errorf("Key: %v, want %v", got, want)
+			t.Errorf("RowsByKey: %v, want %v", got, want)
 		}
 	}
-	if got := sortKeys(t, table.Overdue(t.Context(), start)); !slices.Equal(got, want) {
-		t.Errorf("Overdue: %v, want %v", got, want)
+	overdue := table.OverdueRows(t.Context(), start.Add(time.Hour))
+	if got := sortKeys(t, overdue); !slices.Equal(got, want) {
+		t.Errorf("OverdueRows: %v, want %v", got, want)
 	}
-	if got := sortKeys(t, table.ByState(t.Context(), api, "failed")); !slices.Equal(got, want) {
-		t.Errorf("ByState: %v, want %v", got, want)
+	if got := sortKeys(t, table.RowsByState(t.Context(), pages, "queued")); !slices.Equal(got, want) {
+		t.Errorf("RowsByState: %v, want %v", got, want)
 	}
-	ledger, err := table.Upload(t.Context(), "k", "u")
-	if err != nil || !ledger.Has("a", 0) || !ledger.Has("c", 0) {
-		t.Errorf("Upload = %+v, %v", ledger, err)
+	rows, err := table.RowsByUpload(t.Context(), upload.Key, upload.ID(tableName))
+	if err != nil || !rows.Has("a", 0) || rows.Has("b", 0) || !rows.Has("c", 0) {
+		t.Errorf("RowsByUpload = %+v, %v", rows, err)
 	}
-	calls = 0
-	for range table.Overdue(t.Context(), start) {
+	pages.Indexes = nil
+	for range overdue {
 		break
 	}
-	if calls != 1 {
-		t.Errorf("%d pages read for one row", calls)
+	if n := len(pages.Indexes); n != 1 {
+		t.Errorf("%d pages read for one row", n)
 	}
 }
 
-// Dispatch must never take half a ledger for the whole one.
+// Dispatch must never take half of an upload's rows for all of them.
 func TestAPageThatFailsFailsAll(t *testing.T) {
 	t.Parallel()
-	broken := errors.New("connection reset")
-	api := fake{query: func(in *dynamodb.QueryInput) (*dynamodb.QueryOutput, error) {
-		if in.ExclusiveStartKey != nil {
-			return nil, broken
-		}
-		some := map[string]types.AttributeValue{"job": &types.AttributeValueMemberS{Value: "video"}}
-		return &dynamodb.QueryOutput{Items: []map[string]types.AttributeValue{some}, LastEvaluatedKey: some}, nil
-	}}
-	ledger, err := results.New(api, tableName, results.Options{}).Upload(t.Context(), "k", "u")
-	if ledger != nil || !errors.Is(err, broken) {
-		t.Errorf("Upload = %+v, %v", ledger, err)
+	f := newFixture(t, 0)
+	f.queued(t, refTo("video", 0), queued)
+	table := results.New(&handlertest.Paged{Client: f.client, T: t, Size: 1}, tableName, results.Options{})
+	f.aws.Fail(handlertest.Operation("Query"), nil, &endpoint.Fault{Type: "AccessDeniedException", Message: "no"})
+	rows, err := table.RowsByUpload(t.Context(), upload.Key, upload.ID(tableName))
+	if rows != nil || !errors.Is(err, results.ErrDenied) {
+		t.Errorf("RowsByUpload = %+v, %v", rows, err)
 	}
 }
 
 func TestRowsThatAreNotOurs(t *testing.T) {
 	t.Parallel()
-	odd := map[string]types.AttributeValue{"attempt": &types.AttributeValueMemberS{Value: "first"}}
-	api := fake{query: func(*dynamodb.QueryInput) (*dynamodb.QueryOutput, error) {
-		return &dynamodb.QueryOutput{Items: []map[string]types.AttributeValue{odd}}, nil
-	}}
-	if _, err := results.New(api, tableName, results.Options{}).Upload(t.Context(), "k", "u"); err == nil {
+	f := newFixture(t, 0)
+	_, err := f.client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String(tableName), Item: map[string]types.AttributeValue{
+		"pk":      &types.AttributeValueMemberS{Value: "k"},
+		"sk":      &types.AttributeValueMemberS{Value: "s"},
+		"upload":  &types.AttributeValueMemberS{Value: "u"},
+		"attempt": &types.AttributeValueMemberS{Value: "first"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.RowsByUpload(t.Context(), "k", "u"); err == nil {
 		t.Error("no error")
 	}
 }
 
-func TestCountJobs(t *testing.T) {
+func TestAddJobs(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, 0)
 	day := time.Date(2026, 4, 3, 23, 30, 0, 0, time.FixedZone("", -3600)) // the 4th in UTC
 	count := func(at time.Time, want int64) {
 		t.Helper()
-		if got, err := f.JobsOn(t.Context(), at); got != want || err != nil {
-			t.Errorf("JobsOn(%v) = %d, %v, want %d", at, got, err, want)
+		if got, err := f.JobCount(t.Context(), at); got != want || err != nil {
+			t.Errorf("JobCount(%v) = %d, %v, want %d", at, got, err, want)
 		}
 	}
 	count(day, 0)
 	for _, n := range []int{3, 0, 4} {
-		if err := f.CountJobs(t.Context(), day, n); err != nil {
+		if err := f.AddJobs(t.Context(), day, n); err != nil {
 			t.Fatal(err)
 		}
 	}
 	count(day, 7)
 	count(time.Date(2026, 4, 4, 0, 0, 0, 0, time.UTC), 7)
 	count(time.Date(2026, 4, 3, 0, 0, 0, 0, time.UTC), 0)
-	stored := f.item(t, "budget#", "2026-04-04")
+	stored := f.aws.Item(t, "budget#", "2026-04-04")
 	expires, ok := stored["expires_at"].(*types.AttributeValueMemberN)
 	if want := fmt.Sprint(day.Add(90 * 24 * time.Hour).Unix()); !ok || expires.Value != want {
 		t.Errorf("expires_at = %v, want %s", stored["expires_at"], want)
@@ -328,13 +309,13 @@ func TestSchema(t *testing.T) {
 	f := newFixture(t, time.Hour)
 	f.queued(t, refTo("video", 0), queued)
 	f.apply(t, refTo("video", 1), media.Result{JobID: "over", State: media.Failed}, results.CreateOrUpdate)
-	stored := f.item(t, upload.Key, "task#"+jobID)
+	stored := f.aws.Item(t, upload.Key, "task#"+jobID)
 	for _, name := range append(results.OpenIndexAttributes(), results.PartitionKey, results.SortKey, results.OpenIndexHashKey, results.OpenIndexSortKey) {
 		if stored[name] == nil {
 			t.Errorf("an open row has no %s", name)
 		}
 	}
-	if f.item(t, upload.Key, "task#over")[results.TTLAttribute] == nil {
+	if f.aws.Item(t, upload.Key, "task#over")[results.TTLAttribute] == nil {
 		t.Errorf("a final row has no %s", results.TTLAttribute)
 	}
 	in := results.CreateTableInput("t")

@@ -11,9 +11,15 @@ import (
 
 // DynamoDB is what a [Table] needs of *dynamodb.Client.
 type DynamoDB interface {
+	// GetItem reads one item. There is none in the output when there is no such
+	// item.
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
+	// PutItem writes a whole item. It fails with
+	// ConditionalCheckFailedException when the condition does not hold.
 	PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
+	// UpdateItem changes an item, or makes it, and fails as PutItem does.
 	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
+	// Query reads one page of a key's items, or of the index.
 	Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
 }
 

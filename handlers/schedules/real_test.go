@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -57,7 +58,7 @@ func awsConfig(c *http.Client) aws.Config {
 
 func newFunction(c *http.Client) function {
 	cfg := awsConfig(c)
-	key := secrets.NewValue("key", secrets.FromSecretsManager(cfg, apiKeySecret), secrets.APIKey)
+	key := secrets.NewValue(slog.New(slog.DiscardHandler), "key", secrets.FromSecretsManager(cfg, apiKeySecret), secrets.APIKey)
 	client, err := ittybit.New(ittybit.Options{BaseURL: "https://ittybit.test", Key: key.Get, HTTP: c})
 	if err != nil {
 		panic(err)
@@ -65,7 +66,7 @@ func newFunction(c *http.Client) function {
 	return function{
 		table:   results.New(dynamodb.NewFromConfig(cfg), tableName, results.Options{}),
 		ittybit: client.Attempts(1),
-		keys:    secrets.NewValue("callback keys", secrets.FromSecretsManager(cfg, callbackSecret), secrets.CallbackKeys),
+		keys:    secrets.NewValue(slog.New(slog.DiscardHandler), "callback keys", secrets.FromSecretsManager(cfg, callbackSecret), secrets.CallbackKeys),
 	}
 }
 
@@ -83,7 +84,7 @@ func dispatch(names ...string) func(context.Context, *http.Client, string) error
 		if err != nil {
 			return err
 		}
-		done, err := f.table.Upload(ctx, upload.Key, upload.ID(tableName))
+		done, err := f.table.RowsByUpload(ctx, upload.Key, upload.ID(tableName))
 		if err != nil {
 			return err
 		}
@@ -122,7 +123,7 @@ func (f function) job(ctx context.Context, keys media.CallbackKeys, ref media.Jo
 			return err
 		}
 	}
-	_, err := f.table.Queued(ctx, began, upload, ref, r, began.Add(time.Hour))
+	_, err := f.table.InsertQueued(ctx, results.Dispatched{At: began, CheckAt: began.Add(time.Hour), Upload: upload, Ref: ref, Result: r})
 	return err
 }
 
@@ -148,7 +149,7 @@ func callback(ctx context.Context, c *http.Client, id string) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.table.Apply(ctx, began, ref, media.Result{JobID: id, Status: "succeeded", State: media.Succeeded}, results.CreateOrUpdate)
+	_, err = f.table.Apply(ctx, results.Report{At: began, Ref: ref, Result: media.Result{JobID: id, Status: "succeeded", State: media.Succeeded}, Mode: results.CreateOrUpdate})
 	return err
 }
 
@@ -177,7 +178,7 @@ func rotate(ctx context.Context, c *http.Client, _ string) error {
 func sweep(ctx context.Context, c *http.Client, _ string) error {
 	f := newFunction(c)
 	var errs []error
-	for row, err := range f.table.Overdue(ctx, began.Add(24*time.Hour)) {
+	for row, err := range f.table.OverdueRows(ctx, began.Add(24*time.Hour)) {
 		if err != nil {
 			return err
 		}
@@ -187,7 +188,7 @@ func sweep(ctx context.Context, c *http.Client, _ string) error {
 			continue
 		}
 		if r.State.Final() {
-			_, err = f.table.Apply(ctx, began, row.Ref(), r, results.UpdateOnly)
+			_, err = f.table.Apply(ctx, results.Report{At: began, Ref: row.Ref(), Result: r, Mode: results.UpdateOnly})
 		} else {
 			_, err = f.table.Reschedule(ctx, row.Key, row.JobID(), began.Add(time.Hour))
 		}
@@ -379,10 +380,10 @@ func TestAStaleReadIsAChoice(t *testing.T) {
 	t.Parallel()
 	count := schedules.Process{Name: "count", Run: func(ctx context.Context, c *http.Client, _ string) error {
 		table := newFunction(c).table
-		if err := table.CountJobs(ctx, began, 1); err != nil {
+		if err := table.AddJobs(ctx, began, 1); err != nil {
 			return err
 		}
-		if n, err := table.JobsOn(ctx, began); err != nil || n != 1 {
+		if n, err := table.JobCount(ctx, began); err != nil || n != 1 {
 			return fmt.Errorf("%d jobs, %w", n, err)
 		}
 		return nil

@@ -20,14 +20,17 @@ const (
 	decrypt      = "kms:Decrypt"
 )
 
-// allowDecrypt is the advice for error codes that mean trouble with a secret's KMS key.
+// allowDecrypt is the advice for error codes that mean trouble with a secret's
+// KMS key.
 var allowDecrypt = advice{ErrDenied, allow(decrypt + " on the secret's KMS key")}
 
 func allow(action string) string { return "allow the function's role " + action }
 
-// explain turns an error of an AWS client, met while reading the secret that what names, into one that says what to do
-// about it. action is the IAM action that reads the secret; known holds the service's error codes that need a person.
-// The result wraps err and, where it is known, the reason: ErrMissing, ErrDenied or ErrThrottled.
+// explain turns an error of an AWS client, met while reading the secret that
+// what names, into one that says what to do about it. action is the IAM action
+// that reads the secret; known holds the service's error codes that need a
+// person. The result wraps err and, where it is known, the reason: ErrMissing,
+// ErrDenied or ErrThrottled.
 func explain(what, action string, err error, known map[string]advice) error {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
@@ -50,8 +53,9 @@ func explain(what, action string, err error, known map[string]advice) error {
 	return fmt.Errorf("%s: %w: %s: %w", what, a.Reason, a.Do, err)
 }
 
-// aboutKey tells a refusal by KMS, which both services pass on under their own code, from one of the reading action. The
-// action goes first: the message holds the secret's name too, in which "kms" can stand.
+// aboutKey tells a refusal by KMS, which both services pass on under their own
+// code, from one of the reading action. The action goes first: the message
+// holds the secret's name too, in which "kms" can stand.
 func aboutKey(message, action string) bool {
 	if strings.Contains(message, action) {
 		return false

@@ -21,8 +21,9 @@ type parameter struct {
 	Parameter struct{ Value *string }
 }
 
-// FromParameterStore returns the Fetcher of the parameter with the given name or ARN, decrypted if it is a SecureString. The errors wrap
-// ErrMissing, ErrDenied or ErrThrottled where that is the reason.
+// FromParameterStore returns the Fetcher of the parameter with the given name
+// or ARN, decrypted if it is a SecureString. The errors wrap ErrMissing,
+// ErrDenied or ErrThrottled where that is the reason.
 func FromParameterStore(cfg aws.Config, name string) Fetcher {
 	what := fmt.Sprintf("parameter %q", name)
 	fill := fmt.Sprintf("put the value in with `aws ssm put-parameter --overwrite --type SecureString --name %s --value file://FILE`", plainName(name))
@@ -46,8 +47,9 @@ func FromParameterStore(cfg aws.Config, name string) Fetcher {
 	}
 }
 
-// plainName turns an ARN into the name that put-parameter asks for, which must not be an ARN (AWS Systems Manager API
-// Reference, PutParameter, "Name"). A name with levels starts with a slash that its ARN does not double.
+// plainName turns an ARN into the name that put-parameter asks for, which must
+// not be an ARN (AWS Systems Manager API Reference, PutParameter, "Name"). A
+// name with levels starts with a slash that its ARN does not double.
 func plainName(name string) string {
 	_, path, found := strings.Cut(name, ":parameter/")
 	switch {

@@ -53,14 +53,14 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		says                string
 		calls               int32
 	}{
-		{"/app/key", "ParameterNotFound", "", secrets.ErrMissing, "--name /app/key --value", 1},
-		{arn + "app/key", "com.amazonaws.ssm#ParameterNotFound", "", secrets.ErrMissing, "--name /app/key --value", 1},
-		{arn + "key", "ParameterNotFound", "", secrets.ErrMissing, "--name key --value", 1},
-		{"key:3", "ParameterVersionNotFound", "", secrets.ErrMissing, "does not exist", 1},
-		{"key", "AccessDeniedException", "not authorized to perform: ssm:GetParameter", secrets.ErrDenied, "role ssm:GetParameter", 1},
-		{"key", "AccessDeniedException", "The ciphertext refers to a customer master key that ...", secrets.ErrDenied, "role kms:Decrypt", 1},
-		{"key", "InvalidKeyId", "", secrets.ErrDenied, "kms:Decrypt", 1},
-		{"key", "ThrottlingException", "Rate exceeded", secrets.ErrThrottled, "Rate exceeded", 3},
+		{name: "/app/key", code: "ParameterNotFound", reason: secrets.ErrMissing, says: "--name /app/key --value", calls: 1},
+		{name: arn + "app/key", code: "com.amazonaws.ssm#ParameterNotFound", reason: secrets.ErrMissing, says: "--name /app/key --value", calls: 1},
+		{name: arn + "key", code: "ParameterNotFound", reason: secrets.ErrMissing, says: "--name key --value", calls: 1},
+		{name: "key:3", code: "ParameterVersionNotFound", reason: secrets.ErrMissing, says: "does not exist", calls: 1},
+		{name: "key", code: "AccessDeniedException", message: "not authorized to perform: ssm:GetParameter", reason: secrets.ErrDenied, says: "role ssm:GetParameter", calls: 1},
+		{name: "key", code: "AccessDeniedException", message: "The ciphertext refers to a customer master key that ...", reason: secrets.ErrDenied, says: "role kms:Decrypt", calls: 1},
+		{name: "key", code: "InvalidKeyId", reason: secrets.ErrDenied, says: "kms:Decrypt", calls: 1},
+		{name: "key", code: "ThrottlingException", message: "Rate exceeded", reason: secrets.ErrThrottled, says: "Rate exceeded", calls: 3},
 	} {
 		body, err := json.Marshal(map[string]string{"__type": c.code, "message": c.message})
 		if err != nil {
@@ -85,10 +85,10 @@ func TestAnswersThatAreNone(t *testing.T) {
 		says   string
 		calls  int32
 	}{
-		"no parameter":   {200, `{}`, "no value", 1},
-		"no value":       {200, `{"Parameter":{"Name":"key"}}`, "no value", 1},
-		"no JSON":        {200, `hidden`, "not JSON", 1},
-		"a proxy's page": {502, `<html>hidden</html>`, "none of Parameter Store's", 3},
+		"no parameter":   {status: 200, body: `{}`, says: "no value", calls: 1},
+		"no value":       {status: 200, body: `{"Parameter":{"Name":"key"}}`, says: "no value", calls: 1},
+		"no JSON":        {status: 200, body: `hidden`, says: "not JSON", calls: 1},
+		"a proxy's page": {status: 502, body: `<html>hidden</html>`, says: "none of Parameter Store's", calls: 3},
 	} {
 		cfg, calls := serve(t, c.status, c.body)
 		_, err := secrets.FromParameterStore(cfg, "key")(t.Context())

@@ -9,10 +9,12 @@ import (
 	"ittybit-media/handlers/media"
 )
 
-// Errors of encoding/json quote what they stumble over, so none of them is passed on from here.
+// Errors of encoding/json quote what they stumble over, so none of them is
+// passed on from here.
 
-// APIKey reads an API key: the bare key, white space around it removed, or a JSON object with the key in "api_key", as
-// the console of Secrets Manager makes it. A key that cannot stand in an HTTP header is an error.
+// APIKey reads an API key: the bare key, white space around it removed, or a
+// JSON object with the key in "api_key", as the console of Secrets Manager
+// makes it. A key that cannot stand in an HTTP header is an error.
 func APIKey(text string) (string, error) {
 	key := strings.TrimSpace(text)
 	if strings.HasPrefix(key, "{") {
@@ -35,8 +37,9 @@ func APIKey(text string) (string, error) {
 	return key, nil
 }
 
-// Texts reads a list of secrets in the order they stand in: a JSON list of strings, or one plain text, white space around
-// it removed. It has one element at least, and none is empty.
+// Texts reads a list of secrets in the order they stand in: a JSON list of
+// strings, or one plain text, white space around it removed. It has one element
+// at least, and none is empty.
 func Texts(text string) ([]string, error) {
 	text = strings.TrimSpace(text)
 	switch {
@@ -65,7 +68,8 @@ func Texts(text string) ([]string, error) {
 	return texts, nil
 }
 
-// CallbackKeys reads the keys that callback tokens are signed with, the newest first: a list as [Texts] takes it.
+// CallbackKeys reads the keys that callback tokens are signed with, the newest
+// first: a list as [Texts] takes it.
 func CallbackKeys(text string) (media.CallbackKeys, error) {
 	list, err := Texts(text)
 	if err != nil {

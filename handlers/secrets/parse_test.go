@@ -11,22 +11,22 @@ import (
 func TestAPIKey(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ text, want, wantErr string }{
-		{"key_1", "key_1", ""},
-		{" \tkey_1\r\n", "key_1", ""},
-		{`{"api_key": "key_1"}`, "key_1", ""},
-		{"\n{\"api_key\": \" key_1\\n\", \"owner\": 7}\n", "key_1", ""},
-		{"", "", "empty"},
-		{" \n", "", "empty"},
-		{"{}", "", `"api_key"`},
-		{`{"api_key": ""}`, "", `"api_key"`},
-		{`{"apikey": "` + hidden + `"}`, "", `"api_key"`},
-		{`{"api_key": ["` + hidden + `"]}`, "", `"api_key"`},
-		{`{"api_key": "` + hidden, "", `"api_key"`},
-		{`{"api_key": "` + hidden + `"} x`, "", `"api_key"`},
-		{"ITTYBIT_API_KEY: " + hidden, "", "a space"},
-		{hidden + "\n" + hidden, "", "a line break"},
-		{"\ufeff" + hidden, "", "beyond ASCII"},
-		{`{"api_key": "` + hidden + `\u0000"}`, "", "a space"},
+		{text: "key_1", want: "key_1"},
+		{text: " \tkey_1\r\n", want: "key_1"},
+		{text: `{"api_key": "key_1"}`, want: "key_1"},
+		{text: "\n{\"api_key\": \" key_1\\n\", \"owner\": 7}\n", want: "key_1"},
+		{wantErr: "empty"},
+		{text: " \n", wantErr: "empty"},
+		{text: "{}", wantErr: `"api_key"`},
+		{text: `{"api_key": ""}`, wantErr: `"api_key"`},
+		{text: `{"apikey": "` + hidden + `"}`, wantErr: `"api_key"`},
+		{text: `{"api_key": ["` + hidden + `"]}`, wantErr: `"api_key"`},
+		{text: `{"api_key": "` + hidden, wantErr: `"api_key"`},
+		{text: `{"api_key": "` + hidden + `"} x`, wantErr: `"api_key"`},
+		{text: "ITTYBIT_API_KEY: " + hidden, wantErr: "a space"},
+		{text: hidden + "\n" + hidden, wantErr: "a line break"},
+		{text: "\ufeff" + hidden, wantErr: "beyond ASCII"},
+		{text: `{"api_key": "` + hidden + `\u0000"}`, wantErr: "a space"},
 	} {
 		got, err := secrets.APIKey(c.text)
 		check(t, c.text, err, c.wantErr)
@@ -43,17 +43,17 @@ func TestTexts(t *testing.T) {
 		want    []string
 		wantErr string
 	}{
-		{"whsec_1\n", []string{"whsec_1"}, ""},
-		{`["new", "old"]`, []string{"new", "old"}, ""},
-		{" [\"new\"]\n", []string{"new"}, ""},
-		{"", nil, "empty"},
-		{"\n", nil, "empty"},
-		{"[]", nil, "empty JSON list"},
-		{`["` + hidden + `", ""]`, nil, "entry 2"},
-		{`["` + hidden + `", null]`, nil, "entry 2"},
-		{`["` + hidden + `", 7]`, nil, "not one of strings"},
-		{`["` + hidden, nil, "not one of strings"},
-		{`{"key": "` + hidden + `"}`, nil, "JSON object"},
+		{text: "whsec_1\n", want: []string{"whsec_1"}},
+		{text: `["new", "old"]`, want: []string{"new", "old"}},
+		{text: " [\"new\"]\n", want: []string{"new"}},
+		{wantErr: "empty"},
+		{text: "\n", wantErr: "empty"},
+		{text: "[]", wantErr: "empty JSON list"},
+		{text: `["` + hidden + `", ""]`, wantErr: "entry 2"},
+		{text: `["` + hidden + `", null]`, wantErr: "entry 2"},
+		{text: `["` + hidden + `", 7]`, wantErr: "not one of strings"},
+		{text: `["` + hidden, wantErr: "not one of strings"},
+		{text: `{"key": "` + hidden + `"}`, wantErr: "JSON object"},
 	} {
 		got, err := secrets.Texts(c.text)
 		check(t, c.text, err, c.wantErr)

@@ -21,14 +21,16 @@ type secretValue struct {
 	SecretBinary []byte // base64 on the wire
 }
 
-// FromSecretsManager returns the Fetcher of the secret with the given name or ARN. A binary value is taken as UTF-8 text.
-// The errors wrap ErrMissing, ErrDenied or ErrThrottled where that is the reason.
+// FromSecretsManager returns the Fetcher of the secret with the given name or
+// ARN. A binary value is taken as UTF-8 text. The errors wrap ErrMissing,
+// ErrDenied or ErrThrottled where that is the reason.
 func FromSecretsManager(cfg aws.Config, id string) Fetcher {
 	what := fmt.Sprintf("secret %q", id)
 	fill := fmt.Sprintf("put the value in with `aws secretsmanager put-secret-value --secret-id %s --secret-string file://FILE`", id)
 	// AWS Secrets Manager API Reference, GetSecretValue, "Errors".
 	known := map[string]advice{
-		// Secrets Manager says the same of a secret without any version, as the stack makes it.
+		// Secrets Manager says the same of a secret without any version, as the
+		// stack makes it.
 		"ResourceNotFoundException": {ErrMissing, "it does not exist in this region, or has no value yet: " + fill},
 		"InvalidRequestException":   {ErrMissing, "if it is marked for deletion, take it back with `aws secretsmanager restore-secret --secret-id " + id + "`"},
 		"DecryptionFailure":         allowDecrypt,

@@ -78,17 +78,17 @@ func TestFromSecretsManagerExplainsErrors(t *testing.T) {
 		says                []string
 		not                 string
 	}{
-		{"no secret", "ResourceNotFoundException", "Secrets Manager can't find the specified secret.",
-			secrets.ErrMissing, []string{"has no value yet", "aws secretsmanager put-secret-value --secret-id kms/key"}, ""},
-		{"deleted", "InvalidRequestException", "marked for deletion",
-			secrets.ErrMissing, []string{"aws secretsmanager restore-secret --secret-id kms/key"}, ""},
-		{"no permission", "AccessDeniedException", "User: r is not authorized to perform: secretsmanager:GetSecretValue on resource: kms/key",
-			secrets.ErrDenied, []string{"role secretsmanager:GetSecretValue", "kms:Decrypt"}, ""},
-		{"no key permission", "AccessDeniedException", "Access to KMS is not allowed",
-			secrets.ErrDenied, []string{"role kms:Decrypt"}, "secretsmanager:GetSecretValue"},
-		{"key disabled", "DecryptionFailure", "", secrets.ErrDenied, []string{"kms:Decrypt"}, ""},
-		{"throttled", "ThrottlingException", "", secrets.ErrThrottled, nil, "kms:"},
-		{"other", "InternalServiceError", "", nil, nil, "kms:"},
+		{name: "no secret", code: "ResourceNotFoundException", message: "Secrets Manager can't find the specified secret.",
+			reason: secrets.ErrMissing, says: []string{"has no value yet", "aws secretsmanager put-secret-value --secret-id kms/key"}},
+		{name: "deleted", code: "InvalidRequestException", message: "marked for deletion",
+			reason: secrets.ErrMissing, says: []string{"aws secretsmanager restore-secret --secret-id kms/key"}},
+		{name: "no permission", code: "AccessDeniedException", message: "User: r is not authorized to perform: secretsmanager:GetSecretValue on resource: kms/key",
+			reason: secrets.ErrDenied, says: []string{"role secretsmanager:GetSecretValue", "kms:Decrypt"}},
+		{name: "no key permission", code: "AccessDeniedException", message: "Access to KMS is not allowed",
+			reason: secrets.ErrDenied, says: []string{"role kms:Decrypt"}, not: "secretsmanager:GetSecretValue"},
+		{name: "key disabled", code: "DecryptionFailure", reason: secrets.ErrDenied, says: []string{"kms:Decrypt"}},
+		{name: "throttled", code: "ThrottlingException", reason: secrets.ErrThrottled, not: "kms:"},
+		{name: "other", code: "InternalServiceError", not: "kms:"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

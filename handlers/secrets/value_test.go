@@ -19,7 +19,8 @@ const hidden = "hunter2-never-shown"
 
 var errDown = errors.New("service is down")
 
-// store is a secret whose reads a test can slow down and break. Each read returns what was stored when it began.
+// store is a secret whose reads a test can slow down and break. Each read
+// returns what was stored when it began.
 type store struct {
 	mu    sync.Mutex
 	text  string
@@ -58,7 +59,8 @@ func (s *store) fetch(ctx context.Context) (string, error) {
 	return text, nil
 }
 
-// fixture is a store, its Value and the log of the Value, in a bubble of its own.
+// fixture is a store, its Value and the log of the Value, in a bubble of its
+// own.
 type fixture struct {
 	*testing.T
 	*store
@@ -71,8 +73,7 @@ func inBubble(t *testing.T, body func(f fixture)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, log := &store{text: "one"}, &bytes.Buffer{}
-		v := secrets.NewValue("the key", s.fetch, func(text string) (string, error) { return text, nil },
-			secrets.WithLogger(slog.New(slog.NewJSONHandler(log, nil))))
+		v := secrets.NewValue(slog.New(slog.NewJSONHandler(log, nil)), "the key", s.fetch, func(text string) (string, error) { return text, nil })
 		body(fixture{t, s, v, log})
 	})
 }
@@ -83,7 +84,8 @@ func (f fixture) refresh(minAge time.Duration) func() (string, error) {
 	return func() (string, error) { return f.Refresh(f.Context(), minAge) }
 }
 
-// expect calls read and compares its value or error, the time it took, and the number of reads so far.
+// expect calls read and compares its value or error, the time it took, and the
+// number of reads so far.
 func (f fixture) expect(read func() (string, error), want string, wantErr error, took time.Duration, reads int) {
 	f.Helper()
 	began := time.Now()
@@ -99,7 +101,8 @@ func (f fixture) expect(read func() (string, error), want string, wantErr error,
 	}
 }
 
-// together calls read n times at once and returns the values, sorted by nothing; any error fails the test.
+// together calls read n times at once and returns the values, sorted by
+// nothing; any error fails the test.
 func (f fixture) together(n int, read func() (string, error)) []string {
 	f.Helper()
 	got := make([]string, n)
@@ -208,29 +211,6 @@ func TestOldValueStaysWhenReadingFails(t *testing.T) {
 			f.Errorf("%d warnings for 2 failed reads", n)
 		}
 	})
-}
-
-func TestWarningsGoToTheDefaultLogger(t *testing.T) {
-	var log bytes.Buffer
-	before := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-	defer slog.SetDefault(before)
-	synctest.Test(t, func(t *testing.T) {
-		s := &store{text: "one"}
-		v := secrets.NewValue("the key", s.fetch, secrets.APIKey)
-		if _, err := v.Get(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		s.set("", errDown, 0)
-		time.Sleep(5 * time.Minute)
-		if _, err := v.Get(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
-	})
-	if !strings.Contains(log.String(), errDown.Error()) {
-		t.Errorf("log: %q", log.String())
-	}
 }
 
 func TestOldValueStaysWhileReadingIsSlow(t *testing.T) {
@@ -372,7 +352,8 @@ func TestRefreshAtMostOnceAMinute(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		f.expect(refresh, "two", nil, 0, 2)
 
-		// A failed read counts as well: strangers must not cause one with each request.
+		// A failed read counts as well: strangers must not cause one with each
+		// request.
 		f.set("", errDown, 0)
 		time.Sleep(time.Minute)
 		f.expect(refresh, "", errDown, 0, 3)
@@ -414,7 +395,7 @@ func TestRefreshEndsWithItsContext(t *testing.T) {
 func TestErrorsNameTheSecretAndDoNotQuoteIt(t *testing.T) {
 	t.Parallel()
 	s := &store{text: "{" + hidden}
-	v := secrets.NewValue("Ittybit API key", s.fetch, secrets.APIKey)
+	v := secrets.NewValue(slog.Default(), "Ittybit API key", s.fetch, secrets.APIKey)
 	_, err := v.Get(t.Context())
 	if text := fmt.Sprint(err); err == nil || !strings.Contains(text, "Ittybit API key") || strings.Contains(text, hidden) {
 		t.Errorf("error: %v", err)

@@ -1,15 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"io"
 	"iter"
-	"log/slog"
 	"maps"
-	"net/http"
-	"net/http/httptest"
 	"runtime"
 	"slices"
 	"strings"
@@ -17,23 +11,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"ittybit-media/handlers/env"
 	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/record"
 	"ittybit-media/handlers/results"
-	"ittybit-media/handlers/telemetry"
-	localdynamodb "ittybit-media/scripts/local/aws/dynamodb"
 	"ittybit-media/scripts/local/fakeittybit"
 )
 
 const (
-	tableName    = "results"
+	tableName    = handlertest.TableName
 	keyName      = "ittybit/key"
 	apiKey       = "ittybit_test_key"
 	overdueAfter = 30 * time.Minute
@@ -49,24 +37,20 @@ func refTo(u media.Upload) media.JobRef {
 	return media.JobRef{Bucket: u.Bucket, Key: u.Key, Upload: u.ID(tableName), Job: "video"}
 }
 
-// world is what sweep is deployed in: a table, a secret, and Ittybit with jobs
-// that go on until a test ends them and whose callbacks are all lost. Make it
-// outside of the synctest bubble that it is used in: nothing then waits on the
-// network while the bubble's clock is to move. For the same reason one request
-// is over before the next one begins, unless a test makes it wait.
+// world is what sweep is deployed in: AWS, and Ittybit with jobs that go on until
+// a test ends them and whose callbacks are all lost. Make it outside of the
+// synctest bubble that it is used in. One request is over before the next one
+// begins, unless a test makes it wait: nothing then waits on the network while
+// the bubble's clock is to move.
 type world struct {
-	aws     *handlertest.AWS
+	*handlertest.AWS
 	ittybit *fakeittybit.Server
-	db      *dynamodb.Client
-	table   *results.Table // dispatch's and webhook's
-	vars    map[string]string
+	env     handlertest.Env
 	finish  chan end   // jobs for Ittybit to end, outside of the bubble
 	ended   chan error // each of them
 
-	mu       sync.Mutex
-	fault    func(fakeittybit.Request) fakeittybit.Fault
-	pageSize int                          // of every Query; 0: DynamoDB's
-	queries  []struct{ IndexName string } // so far
+	mu    sync.Mutex
+	fault func(fakeittybit.Request) fakeittybit.Fault
 }
 
 // end is how a job ends.
@@ -77,14 +61,8 @@ type end struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{aws: handlertest.NewAWS(), finish: make(chan end), ended: make(chan error)}
-	w.aws.Secrets.Set(keyName, apiKey)
-	awsURL := serve(t, http.HandlerFunc(w.dynamoDB))
-	w.db = localdynamodb.Client(awsURL)
-	if _, err := w.db.CreateTable(t.Context(), results.CreateTableInput(tableName)); err != nil {
-		t.Fatal(err)
-	}
-	w.table = results.New(w.db, tableName, results.Options{})
+	w := &world{AWS: handlertest.New(t), finish: make(chan end), ended: make(chan error)}
+	w.Secrets.Set(keyName, apiKey)
 	var err error
 	w.ittybit, err = fakeittybit.New(fakeittybit.Options{
 		Keys:       []string{apiKey},
@@ -105,7 +83,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ittybitURL := serve(t, w.ittybit)
+	w.env = w.Env().With(env.IttybitAPIURL, handlertest.Serve(t, w.ittybit), env.IttybitAPIKeySecret, keyName)
 	t.Cleanup(func() { _ = w.ittybit.Close() })
 	// Ittybit's goroutines must not begin in a bubble, which ends before them.
 	go func() {
@@ -114,118 +92,56 @@ func newWorld(t *testing.T) *world {
 		}
 	}()
 	t.Cleanup(func() { close(w.finish) })
-	w.vars = map[string]string{
-		"AWS_REGION":            "us-east-1",
-		"AWS_ACCESS_KEY_ID":     "AKIDTEST",
-		"AWS_SECRET_ACCESS_KEY": "private",
-		"AWS_ENDPOINT_URL":      awsURL,
-		env.TableName:           tableName,
-		env.IttybitAPIURL:       ittybitURL,
-		env.IttybitAPIKeySecret: keyName,
-	}
 	return w
-}
-
-func serve(t *testing.T, h http.Handler) string {
-	t.Helper()
-	server := httptest.NewUnstartedServer(h)
-	server.Config.SetKeepAlivesEnabled(false)
-	server.Start()
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
-// dynamoDB notes the queries, and makes their pages as small as a test wants.
-func (w *world) dynamoDB(rw http.ResponseWriter, r *http.Request) {
-	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".Query") {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			panic(http.ErrAbortHandler)
-		}
-		var query struct{ IndexName string }
-		_ = json.Unmarshal(body, &query)
-		w.mu.Lock()
-		w.queries = append(w.queries, query)
-		if w.pageSize > 0 {
-			var in map[string]any
-			_ = json.Unmarshal(body, &in)
-			in["Limit"] = w.pageSize
-			body, _ = json.Marshal(in)
-		}
-		w.mu.Unlock()
-		r.Body = io.NopCloser(bytes.NewReader(body))
-	}
-	w.aws.ServeHTTP(rw, r)
-}
-
-// faults has f spoil requests for jobs from now on.
-func (w *world) faults(f func(fakeittybit.Request) fakeittybit.Fault) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.fault = f
 }
 
 // status answers every request for one of the jobs with it; for any job if none
 // is named.
 func (w *world) status(status int, ids ...string) {
-	w.faults(func(r fakeittybit.Request) fakeittybit.Fault {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fault = func(r fakeittybit.Request) fakeittybit.Fault {
 		if len(ids) > 0 && !slices.Contains(ids, r.JobID) {
 			return fakeittybit.Fault{}
 		}
 		return fakeittybit.Fault{Status: status}
-	})
+	}
 }
 
-// function is the deployed function with all that it says.
+// deployed is the deployed function with all that it says.
 type deployed struct {
 	*handler
 	*world
+	log     handlertest.Log
 	asked   []string // jobs, in the order in which they were asked for
-	logs    lines
-	counts  lines
 	lastErr error
 }
 
 // deploy wires the function; the pairs of changes are set in its environment.
 func (w *world) deploy(t *testing.T, changes ...string) *deployed {
 	t.Helper()
-	vars := maps.Clone(w.vars)
-	for pair := range slices.Chunk(changes, 2) {
-		vars[pair[0]] = pair[1]
-	}
-	h, err := wire(func(name string) string { return vars[name] })
+	h, err := wire(w.env.With(changes...).Get)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := &deployed{handler: h, world: w}
-	h.log = slog.New(slog.NewJSONHandler(&f.logs, nil))
-	h.metrics = telemetry.NewMetrics(&f.counts, "Test")
+	h.log, h.metrics = f.log.Logger(), f.log.Metrics()
 	h.results.Metrics = h.metrics
-	h.ittybit = askFunc(func(ctx context.Context, ask asker, id string) (media.Result, error) {
-		f.world.mu.Lock()
+	next := h.ittybit
+	h.ittybit = askFunc(func(ctx context.Context, id string) (media.Result, error) {
+		f.mu.Lock()
 		f.asked = append(f.asked, id)
-		f.world.mu.Unlock()
-		return ask.Get(ctx, id)
-	}).before(h.ittybit)
-	t.Cleanup(func() {
-		if said := f.logs.String() + f.counts.String(); strings.Contains(said, apiKey) {
-			t.Errorf("the function gives the API key away:\n%s", said)
-		}
+		f.mu.Unlock()
+		return next.Get(ctx, id)
 	})
+	t.Cleanup(func() { f.log.Keeps(t, apiKey) })
 	return f
 }
 
-// askFunc stands before an asker.
-type askFunc func(ctx context.Context, ask asker, id string) (media.Result, error)
+// askFunc is an asker, often one before another.
+type askFunc func(ctx context.Context, id string) (media.Result, error)
 
-type asked struct {
-	f    askFunc
-	next asker
-}
-
-func (f askFunc) before(next asker) asker { return asked{f, next} }
-
-func (a asked) Get(ctx context.Context, id string) (media.Result, error) { return a.f(ctx, a.next, id) }
+func (f askFunc) Get(ctx context.Context, id string) (media.Result, error) { return f(ctx, id) }
 
 // at is an invocation of the function at that time, whatever the clock of the
 // bubble says: all that tells it is the deadline.
@@ -264,7 +180,7 @@ func (f *deployed) badly(t *testing.T, now time.Time, says ...string) record.Sum
 // dispatched makes a job at Ittybit and notes it as dispatch does.
 func (f *deployed) dispatched(t *testing.T, name string, at time.Time) (id string) {
 	t.Helper()
-	client, err := ittybit.New(ittybit.Options{BaseURL: f.vars[env.IttybitAPIURL], Key: func(context.Context) (string, error) { return apiKey, nil }})
+	client, err := ittybit.New(ittybit.Options{BaseURL: f.env[env.IttybitAPIURL], Key: func(context.Context) (string, error) { return apiKey, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +204,7 @@ func (f *deployed) dispatched(t *testing.T, name string, at time.Time) (id strin
 func (f *deployed) note(t *testing.T, name string, at time.Time, r media.Result) {
 	t.Helper()
 	u := upload(name, at)
-	if _, err := f.table.Queued(t.Context(), at, u, refTo(u), r, at.Add(overdueAfter)); err != nil {
+	if _, err := f.Table.InsertQueued(t.Context(), results.Dispatched{At: at, CheckAt: at.Add(overdueAfter), Upload: u, Ref: refTo(u), Result: r}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -314,10 +230,7 @@ func (f *deployed) ends(t *testing.T, id string, status fakeittybit.Status) {
 func (f *deployed) rows(t *testing.T) map[string]results.Row {
 	t.Helper()
 	all := map[string]results.Row{}
-	for row, err := range f.table.ByState(t.Context(), f.db, "") {
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, row := range f.Rows(t, "") {
 		all[row.JobID()] = row
 	}
 	return all
@@ -343,76 +256,23 @@ func (f *deployed) want(t *testing.T, id string, state media.State, checkAt time
 	return row
 }
 
-// delete deletes a job's row.
+// delete deletes a job's row, open or not.
 func (f *deployed) delete(t *testing.T, id string) {
 	t.Helper()
 	row := f.rows(t)[id]
-	key := map[string]types.AttributeValue{
-		results.PartitionKey: &types.AttributeValueMemberS{Value: row.Key},
-		results.SortKey:      &types.AttributeValueMemberS{Value: row.SortKey},
-	}
-	if _, err := f.db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: aws.String(tableName), Key: key}); err != nil {
-		t.Fatal(err)
-	}
+	f.Delete(t, row.Key, row.SortKey)
 }
 
-// wantCounted compares a metric's sums by the value of its dimension.
-func (f *deployed) wantCounted(t *testing.T, m telemetry.Metric, want map[string]float64) {
+// wantJobs compares what a run says of its jobs.
+func wantJobs(t *testing.T, s record.Summary, behind bool, want map[outcome]int) {
 	t.Helper()
-	got := map[string]float64{}
-	for _, line := range f.counts.decode(t) {
-		if value, ok := line[m.Name].(float64); ok {
-			dimension, _ := line[m.Dimension].(string)
-			got[dimension] += value
-		}
+	got := map[outcome]int{}
+	for o, n := range s.Jobs {
+		got[outcome(o)] = n
 	}
-	if !maps.Equal(got, want) {
-		t.Errorf("metric %s counted %v, want %v", m.Name, got, want)
+	if !maps.Equal(got, want) || s.Behind != behind {
+		t.Errorf("the run says %v, behind %v; want %v, %v", got, s.Behind, want, behind)
 	}
-}
-
-func wantJobs(t *testing.T, s record.Summary, behind bool, want map[string]int) {
-	t.Helper()
-	if !maps.Equal(s.Jobs, want) || s.Behind != behind {
-		t.Errorf("the run says %v, behind %v; want %v, %v", s.Jobs, s.Behind, want, behind)
-	}
-}
-
-// lines collects lines of JSON.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func (l *lines) decode(t *testing.T) []map[string]any {
-	t.Helper()
-	var all []map[string]any
-	for text := range strings.Lines(l.String()) {
-		var line map[string]any
-		if err := json.Unmarshal([]byte(text), &line); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, line)
-	}
-	return all
-}
-
-// said are the lines with that message.
-func (l *lines) said(t *testing.T, message string) []map[string]any {
-	t.Helper()
-	return slices.DeleteFunc(l.decode(t), func(line map[string]any) bool { return line["msg"] != message })
 }
 
 // endless is a work list that never ends.
@@ -421,7 +281,7 @@ type endless struct {
 	moved int
 }
 
-func (e *endless) Overdue(_ context.Context, now time.Time) iter.Seq2[results.Row, error] {
+func (e *endless) OverdueRows(_ context.Context, now time.Time) iter.Seq2[results.Row, error] {
 	return func(yield func(results.Row, error) bool) {
 		row := results.Row{Key: "k", SortKey: "task#job", Description: results.Description{DispatchedAt: results.Millis(now.Add(-time.Hour).UnixMilli())}, Rank: new(1)}
 		for yield(row, nil) {

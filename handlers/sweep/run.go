@@ -9,38 +9,30 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/record"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/telemetry"
 )
 
+// The next look at a job comes when it has been overdue for as long again as it
+// is now, within these bounds: the waits double without being counted anywhere.
 const (
-	// maxInARow ends the run: so many failures without a success in between are
-	// those of Ittybit, the table or the network, not of the jobs.
-	maxInARow = 5
-	// maxErrors bounds what the run's error tells; the log has all of them.
-	maxErrors = 10
+	leastWait = 15 * time.Minute
+	mostWait  = 6 * time.Hour
 )
 
 // run is one run over the overdue jobs.
 type run struct {
 	*handler
-	now time.Time // when the invocation began
-
-	mu       sync.Mutex
-	counts   map[string]int // jobs by what became of them
-	behind   bool
-	inARow   int           // failures since the last success
-	isKnown  bool          // Ittybit knows some job, so the key and the URL are right
-	suspects []results.Row // Ittybit does not know them, and should
-	errs     []error
-	omitted  int   // errors beyond maxErrors
-	aborted  error // why the run ended early
+	now   time.Time // when the invocation began
+	tally tally
 }
 
 func newRun(h *handler, now time.Time) *run {
-	return &run{handler: h, now: now, counts: map[string]int{}}
+	return &run{handler: h, now: now, tally: tally{counts: map[outcome]int{}}}
 }
 
 // sweep asks for the jobs, until there are no more, it must stop, or the time is
@@ -72,9 +64,9 @@ func (r *run) feed(ctx, beginning context.Context, stop context.CancelFunc, rows
 	pace := time.NewTicker(time.Second / media.SweepRate)
 	defer pace.Stop()
 	isFirst := true
-	for row, err := range r.jobs.Overdue(ctx, r.now) {
+	for row, err := range r.jobs.OverdueRows(ctx, r.now) {
 		if err != nil {
-			r.fail(err)
+			r.tally.fail(err)
 			return
 		}
 		if isFirst {
@@ -90,156 +82,126 @@ func (r *run) feed(ctx, beginning context.Context, stop context.CancelFunc, rows
 		case <-beginning.Done():
 		}
 		if beginning.Err() != nil {
-			r.leave()
+			r.tally.leave()
 			return
 		}
 		select {
 		case rows <- row:
 		case <-beginning.Done():
-			r.leave()
+			r.tally.leave()
 			return
 		}
 	}
+}
+
+// abort ends the run. Requests under way are cut off, and what was not asked for
+// stays as it is.
+func (r *run) abort(stop context.CancelFunc, err error) {
+	r.tally.abort(err)
+	stop()
 }
 
 // job asks for one job. asking bounds the request, ctx what is written of it.
 func (r *run) job(ctx, asking context.Context, stop context.CancelFunc, row results.Row) {
 	answer, err := r.ittybit.Get(asking, row.JobID())
 	switch {
-	case err != nil && errors.Is(asking.Err(), context.Canceled): // cut off by another job's failure
-		r.leave()
+	case err != nil && errors.Is(asking.Err(), context.Canceled): // cut off for another job's failure
+		r.tally.leave()
 		return
 	case endsRun(err):
-		r.leave()
+		r.tally.leave()
 		r.abort(stop, err)
 		return
 	}
-	what, err := r.take(ctx, row, answer, err)
-	if err != nil {
-		err = fmt.Errorf("job %s: %w", row.JobID(), err)
-		record.Log(r.log, row.Ref(), row.JobID()).ErrorContext(ctx, "job not swept", "error", err.Error())
+	done := r.take(ctx, row, classify(row, answer, err, r.now.Sub(row.Since()), r.giveUp))
+	if done.err != nil {
+		done.err = fmt.Errorf("job %s: %w", row.JobID(), done.err)
+		record.Log(r.log, row.Ref(), row.JobID()).ErrorContext(ctx, "job not swept", "error", done.err.Error())
 	}
-	if r.count(what, err) {
+	if r.tally.add(row, done) {
 		r.abort(stop, fmt.Errorf("the run ended early, since %d jobs failed in a row; the next one goes on", maxInARow))
 	}
+}
+
+// take does what was decided, and returns the decision as it came out. A job
+// that remains open is due later, where that can be written.
+func (r *run) take(ctx context.Context, row results.Row, d decision) decision {
+	if d.result != nil {
+		d.outcome, d.err = r.store(ctx, row, *d.result, d.outcome)
+	}
+	if !d.outcome.remains() {
+		return d
+	}
+	if err := r.later(ctx, row); err != nil {
+		d.outcome, d.lost, d.err = failed, false, errors.Join(d.err, err)
+	}
+	return d
+}
+
+// store stores a result. The job has the outcome then, unless its row is gone or
+// the result could not be stored.
+func (r *run) store(ctx context.Context, row results.Row, result media.Result, o outcome) (outcome, error) {
+	log := record.Log(r.log, row.Ref(), row.JobID())
+	if o == gaveUp {
+		log.WarnContext(ctx, "job given up", "reason", result.Error)
+	}
+	verdict, err := r.results.Record(ctx, log, results.Report{At: r.now, Ref: row.Ref(), Result: result, Mode: results.UpdateOnly})
+	switch {
+	case err != nil:
+		return failed, err
+	case verdict == results.Missing:
+		log.WarnContext(ctx, "the job's row was deleted before its result could be stored", "status", result.Status)
+		return gone, nil
+	case verdict == results.Mismatch:
+		return failed, results.ErrOtherJob
+	}
+	return o, nil
+}
+
+// later moves the job's next look.
+func (r *run) later(ctx context.Context, row results.Row) error {
+	overdueFor := r.now.Sub(row.Since().Add(r.overdue))
+	_, err := r.jobs.Reschedule(ctx, row.Key, row.JobID(), r.now.Add(min(max(overdueFor, leastWait), mostWait)))
+	return err
 }
 
 // decide ends the jobs that Ittybit does not know, if it is Ittybit who says so:
 // with the key of another account, or at another URL, it would know none.
 func (r *run) decide(ctx context.Context) {
-	if r.aborted != nil || !r.isKnown {
+	if r.tally.aborted != nil || !r.tally.isKnown {
 		return
 	}
-	slots := make(chan struct{}, media.SweepConcurrency)
-	var writes sync.WaitGroup
-	for _, row := range r.suspects {
-		slots <- struct{}{}
-		writes.Go(func() {
-			defer func() { <-slots }()
-			what, err := r.infer(ctx, record.Log(r.log, row.Ref(), row.JobID()), row,
-				fmt.Sprintf("lost: Ittybit does not know the job, %v after it was dispatched", r.now.Sub(row.Since()).Round(time.Second)))
-			r.recount(missing, what, err)
+	var writes errgroup.Group
+	writes.SetLimit(media.SweepConcurrency)
+	for _, row := range r.tally.lost {
+		writes.Go(func() error {
+			age := r.now.Sub(row.Since()).Round(time.Second)
+			result := presumedFailed(row, fmt.Sprintf("lost: Ittybit does not know the job, %v after it was dispatched", age))
+			r.tally.recount(r.store(ctx, row, result, gaveUp))
+			return nil
 		})
 	}
-	writes.Wait()
+	_ = writes.Wait() // what failed is in the tally
 }
 
 // end tells what the run did.
 func (r *run) end(ctx context.Context) (record.Summary, error) {
-	if r.omitted > 0 {
-		r.errs = append(r.errs, fmt.Errorf("and %d more, which are in the log", r.omitted))
+	summary := record.Summary{Jobs: map[string]int{}, Behind: r.tally.behind}
+	fields := []any{"behind", summary.Behind}
+	for _, o := range slices.Sorted(maps.Keys(r.tally.counts)) {
+		n := r.tally.counts[o]
+		summary.Jobs[string(o)] = n
+		fields = append(fields, string(o), n)
+		r.metrics.Add(telemetry.JobsSwept, float64(n), string(o))
 	}
-	err := errors.Join(append([]error{r.aborted}, r.errs...)...)
-	fields := []any{"behind", r.behind}
-	for _, what := range slices.Sorted(maps.Keys(r.counts)) {
-		fields = append(fields, what, r.counts[what])
-		r.metrics.Add(telemetry.JobsSwept, float64(r.counts[what]), what)
-	}
-	if r.behind {
+	if summary.Behind {
 		r.metrics.Add(telemetry.SweepBehind, 1, "")
 	}
+	err := r.tally.err()
 	if err != nil {
 		r.log.ErrorContext(ctx, "sweep ended with errors", append(fields, "error", err.Error())...)
 	} else {
 		r.log.InfoContext(ctx, "sweep ended", fields...)
 	}
-	return record.Summary{Jobs: r.counts, Behind: r.behind}, err
-}
-
-// abort ends the run. Requests under way are cut off, and what was not asked for
-// stays as it is.
-func (r *run) abort(stop context.CancelFunc, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.aborted == nil {
-		r.aborted = err
-	}
-	stop()
-}
-
-// leave notes that an overdue job is left to the next run.
-func (r *run) leave() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.behind = true
-}
-
-// known notes that Ittybit knows a job.
-func (r *run) known() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.isKnown = true
-}
-
-// suspect keeps a job for [run.decide].
-func (r *run) suspect(row results.Row) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.suspects = append(r.suspects, row)
-}
-
-// fail notes an error that is no job's.
-func (r *run) fail(err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.addError(err)
-}
-
-// count notes what became of a job, and reports whether that was one failure too
-// many.
-func (r *run) count(what string, err error) (tooMany bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.counts[what]++
-	switch {
-	case err == nil:
-		r.inARow = 0
-		return false
-	case !onlyThisJob(err):
-		r.inARow++
-	}
-	r.addError(err)
-	return r.inARow >= maxInARow
-}
-
-// recount notes that a job that was counted became something else.
-func (r *run) recount(from, to string, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.counts[from]--; r.counts[from] == 0 {
-		delete(r.counts, from)
-	}
-	r.counts[to]++
-	if err != nil {
-		r.addError(err)
-	}
-}
-
-// addError is called with mu held.
-func (r *run) addError(err error) {
-	if len(r.errs) < maxErrors {
-		r.errs = append(r.errs, err)
-	} else {
-		r.omitted++
-	}
+	return summary, err
 }

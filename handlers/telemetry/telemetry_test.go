@@ -81,9 +81,9 @@ func TestMetricsAreInTheEmbeddedFormat(t *testing.T) {
 		dimension  string
 		dimensions string
 	}{
-		{telemetry.JobsCreated, 3, "", `[[]]`},
-		{telemetry.UploadsSkipped, 1, "no route", `[[],["Reason"]]`},
-		{telemetry.UploadToResult, 12.5, "", `[[]]`},
+		{metric: telemetry.JobsCreated, value: 3, dimensions: `[[]]`},
+		{metric: telemetry.UploadsSkipped, value: 1, dimension: "no route", dimensions: `[[],["Reason"]]`},
+		{metric: telemetry.UploadToResult, value: 12.5, dimensions: `[[]]`},
 	} {
 		var out writes
 		before := time.Now().UnixMilli()

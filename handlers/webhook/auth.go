@@ -19,44 +19,39 @@ import (
 const signatureHeader = "ittybit-signature"
 
 // rereadKeys bounds how often an unknown key makes the keys be read again, so
-// that nobody can make us read them for every forged token.
+// that a caller cannot make us read them for every forged token.
 const rereadKeys = time.Minute
 
 // keyring is a secret's value, cached.
 type keyring[T any] interface {
+	// Get returns the value in use. It fails when there is none yet and it
+	// cannot be read.
 	Get(ctx context.Context) (T, error)
+	// Refresh returns a value that was read less than minAge ago, and reads it
+	// for that if it must. It fails when it cannot be read.
 	Refresh(ctx context.Context, minAge time.Duration) (T, error)
-}
-
-// authenticator tells Ittybit's callbacks from everybody else's.
-type authenticator struct {
-	tokens     bool
-	keys       keyring[media.CallbackKeys] // where tokens count
-	signatures bool
-	secrets    keyring[[]string] // where signatures count
 }
 
 func unauthorized(err error) error {
 	return refusal{http.StatusUnauthorized, "unauthorized", err}
 }
 
-// token returns the job that the callback's token was made for; the zero JobRef
-// where tokens do not count.
-func (a authenticator) token(ctx context.Context, query map[string]string) (media.JobRef, error) {
-	if !a.tokens {
-		return media.JobRef{}, nil
-	}
+// tokenVerifier verifies the tokens in callback URLs.
+type tokenVerifier struct{ keys keyring[media.CallbackKeys] }
+
+// verify returns the job that the callback's token was made for.
+func (v tokenVerifier) verify(ctx context.Context, query map[string]string) (media.JobRef, error) {
 	token := query["token"]
 	if token == "" {
 		return media.JobRef{}, unauthorized(media.ErrBadToken)
 	}
-	keys, err := a.keys.Get(ctx)
+	keys, err := v.keys.Get(ctx)
 	if err != nil {
 		return media.JobRef{}, err
 	}
 	ref, err := keys.Verify(token)
 	if errors.Is(err, media.ErrUnknownKey) { // rotated since they were read
-		if keys, err = a.keys.Refresh(ctx, rereadKeys); err != nil {
+		if keys, err = v.keys.Refresh(ctx, rereadKeys); err != nil {
 			return media.JobRef{}, err
 		}
 		ref, err = keys.Verify(token)
@@ -67,29 +62,29 @@ func (a authenticator) token(ctx context.Context, query map[string]string) (medi
 	return ref, nil
 }
 
-// hasSignature reports whether the callback has a signature, right or wrong: the log
-// tells, so that one finds out whether signatures could be asked for.
+// hasSignature reports whether the callback has a signature, right or wrong: the
+// log tells, to show whether signatures could be required.
 func hasSignature(headers map[string]string) bool { return headers[signatureHeader] != "" }
 
-// signature checks the callback's signature, where signatures count. Several
-// secrets may be valid while they are rotated.
-func (a authenticator) signature(ctx context.Context, headers map[string]string, body []byte) error {
-	if !a.signatures {
-		return nil
-	}
+// signatureVerifier verifies Ittybit's signatures. Several secrets may be valid
+// while they are rotated.
+type signatureVerifier struct{ secrets keyring[[]string] }
+
+// verify checks the callback's signature.
+func (v signatureVerifier) verify(ctx context.Context, headers map[string]string, body []byte) error {
 	text := strings.TrimPrefix(strings.TrimSpace(headers[signatureHeader]), "sha256=")
 	got, err := hex.DecodeString(text)
 	if err != nil || len(got) != sha256.Size {
 		return unauthorized(errors.New("the callback has no signature, or not one of Ittybit's form"))
 	}
-	secrets, err := a.secrets.Get(ctx)
+	secrets, err := v.secrets.Get(ctx)
 	if err != nil {
 		return err
 	}
 	if signedWith(secrets, got, body) {
 		return nil
 	}
-	if secrets, err = a.secrets.Refresh(ctx, rereadKeys); err != nil {
+	if secrets, err = v.secrets.Refresh(ctx, rereadKeys); err != nil {
 		return err
 	}
 	if signedWith(secrets, got, body) {

@@ -11,26 +11,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/telemetry"
 	localdynamodb "ittybit-media/scripts/local/aws/dynamodb"
 	"ittybit-media/scripts/local/aws/endpoint"
 )
-
-// faults answers the calls of one operation with the faults, in their order;
-// the last one goes on. nil lets a call through.
-func (c *cloud) faults(operation string, faults ...*endpoint.Fault) {
-	c.Intercept(func(_ context.Context, call endpoint.Call) error {
-		if call.Operation != operation {
-			return nil
-		}
-		fault := faults[min(call.Ordinal, len(faults))-1]
-		if fault == nil {
-			return nil
-		}
-		return fault
-	})
-}
 
 // block makes one service silent until the end of the test.
 func (c *cloud) block(t *testing.T, service string) {
@@ -58,21 +44,19 @@ func TestDynamoDBFails(t *testing.T) {
 		want   answer
 		says   string // in the log, where it is not stored
 	}{
-		"down":                {[]*endpoint.Fault{down}, notStored, "down"},
-		"down once":           {[]*endpoint.Fault{down, nil}, stored, ""},
-		"throttled":           {[]*endpoint.Fault{throttled}, notStored, results.ErrThrottled.Error()},
-		"throttled twice":     {[]*endpoint.Fault{throttled, throttled, nil}, stored, ""},
-		"access denied":       {[]*endpoint.Fault{{Type: "AccessDeniedException", Message: "not allowed"}}, notStored, "allow the role dynamodb:UpdateItem"},
-		"no such table":       {[]*endpoint.Fault{{Type: "ResourceNotFoundException", Message: "not found"}}, notStored, results.ErrNoTable.Error()},
-		"the answer was lost": {[]*endpoint.Fault{{Type: "InternalServerError", Status: 500, Applied: true}, nil}, duplicate, ""},
+		"down":                {faults: []*endpoint.Fault{down}, want: notStored, says: "down"},
+		"down once":           {faults: []*endpoint.Fault{down, nil}, want: stored},
+		"throttled":           {faults: []*endpoint.Fault{throttled}, want: notStored, says: results.ErrThrottled.Error()},
+		"throttled twice":     {faults: []*endpoint.Fault{throttled, throttled, nil}, want: stored},
+		"access denied":       {faults: []*endpoint.Fault{{Type: "AccessDeniedException", Message: "not allowed"}}, want: notStored, says: "allow the role dynamodb:UpdateItem"},
+		"no such table":       {faults: []*endpoint.Fault{{Type: "ResourceNotFoundException", Message: "not found"}}, want: notStored, says: results.ErrNoTable.Error()},
+		"the answer was lost": {faults: []*endpoint.Fault{{Type: "InternalServerError", Status: 500, Applied: true}, nil}, want: duplicate},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newCloud(t)
-			synctest.Test(t, func(t *testing.T) {
-				f := c.deploy(t)
-				c.faults("UpdateItem", tt.faults...)
+			inBubble(t, func(t *testing.T, f *deployed) {
+				f.Fail(handlertest.Operation("UpdateItem"), tt.faults...)
 				began := time.Now()
 				f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), tt.want)
 				if took := time.Since(began); took > deadline {
@@ -82,9 +66,7 @@ func TestDynamoDBFails(t *testing.T) {
 					wantRow(t, f.only(t), guidesRow("task_abc123", began))
 					return
 				}
-				if all := f.rows(t); len(all) != 0 {
-					t.Errorf("written: %v", all)
-				}
+				f.wantNoRows(t)
 				line := f.logged(t, "result not stored")
 				if text, _ := line["error"].(string); !strings.Contains(text, tt.says) || !strings.Contains(text, "table "+tableName) {
 					t.Errorf("the log says %q, want the table and %q", text, tt.says)
@@ -92,11 +74,11 @@ func TestDynamoDBFails(t *testing.T) {
 				if line["key"] != ref.Key || line["level"] != "ERROR" {
 					t.Errorf("the log says %v", line)
 				}
-				f.wantCounted(t, telemetry.Results, map[string]float64{})
-				f.wantCounted(t, telemetry.CallbacksRefused, map[string]float64{})
+				f.log.WantCounted(t, telemetry.Results, map[string]float64{})
+				f.log.WantCounted(t, telemetry.CallbacksRefused, map[string]float64{})
 
 				// Ittybit sends again.
-				c.Intercept(nil)
+				f.Intercept(nil)
 				f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), stored)
 			})
 		})
@@ -124,9 +106,7 @@ func TestSilenceOfAWS(t *testing.T) {
 			if took := time.Since(began); took < patience || took > patience+time.Second {
 				t.Errorf("took %v, want %v", took, patience)
 			}
-			if text, _ := f.logged(t, "callback not stored")["error"].(string); !strings.Contains(text, context.DeadlineExceeded.Error()) {
-				t.Errorf("the log says %q", text)
-			}
+			f.wantFailure(t, context.DeadlineExceeded.Error())
 		})
 	}
 }
@@ -142,10 +122,8 @@ func (silent) Do(req *http.Request) (*http.Response, error) {
 // Ittybit waits for 5 s.
 func TestTheAnswerIsGivenWithin4s(t *testing.T) {
 	t.Parallel()
-	c := newCloud(t)
-	synctest.Test(t, func(t *testing.T) {
-		f := c.deploy(t)
-		f.results.Table = results.New(localdynamodb.Client(c.url, func(o *dynamodb.Options) { o.HTTPClient = silent{} }), tableName, results.Options{})
+	inBubble(t, func(t *testing.T, f *deployed) {
+		f.results.Table = results.New(localdynamodb.Client(f.URL, func(o *dynamodb.Options) { o.HTTPClient = silent{} }), tableName, results.Options{})
 		began := time.Now()
 		f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), notStored)
 		if took := time.Since(began); took != 4*time.Second {
@@ -167,12 +145,12 @@ func TestSecretsThatCannotBeUsed(t *testing.T) {
 		value *string // nil: the secret is empty
 		says  string
 	}{
-		"empty":           {nil, put(keysName)},
-		"blank":           {new(" "), "the secret is empty"},
-		"broken JSON":     {new(broken), "not one of strings"},
-		"a JSON object":   {new(`{"key":"` + newestKey + `"}`), "JSON object"},
-		"an empty list":   {new(`[]`), "empty JSON list"},
-		"too short a key": {new(toJSON(t, []string{newestKey, short})), "callback key 2 of 2 is shorter than 32 bytes"},
+		"empty":           {says: put(keysName)},
+		"blank":           {value: new(" "), says: "the secret is empty"},
+		"broken JSON":     {value: new(broken), says: "not one of strings"},
+		"a JSON object":   {value: new(`{"key":"` + newestKey + `"}`), says: "JSON object"},
+		"an empty list":   {value: new(`[]`), says: "empty JSON list"},
+		"too short a key": {value: new(toJSON(t, []string{newestKey, short})), says: "callback key 2 of 2 is shorter than 32 bytes"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -186,14 +164,9 @@ func TestSecretsThatCannotBeUsed(t *testing.T) {
 			f.private = append(f.private, short, broken)
 			req := request(t, "callback.json", f.token(t, ref, newestKey))
 			f.want(t, req, notStored)
-			text, _ := f.logged(t, "callback not stored")["error"].(string)
-			if !strings.Contains(text, tt.says) || !strings.Contains(text, "the callback keys ("+keysName+")") {
-				t.Errorf("the log says %q, want the secret's name and %q", text, tt.says)
-			}
+			f.wantFailure(t, tt.says, "the callback keys ("+keysName+")")
 			f.want(t, request(t, "callback.json", ""), forbidden) // needs no key to tell
-			if all := f.rows(t); len(all) != 0 {
-				t.Errorf("written: %v", all)
-			}
+			f.wantNoRows(t)
 			c.setKeys(t, newestKey)
 			f.want(t, req, stored)
 		})
@@ -208,9 +181,7 @@ func TestSecretsThatCannotBeUsed(t *testing.T) {
 			f.queued(t, upload, ref, "task_abc123")
 			req := signed(t, f.token(t, ref, newestKey), about(t, ref, "", "task_abc123", "succeeded"))
 			f.want(t, req, notStored)
-			if text, _ := f.logged(t, "callback not stored")["error"].(string); !strings.Contains(text, put(name)) {
-				t.Errorf("the log says %q, want %q", text, put(name))
-			}
+			f.wantFailure(t, put(name))
 			c.Secrets.Set(name, signingSecret)
 			f.want(t, req, stored)
 		})
@@ -227,7 +198,7 @@ func TestSigningSecretCannotBeReadAgain(t *testing.T) {
 		body := about(t, ref, "", "task_abc123", "succeeded")
 		f.want(t, signed(t, "", body), stored)
 		time.Sleep(afterAMinute)
-		c.faults("GetSecretValue", down)
+		c.Fail(handlertest.Operation("GetSecretValue"), down)
 		req := signed(t, "", body)
 		req.Headers[signatureHeader] = sign("whsec_next", body)
 		f.want(t, req, notStored)

@@ -29,10 +29,11 @@ const (
 
 // handler writes callbacks to the table.
 type handler struct {
-	auth    authenticator
-	results record.Recorder
-	log     *slog.Logger
-	metrics *telemetry.Metrics
+	tokens     *tokenVerifier     // nil: they are not required
+	signatures *signatureVerifier // nil: they are not required
+	results    record.Recorder
+	log        *slog.Logger
+	metrics    *telemetry.Metrics
 }
 
 // refusal is a callback that is not taken.
@@ -79,12 +80,18 @@ func (h *handler) callback(ctx context.Context, now time.Time, req events.APIGat
 	if err != nil {
 		return "", err
 	}
-	if err := h.auth.signature(ctx, req.Headers, body); err != nil {
-		return "", err
+	if h.signatures != nil {
+		if err := h.signatures.verify(ctx, req.Headers, body); err != nil {
+			return "", err
+		}
 	}
-	ref, err := h.auth.token(ctx, req.QueryStringParameters)
-	if err != nil {
-		return "", err
+	var claim *media.JobRef
+	if h.tokens != nil {
+		ref, err := h.tokens.verify(ctx, req.QueryStringParameters)
+		if err != nil {
+			return "", err
+		}
+		claim = &ref
 	}
 	c, err := ittybit.DecodeCallback(body)
 	if err != nil {
@@ -94,28 +101,47 @@ func (h *handler) callback(ctx context.Context, now time.Time, req events.APIGat
 		h.log.InfoContext(ctx, "callback ignored", "event", c.Event, "reason", c.Ignored)
 		return "ignored", nil
 	}
-	mode := results.CreateOrUpdate
-	if !h.auth.tokens {
-		// Only the signature speaks for the metadata, and it is the same for
-		// all that this account's jobs report: dispatch's row must confirm it.
-		mode = results.UpdateOnly
-		if ref, err = media.RefFromMetadata(c.Result.Metadata); err != nil {
-			return "", refusal{http.StatusUnauthorized, "unauthorized", err}
-		}
-	} else if ref.Contradicts(c.Result.Metadata) {
-		return "", refusal{http.StatusUnauthorized, "unauthorized", errors.New("the token is for another job than the callback's metadata name")}
+	report, err := reportOf(now, c.Result, claim)
+	if err != nil {
+		return "", err
 	}
-	log := record.Log(h.log, ref, c.Result.JobID)
+	log := record.Log(h.log, report.Ref, c.Result.JobID)
 	if c.Conflict {
 		log.WarnContext(ctx, "the callback's event and status disagree", "event", c.Event, "status", c.Result.Status)
 	}
-	verdict, err := h.results.Record(ctx, log.With("event", c.Event, "signed", hasSignature(req.Headers)), now, ref, c.Result, mode)
+	return h.record(ctx, log.With("event", c.Event, "signed", hasSignature(req.Headers)), report)
+}
+
+// reportOf finds out whose job a result is about: the one that the token claims.
+// Without a token, only the signature speaks for the result's metadata, and it
+// is the same for all that this account's jobs report: dispatch's row must
+// confirm them.
+func reportOf(now time.Time, r media.Result, claim *media.JobRef) (results.Report, error) {
+	report := results.Report{At: now, Result: r}
+	if claim == nil {
+		ref, err := media.RefFromMetadata(r.Metadata)
+		if err != nil {
+			return report, unauthorized(err)
+		}
+		report.Ref, report.Mode = ref, results.UpdateOnly
+		return report, nil
+	}
+	if claim.Contradicts(r.Metadata) {
+		return report, unauthorized(errors.New("the token is for another job than the callback's metadata name"))
+	}
+	report.Ref, report.Mode = *claim, results.CreateOrUpdate
+	return report, nil
+}
+
+// record stores a report, and returns the text of the answer.
+func (h *handler) record(ctx context.Context, log *slog.Logger, report results.Report) (string, error) {
+	verdict, err := h.results.Record(ctx, log, report)
 	if err != nil {
 		return "", err
 	}
 	switch verdict {
 	case results.Mismatch:
-		return "", refusal{http.StatusUnauthorized, "unauthorized", errors.New("the job belongs to another upload than the callback says")}
+		return "", unauthorized(errors.New("the job belongs to another upload than the callback says"))
 	case results.Missing:
 		return "", errors.New("the job has no row yet: dispatch is about to write it")
 	case results.Duplicate:

@@ -4,16 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
-	"log/slog"
 	"maps"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -25,12 +22,10 @@ import (
 	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
-	"ittybit-media/handlers/telemetry"
-	localdynamodb "ittybit-media/scripts/local/aws/dynamodb"
 )
 
 const (
-	tableName  = "media-results"
+	tableName  = handlertest.TableName
 	keysName   = "media/callback-keys"
 	secretName = "media/ittybit-webhook"
 
@@ -60,109 +55,52 @@ func refTo(u media.Upload, job string, attempt int) media.JobRef {
 var ref = refTo(upload, "video", 0)
 
 // cloud is the AWS that the function is deployed in: a table and the secrets.
-type cloud struct {
-	*handlertest.AWS
-	url string
-}
+type cloud struct{ *handlertest.AWS }
 
-// newCloud serves on loopback. It closes every connection after its answer:
-// nothing then waits on the network in a synctest bubble while its clock is to
-// move. It must be made outside of the bubble.
+// newCloud must be called outside of the synctest bubble that it is used in.
 func newCloud(t testing.TB) *cloud {
 	t.Helper()
-	c := &cloud{AWS: handlertest.NewAWS()}
-	server := httptest.NewUnstartedServer(c.AWS)
-	server.Config.SetKeepAlivesEnabled(false)
-	server.Start()
-	t.Cleanup(server.Close)
-	c.url = server.URL
-	if _, err := localdynamodb.Client(c.url).CreateTable(t.Context(), results.CreateTableInput(tableName)); err != nil {
-		t.Fatal(err)
-	}
+	c := &cloud{handlertest.New(t)}
 	c.setKeys(t, newestKey, olderKey)
 	c.Secrets.Set(secretName, signingSecret)
 	return c
 }
 
+// inBubble runs a test in a bubble of its own time, with a cloud and the function
+// deployed in it.
+func inBubble(t *testing.T, test func(t *testing.T, f *deployed), changes ...string) {
+	t.Helper()
+	c := newCloud(t)
+	synctest.Test(t, func(t *testing.T) { test(t, c.deploy(t, changes...)) })
+}
+
 func (c *cloud) setKeys(t testing.TB, keys ...string) {
 	t.Helper()
-	list, err := json.Marshal(keys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Secrets.Set(keysName, string(list))
+	c.Secrets.Set(keysName, toJSON(t, keys))
 }
 
-// calls counts the calls to one service.
-func (c *cloud) calls(service string) (n int) {
-	for name, count := range c.Calls() {
-		if strings.HasPrefix(name, service+".") {
-			n += count
-		}
-	}
-	return n
-}
-
-// environment is that of the deployed function; the pairs of changes are set in
-// it, or unset by "".
-func (c *cloud) environment(changes ...string) func(string) string {
-	vars := map[string]string{
-		"AWS_ENDPOINT_URL":      c.url,
-		"AWS_REGION":            "us-east-1",
-		"AWS_ACCESS_KEY_ID":     "AKIDLOCAL",
-		"AWS_SECRET_ACCESS_KEY": "local",
-		env.TableName:           tableName,
-		env.CallbackKeySecret:   keysName,
-	}
-	for pair := range slices.Chunk(changes, 2) {
-		vars[pair[0]] = pair[1]
-	}
-	return func(name string) string { return vars[name] }
-}
-
-// function is the deployed function with all that it says.
+// deployed is the deployed function with all that it says.
 type deployed struct {
 	*handler
-	cloud   *cloud
-	db      *dynamodb.Client
-	table   *results.Table // dispatch's and sweep's
-	logs    *lines
-	counts  *lines
-	replies *lines
+	*cloud
+	log handlertest.Log
 
 	private []string // what it must never say
 }
 
-// deploy wires the function. When the test ends it checks that no secret and no
-// token is in anything that the function said.
+// deploy wires the function; the pairs of changes are set in its environment.
+// When the test ends it checks that no secret and no token is in anything that
+// the function said.
 func (c *cloud) deploy(t testing.TB, changes ...string) *deployed {
 	t.Helper()
-	h, err := wire(c.environment(changes...))
+	h, err := wire(c.Env().With(env.CallbackKeySecret, keysName).With(changes...).Get)
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := localdynamodb.Client(c.url)
-	f := &deployed{
-		handler: h,
-		cloud:   c,
-		db:      db,
-		table:   results.New(db, tableName, results.Options{}),
-		logs:    new(lines),
-		counts:  new(lines),
-		replies: new(lines),
-		private: []string{newestKey, olderKey, foreignKey, signingSecret},
-	}
-	h.log = slog.New(slog.NewJSONHandler(f.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	h.metrics = telemetry.NewMetrics(f.counts, "Test")
+	f := &deployed{handler: h, cloud: c, private: []string{newestKey, olderKey, foreignKey, signingSecret}}
+	h.log, h.metrics = f.log.Logger(), f.log.Metrics()
 	h.results.Metrics = h.metrics
-	t.Cleanup(func() {
-		said := f.logs.String() + f.counts.String() + f.replies.String()
-		for _, secret := range f.private {
-			if strings.Contains(said, secret) {
-				t.Errorf("the function gives away %q:\n%s", secret, said)
-			}
-		}
-	})
+	t.Cleanup(func() { f.log.Keeps(t, f.private...) })
 	return f
 }
 
@@ -266,7 +204,7 @@ func (f *deployed) post(ctx context.Context, t testing.TB, req events.APIGateway
 	if !maps.Equal(resp.Headers, replyHeaders) || resp.IsBase64Encoded || resp.Cookies != nil || resp.MultiValueHeaders != nil {
 		t.Errorf("reply %+v, want plain text", resp)
 	}
-	_, _ = f.replies.Write([]byte(toJSON(t, resp) + "\n"))
+	_, _ = f.log.Write([]byte(toJSON(t, resp) + "\n"))
 	return answer{resp.StatusCode, resp.Body}
 }
 
@@ -274,7 +212,7 @@ func (f *deployed) post(ctx context.Context, t testing.TB, req events.APIGateway
 func (f *deployed) want(t testing.TB, req events.APIGatewayV2HTTPRequest, want answer) {
 	t.Helper()
 	if got := f.post(t.Context(), t, req); got != want {
-		t.Errorf("answered %v, want %v; the log:\n%s", got, want, f.logs)
+		t.Errorf("answered %v, want %v; the log:\n%s", got, want, &f.log)
 	}
 }
 
@@ -285,7 +223,7 @@ type row = map[string]any
 func (f *deployed) rows(t testing.TB) []row {
 	t.Helper()
 	var all []row
-	pages := dynamodb.NewScanPaginator(f.db, &dynamodb.ScanInput{TableName: aws.String(tableName), ConsistentRead: aws.Bool(true)})
+	pages := dynamodb.NewScanPaginator(f.DynamoDB, &dynamodb.ScanInput{TableName: aws.String(tableName), ConsistentRead: aws.Bool(true)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {
@@ -313,73 +251,37 @@ func (f *deployed) only(t testing.TB) row {
 // queued notes the job as dispatch does.
 func (f *deployed) queued(t testing.TB, u media.Upload, r media.JobRef, id string) {
 	t.Helper()
-	_, err := f.table.Queued(t.Context(), time.Now(), u, r, media.Result{JobID: id, Status: "queued", Kind: "video"}, time.Now().Add(30*time.Minute))
+	_, err := f.Table.InsertQueued(t.Context(), results.Dispatched{At: time.Now(), CheckAt: time.Now().Add(30 * time.Minute), Upload: u, Ref: r, Result: media.Result{JobID: id, Status: "queued", Kind: "video"}})
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-// counted sums a metric by the value of its dimension; "" if it has none.
-func (f *deployed) counted(t testing.TB, m telemetry.Metric) map[string]float64 {
-	t.Helper()
-	sums := map[string]float64{}
-	for _, line := range f.counts.decode(t) {
-		if value, ok := line[m.Name].(float64); ok {
-			dimension, _ := line[m.Dimension].(string)
-			sums[dimension] += value
-		}
-	}
-	return sums
-}
-
-// wantCounted compares a metric's sums with pairs of dimension and sum.
-func (f *deployed) wantCounted(t testing.TB, m telemetry.Metric, want map[string]float64) {
-	t.Helper()
-	if got := f.counted(t, m); !maps.Equal(got, want) {
-		t.Errorf("metric %s counted %v, want %v", m.Name, got, want)
 	}
 }
 
 // logged is the one line with that message.
 func (f *deployed) logged(t testing.TB, message string) map[string]any {
 	t.Helper()
-	found := slices.DeleteFunc(f.logs.decode(t), func(line map[string]any) bool { return line["msg"] != message })
+	found := f.log.Said(t, message)
 	if len(found) != 1 {
-		t.Fatalf("%d lines say %q, want 1:\n%s", len(found), message, f.logs)
+		t.Fatalf("%d lines say %q, want 1:\n%s", len(found), message, &f.log)
 	}
 	return found[0]
 }
 
-// lines collects lines of JSON.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func (l *lines) decode(t testing.TB) []map[string]any {
+// wantFailure checks the one line that tells why a callback was not stored.
+func (f *deployed) wantFailure(t testing.TB, says ...string) {
 	t.Helper()
-	var all []map[string]any
-	for d := json.NewDecoder(strings.NewReader(l.String())); ; {
-		var line map[string]any
-		switch err := d.Decode(&line); err {
-		case nil:
-			all = append(all, line)
-		case io.EOF:
-			return all
-		default:
-			t.Fatalf("not a line of JSON: %v in %s", err, l)
+	text, _ := f.logged(t, "callback not stored")["error"].(string)
+	for _, want := range says {
+		if !strings.Contains(text, want) {
+			t.Errorf("the log says %q, want %q", text, want)
 		}
+	}
+}
+
+// wantNoRows checks that nothing was written.
+func (f *deployed) wantNoRows(t testing.TB) {
+	t.Helper()
+	if all := f.rows(t); len(all) != 0 {
+		t.Errorf("written: %v", all)
 	}
 }

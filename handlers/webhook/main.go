@@ -1,5 +1,5 @@
-// Command webhook is the Lambda function behind API Gateway that takes Ittybit's
-// callbacks and writes the results to the table.
+// Command webhook is the Lambda function behind API Gateway that takes
+// Ittybit's callbacks and writes the results to the table.
 package main
 
 import (
@@ -43,22 +43,17 @@ func wire(getenv func(string) string) (*handler, error) {
 	// What runs beside the init from here on takes its time from it: the work
 	// is done by now.
 	results.Connect(aws)
-	auth := authenticator{tokens: cfg.Auth != env.AuthSignature, signatures: cfg.Auth != env.AuthToken}
-	if auth.tokens {
-		keys := secrets.NewValue(fmt.Sprintf("the callback keys (%s)", cfg.CallbackKeys), secrets.FromSecretsManager(aws, cfg.CallbackKeys), secrets.CallbackKeys, secrets.WithLogger(log))
-		keys.Prefetch()
-		auth.keys = keys
-	}
-	if auth.signatures {
-		signing := secrets.NewValue(fmt.Sprintf("Ittybit's webhook secret (%s)", cfg.SigningSecrets), secrets.FromSecretsManager(aws, cfg.SigningSecrets), secrets.Texts, secrets.WithLogger(log))
-		signing.Prefetch()
-		auth.secrets = signing
-	}
 	metrics := telemetry.NewMetrics(os.Stdout, cfg.Namespace)
-	return &handler{
-		auth:    auth,
-		results: record.Recorder{Table: table, Metrics: metrics},
-		log:     log,
-		metrics: metrics,
-	}, nil
+	h := &handler{results: record.Recorder{Table: table, Metrics: metrics}, log: log, metrics: metrics}
+	if cfg.Auth != env.AuthSignature {
+		keys := secrets.NewValue(log, fmt.Sprintf("the callback keys (%s)", cfg.CallbackKeys), secrets.FromSecretsManager(aws, cfg.CallbackKeys), secrets.CallbackKeys)
+		keys.Prefetch()
+		h.tokens = &tokenVerifier{keys}
+	}
+	if cfg.Auth != env.AuthToken {
+		signing := secrets.NewValue(log, fmt.Sprintf("Ittybit's webhook secret (%s)", cfg.SigningSecrets), secrets.FromSecretsManager(aws, cfg.SigningSecrets), secrets.Texts)
+		signing.Prefetch()
+		h.signatures = &signatureVerifier{signing}
+	}
+	return h, nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"maps"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"ittybit-media/handlers/telemetry"
@@ -31,9 +30,7 @@ func aboutRef(level, msg, id string, more map[string]any) map[string]any {
 
 func TestWhatIsLoggedAndCounted(t *testing.T) {
 	t.Parallel()
-	c := newCloud(t)
-	synctest.Test(t, func(t *testing.T) {
-		f := c.deploy(t)
+	inBubble(t, func(t *testing.T, f *deployed) {
 		token := f.token(t, ref, newestKey)
 		u := upload
 		u.Time = time.Now()
@@ -63,9 +60,9 @@ func TestWhatIsLoggedAndCounted(t *testing.T) {
 			"error": "the callback token is missing or not one of ours",
 		})
 
-		f.wantCounted(t, telemetry.Results, map[string]float64{"succeeded": 1})
-		f.wantCounted(t, telemetry.UploadToResult, map[string]float64{"": 12.5})
-		f.wantCounted(t, telemetry.CallbacksRefused, map[string]float64{"unauthorized": 1})
+		f.log.WantCounted(t, telemetry.Results, map[string]float64{"succeeded": 1})
+		f.log.WantCounted(t, telemetry.UploadToResult, map[string]float64{"": 12.5})
+		f.log.WantCounted(t, telemetry.CallbacksRefused, map[string]float64{"unauthorized": 1})
 	})
 }
 
@@ -73,32 +70,30 @@ func TestWhatIsLoggedAndCounted(t *testing.T) {
 // where dispatch's row knows it.
 func TestResultsAreCountedOnce(t *testing.T) {
 	t.Parallel()
-	c := newCloud(t)
-	synctest.Test(t, func(t *testing.T) {
-		f := c.deploy(t)
+	inBubble(t, func(t *testing.T, f *deployed) {
 		token := f.token(t, ref, newestKey)
 		for _, status := range []string{"queued", "processing", "finishing"} {
 			f.post(t.Context(), t, callback(t, token, about(t, ref, "", "job_1", status)))
 		}
-		f.wantCounted(t, telemetry.Results, map[string]float64{})
+		f.log.WantCounted(t, telemetry.Results, map[string]float64{})
 
 		for id, status := range map[string]string{"job_1": "succeeded", "job_2": "failed", "job_3": "cancelled", "job_4": "completed"} {
 			for range 3 {
 				f.post(t.Context(), t, callback(t, token, about(t, ref, "", id, status)))
 			}
 		}
-		f.wantCounted(t, telemetry.Results, map[string]float64{"succeeded": 2, "failed": 1, "cancelled": 1})
-		f.wantCounted(t, telemetry.UploadToResult, map[string]float64{})
+		f.log.WantCounted(t, telemetry.Results, map[string]float64{"succeeded": 2, "failed": 1, "cancelled": 1})
+		f.log.WantCounted(t, telemetry.UploadToResult, map[string]float64{})
 
 		u := upload
 		u.Time = time.Now()
 		f.queued(t, u, ref, "job_5")
 		time.Sleep(3 * time.Second)
 		f.want(t, callback(t, token, about(t, ref, "", "job_5", "processing")), stored)
-		f.wantCounted(t, telemetry.UploadToResult, map[string]float64{})
+		f.log.WantCounted(t, telemetry.UploadToResult, map[string]float64{})
 		time.Sleep(4 * time.Second)
 		f.want(t, callback(t, token, about(t, ref, "", "job_5", "failed")), stored)
-		f.wantCounted(t, telemetry.UploadToResult, map[string]float64{"": 7})
+		f.log.WantCounted(t, telemetry.UploadToResult, map[string]float64{"": 7})
 	})
 }
 

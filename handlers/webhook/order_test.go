@@ -3,15 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/telemetry"
@@ -29,9 +28,7 @@ func described(r row, uploaded, dispatched time.Time) row {
 
 func TestACallbackFasterThanDispatch(t *testing.T) {
 	t.Parallel()
-	c := newCloud(t)
-	synctest.Test(t, func(t *testing.T) {
-		f := c.deploy(t)
+	inBubble(t, func(t *testing.T, f *deployed) {
 		f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), stored)
 		called := time.Now()
 		time.Sleep(time.Second)
@@ -39,15 +36,13 @@ func TestACallbackFasterThanDispatch(t *testing.T) {
 		u.Time = called.Add(-3 * time.Second)
 		f.queued(t, u, ref, "task_abc123")
 		wantRow(t, f.only(t), described(guidesRow("task_abc123", called), u.Time, time.Now()))
-		f.wantCounted(t, telemetry.UploadToResult, map[string]float64{}) // nobody knew it then
+		f.log.WantCounted(t, telemetry.UploadToResult, map[string]float64{}) // nobody knew it then
 	})
 }
 
 func TestACallbackADayLate(t *testing.T) {
 	t.Parallel()
-	c := newCloud(t)
-	synctest.Test(t, func(t *testing.T) {
-		f := c.deploy(t)
+	inBubble(t, func(t *testing.T, f *deployed) {
 		u := upload
 		u.Time = time.Now().Add(-1500 * time.Millisecond)
 		dispatched := time.Now()
@@ -58,13 +53,13 @@ func TestACallbackADayLate(t *testing.T) {
 		time.Sleep(24 * time.Hour)
 		f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), stored)
 		wantRow(t, f.only(t), described(guidesRow("task_abc123", time.Now()), u.Time, dispatched))
-		f.wantCounted(t, telemetry.UploadToResult, map[string]float64{"": 24*60*60 + 1.5})
+		f.log.WantCounted(t, telemetry.UploadToResult, map[string]float64{"": 24*60*60 + 1.5})
 
 		time.Sleep(24 * time.Hour)
 		before := f.rows(t)
 		f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), duplicate)
 		wantRow(t, f.only(t), before[0])
-		f.wantCounted(t, telemetry.Results, map[string]float64{"succeeded": 1})
+		f.log.WantCounted(t, telemetry.Results, map[string]float64{"succeeded": 1})
 	})
 }
 
@@ -85,41 +80,14 @@ func TestTimesAreThoseOfTheInvocation(t *testing.T) {
 	if row["updated_at"] != float64(began.UnixMilli()) || row["expires_at"] != float64(began.AddDate(0, 0, 30).Unix()) {
 		t.Errorf("the row is %v, want times from %v", row, began)
 	}
-	f.wantCounted(t, telemetry.UploadToResult, map[string]float64{"": 3600})
-}
-
-// permutations yields every order of n things.
-func permutations(n int) iter.Seq[[]int] {
-	return func(yield func([]int) bool) {
-		order := make([]int, 0, n)
-		var extend func() bool
-		extend = func() bool {
-			if len(order) == n {
-				return yield(order)
-			}
-			for i := range n {
-				if slices.Contains(order, i) {
-					continue
-				}
-				order = append(order, i)
-				if !extend() {
-					return false
-				}
-				order = order[:len(order)-1]
-			}
-			return true
-		}
-		extend()
-	}
+	f.log.WantCounted(t, telemetry.UploadToResult, map[string]float64{"": 3600})
 }
 
 // Whatever the order in which a job's callbacks come, and dispatch's note among
 // them, the end is the same row, attribute for attribute.
 func TestEveryOrderEndsTheSame(t *testing.T) {
 	t.Parallel()
-	c := newCloud(t)
-	synctest.Test(t, func(t *testing.T) {
-		f := c.deploy(t)
+	inBubble(t, func(t *testing.T, f *deployed) {
 		token := f.token(t, ref, newestKey)
 		u := upload
 		u.Time = time.Now().Add(-2 * time.Second)
@@ -136,7 +104,7 @@ func TestEveryOrderEndsTheSame(t *testing.T) {
 			steps
 		)
 		wants, results := map[any]row{}, map[string]float64{}
-		for order := range permutations(steps) {
+		for order := range handlertest.Permutations(steps) {
 			id := fmt.Sprintf("job_%v", order)
 			rank := -1
 			expect := func(its int, state string) answer {
@@ -171,7 +139,7 @@ func TestEveryOrderEndsTheSame(t *testing.T) {
 		if len(wants) != 0 {
 			t.Errorf("rows are missing: %v", slices.Collect(maps.Keys(wants)))
 		}
-		f.wantCounted(t, telemetry.Results, results)
+		f.log.WantCounted(t, telemetry.Results, results)
 	})
 }
 
@@ -186,7 +154,7 @@ func TestTheFirstOfFailedAndCancelledStays(t *testing.T) {
 		if got := f.only(t)["state"]; got != order[0] {
 			t.Errorf("%v ends as %v", order, got)
 		}
-		f.wantCounted(t, telemetry.Results, map[string]float64{order[0]: 1})
+		f.log.WantCounted(t, telemetry.Results, map[string]float64{order[0]: 1})
 	}
 }
 
@@ -196,7 +164,7 @@ func TestACallbackReplacesAnInferredFailure(t *testing.T) {
 	for _, status := range []string{"failed", "cancelled", "succeeded"} {
 		f := newCloud(t).deploy(t)
 		f.queued(t, upload, ref, "job_1")
-		if _, err := f.table.Apply(t.Context(), time.Now(), ref, media.Result{JobID: "job_1", State: media.InferredFailed, Error: "given up"}, results.UpdateOnly); err != nil {
+		if _, err := f.Table.Apply(t.Context(), results.Report{At: time.Now(), Ref: ref, Result: media.Result{JobID: "job_1", State: media.InferredFailed, Error: "given up"}, Mode: results.UpdateOnly}); err != nil {
 			t.Fatal(err)
 		}
 		token := f.token(t, ref, newestKey)
@@ -227,7 +195,7 @@ func TestTheSameCallbackManyTimesAtOnce(t *testing.T) {
 		t.Errorf("answers %v, want %v", count, want)
 	}
 	f.only(t)
-	f.wantCounted(t, telemetry.Results, map[string]float64{"succeeded": 1})
+	f.log.WantCounted(t, telemetry.Results, map[string]float64{"succeeded": 1})
 }
 
 // The usual way costs one write; keys are cached, and what is refused costs
@@ -240,7 +208,7 @@ func TestCallsToAWS(t *testing.T) {
 	other := f.token(t, refTo(upload, "audio", 0), newestKey)
 	f.queued(t, upload, ref, "task_abc123")
 	f.want(t, callback(t, token, about(t, ref, "", "warm up", "processing")), stored)
-	if n := c.calls("SecretsManager"); n != 1 {
+	if n := c.CallsTo("SecretsManager"); n != 1 {
 		t.Errorf("%d calls to Secrets Manager until the first callback was stored, want 1", n)
 	}
 	tests := []struct {
@@ -250,23 +218,23 @@ func TestCallsToAWS(t *testing.T) {
 		want  answer
 		calls int
 	}{
-		{"processing", token, about(t, ref, "", "task_abc123", "processing"), stored, 1},
-		{"succeeded", token, about(t, ref, "", "task_abc123", "succeeded"), stored, 1},
-		{"before dispatch", token, about(t, ref, "", "task_early", "succeeded"), stored, 1},
-		{"twice", token, about(t, ref, "", "task_abc123", "succeeded"), duplicate, 2},
-		{"ignored", token, `{"event":"media.created","data":{}}`, ignored, 0},
-		{"another's token", other, about(t, ref, "", "task_abc123", "succeeded"), forbidden, 0},
-		{"unreadable", token, `{`, unreadable, 0},
-		{"no token", "", `{`, forbidden, 0},
+		{name: "processing", token: token, body: about(t, ref, "", "task_abc123", "processing"), want: stored, calls: 1},
+		{name: "succeeded", token: token, body: about(t, ref, "", "task_abc123", "succeeded"), want: stored, calls: 1},
+		{name: "before dispatch", token: token, body: about(t, ref, "", "task_early", "succeeded"), want: stored, calls: 1},
+		{name: "twice", token: token, body: about(t, ref, "", "task_abc123", "succeeded"), want: duplicate, calls: 2},
+		{name: "ignored", token: token, body: `{"event":"media.created","data":{}}`, want: ignored, calls: 0},
+		{name: "another's token", token: other, body: about(t, ref, "", "task_abc123", "succeeded"), want: forbidden, calls: 0},
+		{name: "unreadable", token: token, body: `{`, want: unreadable, calls: 0},
+		{name: "no token", body: `{`, want: forbidden, calls: 0},
 	}
 	for _, tt := range tests {
-		before := c.calls("DynamoDB")
+		before := c.CallsTo("DynamoDB")
 		f.want(t, callback(t, tt.token, tt.body), tt.want)
-		if n := c.calls("DynamoDB") - before; n != tt.calls {
+		if n := c.CallsTo("DynamoDB") - before; n != tt.calls {
 			t.Errorf("%s: %d calls to DynamoDB, want %d", tt.name, n, tt.calls)
 		}
 	}
-	if n := c.calls("SecretsManager"); n != 1 {
+	if n := c.CallsTo("SecretsManager"); n != 1 {
 		t.Errorf("%d calls to Secrets Manager in all, want 1", n)
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -15,6 +14,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/golang-jwt/jwt/v5"
 
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/handlers/telemetry"
 	"ittybit-media/scripts/local/aws/endpoint"
 )
@@ -128,8 +128,8 @@ func TestCallbacksWithoutOurTokenAreRefused(t *testing.T) {
 	if after := f.rows(t); !reflect.DeepEqual(after, before) {
 		t.Errorf("the table changed from %v to %v", before, after)
 	}
-	f.wantCounted(t, telemetry.CallbacksRefused, map[string]float64{"unauthorized": float64(2 * len(tokens))})
-	f.wantCounted(t, telemetry.Results, map[string]float64{})
+	f.log.WantCounted(t, telemetry.CallbacksRefused, map[string]float64{"unauthorized": float64(2 * len(tokens))})
+	f.log.WantCounted(t, telemetry.Results, map[string]float64{})
 }
 
 // The token is where API Gateway puts it decoded, and nowhere else.
@@ -155,9 +155,7 @@ func TestWhereTheTokenIs(t *testing.T) {
 			t.Errorf("a token in %s: answered %v, want %v", name, got, forbidden)
 		}
 	}
-	if all := f.rows(t); len(all) != 0 {
-		t.Errorf("written: %v", all)
-	}
+	f.wantNoRows(t)
 	req := request(t, "callback.json", "")
 	req.RawQueryString, req.QueryStringParameters = "", map[string]string{"token": token, "more": "1"}
 	f.want(t, req, stored)
@@ -215,10 +213,8 @@ func TestUnreadableCallbacks(t *testing.T) {
 	broken.IsBase64Encoded = true
 	f.want(t, broken, unreadable)
 
-	if all := f.rows(t); len(all) != 0 {
-		t.Errorf("written: %v", all)
-	}
-	f.wantCounted(t, telemetry.CallbacksRefused, map[string]float64{"unreadable": float64(2*len(bodies) + 1)})
+	f.wantNoRows(t)
+	f.log.WantCounted(t, telemetry.CallbacksRefused, map[string]float64{"unreadable": float64(2*len(bodies) + 1)})
 }
 
 // padded is a body of exactly size bytes that is a callback.
@@ -236,15 +232,15 @@ func TestBodiesUpTo1MiB(t *testing.T) {
 		encoded bool
 		want    answer
 	}{
-		"1 MiB":                         {mebibyte, false, stored},
-		"1 MiB, base64":                 {mebibyte, true, stored},
-		"a byte more":                   {mebibyte + 1, false, tooLarge},
-		"a byte more, base64":           {mebibyte + 1, true, tooLarge}, // padded as 1 MiB is
-		"two bytes more, base64":        {mebibyte + 2, true, tooLarge},
-		"three bytes more, base64":      {mebibyte + 3, true, tooLarge},
-		"API Gateway's 10 MB":           {10 << 20, false, tooLarge},
-		"a byte less than 1 MiB":        {mebibyte - 1, false, stored},
-		"two bytes less than 1 MiB, 64": {mebibyte - 2, true, stored},
+		"1 MiB":                         {size: mebibyte, want: stored},
+		"1 MiB, base64":                 {size: mebibyte, encoded: true, want: stored},
+		"a byte more":                   {size: mebibyte + 1, want: tooLarge},
+		"a byte more, base64":           {size: mebibyte + 1, encoded: true, want: tooLarge}, // padded as 1 MiB is
+		"two bytes more, base64":        {size: mebibyte + 2, encoded: true, want: tooLarge},
+		"three bytes more, base64":      {size: mebibyte + 3, encoded: true, want: tooLarge},
+		"API Gateway's 10 MB":           {size: 10 << 20, want: tooLarge},
+		"a byte less than 1 MiB":        {size: mebibyte - 1, want: stored},
+		"two bytes less than 1 MiB, 64": {size: mebibyte - 2, encoded: true, want: stored},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -259,24 +255,18 @@ func TestBodiesUpTo1MiB(t *testing.T) {
 				t.Errorf("%d rows after %v", n, tt.want)
 			}
 			if tt.want == tooLarge {
-				f.wantCounted(t, telemetry.CallbacksRefused, map[string]float64{"too large": 1})
+				f.log.WantCounted(t, telemetry.CallbacksRefused, map[string]float64{"too large": 1})
 			}
 		})
 	}
 }
 
-// The first of 413, 401, 400 and 500 that applies is the answer, so that who may
-// not send callbacks learns the least.
+// The first of 413, 401, 400 and 500 that applies is the answer, so that who
+// may not send callbacks learns the least.
 func TestOrderOfReplies(t *testing.T) {
 	t.Parallel()
-	c := newCloud(t)
-	f := c.deploy(t)
-	c.Intercept(func(_ context.Context, call endpoint.Call) error {
-		if call.Operation == "UpdateItem" {
-			return &endpoint.Fault{Type: "AccessDeniedException", Message: "no"} // not retried
-		}
-		return nil
-	})
+	f := newCloud(t).deploy(t)
+	f.Fail(handlertest.Operation("UpdateItem"), &endpoint.Fault{Type: "AccessDeniedException", Message: "no"}) // not retried
 	token := f.token(t, ref, newestKey)
 	large := strings.Repeat("{", 1<<20+1) // nor is it JSON
 	other := toJSON(t, map[string]any{"id": "job_1", "metadata": map[string]string{"job": "other"}})
@@ -284,18 +274,18 @@ func TestOrderOfReplies(t *testing.T) {
 		token, body string
 		want        answer
 	}{
-		{"", large, tooLarge},
-		{token, large, tooLarge},
-		{"", `{`, forbidden},
-		{"", `{"event":"run.succeeded"}`, forbidden},
-		{token, `{`, unreadable},
-		{token, other, forbidden},
-		{token, `{"event":"run.succeeded"}`, ignored},
-		{token, `{"id":"job_1","status":"succeeded"}`, notStored},
+		{body: large, want: tooLarge},
+		{token: token, body: large, want: tooLarge},
+		{body: `{`, want: forbidden},
+		{body: `{"event":"run.succeeded"}`, want: forbidden},
+		{token: token, body: `{`, want: unreadable},
+		{token: token, body: other, want: forbidden},
+		{token: token, body: `{"event":"run.succeeded"}`, want: ignored},
+		{token: token, body: `{"id":"job_1","status":"succeeded"}`, want: notStored},
 	} {
 		if got := f.post(t.Context(), t, callback(t, tt.token, tt.body)); got != tt.want {
 			t.Errorf("token %v, body %.30q: answered %v, want %v", tt.token != "", tt.body, got, tt.want)
 		}
 	}
-	f.wantCounted(t, telemetry.CallbacksRefused, map[string]float64{"too large": 2, "unauthorized": 3, "unreadable": 1})
+	f.log.WantCounted(t, telemetry.CallbacksRefused, map[string]float64{"too large": 2, "unauthorized": 3, "unreadable": 1})
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"ittybit-media/handlers/handlertest"
 	"ittybit-media/scripts/local/aws/endpoint"
 )
 
@@ -22,7 +22,7 @@ const (
 // reads fails unless the secret was read that many times.
 func (c *cloud) reads(t *testing.T, want int) {
 	t.Helper()
-	if n := c.calls("SecretsManager"); n != want {
+	if n := c.CallsTo("SecretsManager"); n != want {
 		t.Errorf("Secrets Manager was asked %d times, want %d", n, want)
 	}
 }
@@ -52,9 +52,7 @@ func TestANewerKeyThanTheCachedOnes(t *testing.T) {
 
 func TestForgedKeyIDsDoNotReadTheKeysAgainAndAgain(t *testing.T) {
 	t.Parallel()
-	c := newCloud(t)
-	synctest.Test(t, func(t *testing.T) {
-		f := c.deploy(t)
+	inBubble(t, func(t *testing.T, f *deployed) {
 		good := request(t, "callback.json", f.token(t, ref, newestKey))
 		f.want(t, good, stored)
 		forgeries := func() {
@@ -65,27 +63,25 @@ func TestForgedKeyIDsDoNotReadTheKeysAgainAndAgain(t *testing.T) {
 			}
 		}
 		forgeries()
-		c.reads(t, 1)
+		f.reads(t, 1)
 		time.Sleep(afterAMinute)
 		forgeries()
-		c.reads(t, 2)
+		f.reads(t, 2)
 		time.Sleep(afterAMinute)
 		forgeries()
-		c.reads(t, 3)
+		f.reads(t, 3)
 		f.want(t, good, duplicate)
-		c.reads(t, 3)
+		f.reads(t, 3)
 	})
 }
 
 func TestARemovedKeyIsRevoked(t *testing.T) {
 	t.Parallel()
-	c := newCloud(t)
-	synctest.Test(t, func(t *testing.T) {
-		f := c.deploy(t)
+	inBubble(t, func(t *testing.T, f *deployed) {
 		older, newest := f.token(t, ref, olderKey), f.token(t, ref, newestKey)
 		f.want(t, request(t, "callback.json", older), stored)
 
-		c.setKeys(t, newestKey)
+		f.setKeys(t, newestKey)
 		time.Sleep(4 * time.Minute)
 		f.want(t, request(t, "callback.json", older), duplicate) // until the cache is over
 
@@ -95,7 +91,7 @@ func TestARemovedKeyIsRevoked(t *testing.T) {
 		f.want(t, callback(t, older, about(t, ref, "", "job_new", "succeeded")), forbidden)
 		wantRow(t, f.only(t), before)
 		f.want(t, request(t, "callback.json", newest), duplicate)
-		c.reads(t, 2)
+		f.reads(t, 2)
 	})
 }
 
@@ -103,23 +99,16 @@ func TestARemovedKeyIsRevoked(t *testing.T) {
 // another one is told to come again.
 func TestTheKeysCannotBeReadAgain(t *testing.T) {
 	t.Parallel()
-	c := newCloud(t)
-	synctest.Test(t, func(t *testing.T) {
-		f := c.deploy(t)
+	inBubble(t, func(t *testing.T, f *deployed) {
 		f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), stored)
-		c.setKeys(t, foreignKey, newestKey)
-		c.Intercept(func(_ context.Context, call endpoint.Call) error {
-			if call.Service == endpoint.ServiceSecrets {
-				return &endpoint.Fault{Type: "InternalServiceError", Message: "down", Status: 500}
-			}
-			return nil
-		})
+		f.setKeys(t, foreignKey, newestKey)
+		f.Fail(handlertest.Service(endpoint.ServiceSecrets), down)
 		time.Sleep(afterTheTTL)
 		f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), duplicate)
 		time.Sleep(afterAMinute)
 		f.want(t, request(t, "callback.json", f.token(t, ref, foreignKey)), notStored)
 
-		c.Intercept(nil)
+		f.Intercept(nil)
 		time.Sleep(afterAMinute)
 		f.want(t, request(t, "callback.json", f.token(t, ref, foreignKey)), duplicate)
 	})

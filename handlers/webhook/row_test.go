@@ -67,9 +67,7 @@ func TestTheGuidesExampleGivesTheGuidesRow(t *testing.T) {
 	for _, name := range []string{"callback.json", "callback_base64.json"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newCloud(t)
-			synctest.Test(t, func(t *testing.T) {
-				f := c.deploy(t)
+			inBubble(t, func(t *testing.T, f *deployed) {
 				f.want(t, request(t, name, f.token(t, ref, newestKey)), stored)
 				wantRow(t, f.only(t), guidesRow("task_abc123", time.Now()))
 			})
@@ -130,8 +128,8 @@ func TestEveryFormOfCallback(t *testing.T) {
 			}
 			f.want(t, callback(t, f.token(t, ref, newestKey), string(body)), tt.want)
 			if tt.want == ignored {
-				if all := f.rows(t); len(all) != 0 || f.cloud.calls("DynamoDB") != 2 { // CreateTable, our Scan
-					t.Errorf("rows %v after calls %v, want none to the table", all, f.cloud.Calls())
+				if all := f.rows(t); len(all) != 0 || f.CallsTo("DynamoDB") != 2 { // CreateTable, our Scan
+					t.Errorf("rows %v after calls %v, want none to the table", all, f.Calls())
 				}
 				return
 			}
@@ -198,22 +196,22 @@ func TestMetadata(t *testing.T) {
 		metadata string
 		want     answer
 	}{
-		"absent":              {``, stored},
-		"null":                {`null`, stored},
-		"empty":               {`{}`, stored},
-		"no object":           {`["a"]`, stored},
-		"the guide's":         {`{"source_bucket":"my-media-bucket","source_key":"uploads/video.mov"}`, stored},
-		"ours":                {toJSON(t, metadataOf(t, claims)), stored},
-		"a null in it":        {`{"source_key":null,"job":"video"}`, stored},
-		"attempt as a number": {`{"attempt":2}`, stored},
-		"somebody's more":     {`{"customer":"42"}`, stored},
-		"other bucket":        {`{"source_bucket":"other"}`, forbidden},
-		"other key":           {`{"source_bucket":"my-media-bucket","source_key":"uploads/Video.mov"}`, forbidden},
-		"key encoded":         {`{"source_key":"uploads%2Fvideo.mov"}`, forbidden},
-		"other upload":        {`{"upload":"` + strings.Repeat("0", 32) + `"}`, forbidden},
-		"other job":           {`{"job":"thumbnail"}`, forbidden},
-		"other attempt":       {`{"attempt":"0"}`, forbidden},
-		"empty key":           {`{"source_key":""}`, forbidden},
+		"absent":              {metadata: ``, want: stored},
+		"null":                {metadata: `null`, want: stored},
+		"empty":               {metadata: `{}`, want: stored},
+		"no object":           {metadata: `["a"]`, want: stored},
+		"the guide's":         {metadata: `{"source_bucket":"my-media-bucket","source_key":"uploads/video.mov"}`, want: stored},
+		"ours":                {metadata: toJSON(t, metadataOf(t, claims)), want: stored},
+		"a null in it":        {metadata: `{"source_key":null,"job":"video"}`, want: stored},
+		"attempt as a number": {metadata: `{"attempt":2}`, want: stored},
+		"somebody's more":     {metadata: `{"customer":"42"}`, want: stored},
+		"other bucket":        {metadata: `{"source_bucket":"other"}`, want: forbidden},
+		"other key":           {metadata: `{"source_bucket":"my-media-bucket","source_key":"uploads/Video.mov"}`, want: forbidden},
+		"key encoded":         {metadata: `{"source_key":"uploads%2Fvideo.mov"}`, want: forbidden},
+		"other upload":        {metadata: `{"upload":"` + strings.Repeat("0", 32) + `"}`, want: forbidden},
+		"other job":           {metadata: `{"job":"thumbnail"}`, want: forbidden},
+		"other attempt":       {metadata: `{"attempt":"0"}`, want: forbidden},
+		"empty key":           {metadata: `{"source_key":""}`, want: forbidden},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -15,25 +15,26 @@ func TestWireNamesTheVariable(t *testing.T) {
 		changes []string
 		names   []string
 	}{
-		"no table":           {[]string{env.TableName, ""}, []string{env.TableName}},
-		"no keys":            {[]string{env.CallbackKeySecret, ""}, []string{env.CallbackKeySecret}},
-		"blank keys":         {[]string{env.CallbackKeySecret, "  "}, []string{env.CallbackKeySecret}},
-		"nothing":            {[]string{env.TableName, "", env.CallbackKeySecret, ""}, []string{env.TableName, env.CallbackKeySecret}},
-		"unknown auth":       {[]string{env.WebhookAuth, "none"}, []string{env.WebhookAuth}},
-		"signature, none":    {[]string{env.WebhookAuth, "signature"}, []string{env.IttybitWebhookSecret}},
-		"both, no secret":    {[]string{env.WebhookAuth, "both"}, []string{env.IttybitWebhookSecret}},
-		"both, nothing":      {[]string{env.WebhookAuth, "both", env.CallbackKeySecret, ""}, []string{env.IttybitWebhookSecret, env.CallbackKeySecret}},
-		"short TTL":          {[]string{env.ResultTTLDays, "29"}, []string{env.ResultTTLDays}},
-		"TTL in words":       {[]string{env.ResultTTLDays, "a month"}, []string{env.ResultTTLDays}},
-		"unknown level":      {[]string{env.LogLevel, "loud"}, []string{env.LogLevel}},
-		"no region":          {[]string{"AWS_REGION", ""}, []string{"AWS_REGION"}},
-		"no credentials":     {[]string{"AWS_ACCESS_KEY_ID", ""}, []string{"AWS_ACCESS_KEY_ID"}},
-		"endpoint of no use": {[]string{"AWS_ENDPOINT_URL", "nowhere"}, []string{"AWS_ENDPOINT_URL"}},
+		"no table":           {changes: []string{env.TableName, ""}, names: []string{env.TableName}},
+		"no keys":            {changes: []string{env.CallbackKeySecret, ""}, names: []string{env.CallbackKeySecret}},
+		"blank keys":         {changes: []string{env.CallbackKeySecret, "  "}, names: []string{env.CallbackKeySecret}},
+		"nothing":            {changes: []string{env.TableName, "", env.CallbackKeySecret, ""}, names: []string{env.TableName, env.CallbackKeySecret}},
+		"unknown auth":       {changes: []string{env.WebhookAuth, "none"}, names: []string{env.WebhookAuth}},
+		"signature, none":    {changes: []string{env.WebhookAuth, "signature"}, names: []string{env.IttybitWebhookSecret}},
+		"both, no secret":    {changes: []string{env.WebhookAuth, "both"}, names: []string{env.IttybitWebhookSecret}},
+		"both, nothing":      {changes: []string{env.WebhookAuth, "both", env.CallbackKeySecret, ""}, names: []string{env.IttybitWebhookSecret, env.CallbackKeySecret}},
+		"short TTL":          {changes: []string{env.ResultTTLDays, "29"}, names: []string{env.ResultTTLDays}},
+		"TTL in words":       {changes: []string{env.ResultTTLDays, "a month"}, names: []string{env.ResultTTLDays}},
+		"unknown level":      {changes: []string{env.LogLevel, "loud"}, names: []string{env.LogLevel}},
+		"no region":          {changes: []string{"AWS_REGION", ""}, names: []string{"AWS_REGION"}},
+		"no credentials":     {changes: []string{"AWS_ACCESS_KEY_ID", ""}, names: []string{"AWS_ACCESS_KEY_ID"}},
+		"endpoint of no use": {changes: []string{"AWS_ENDPOINT_URL", "nowhere"}, names: []string{"AWS_ENDPOINT_URL"}},
 	}
+	c := newCloud(t)
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h, err := wire((&cloud{url: "http://127.0.0.1:1"}).environment(append([]string{"AWS_SECRET_ACCESS_KEY", "private"}, tt.changes...)...))
+			h, err := wire(c.Env().With(env.CallbackKeySecret, keysName).With(tt.changes...).Get)
 			if err == nil {
 				t.Fatalf("wired: %+v", h)
 			}
@@ -59,11 +60,11 @@ func TestWireUsesTheEnvironment(t *testing.T) {
 	f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), stored)
 
 	signatures := newCloud(t).deploySigned(t)
-	if signatures.auth.keys != nil || signatures.auth.secrets == nil {
+	if signatures.tokens != nil || signatures.signatures == nil {
 		t.Error("with signatures alone the callback keys are read, or no secret is")
 	}
 	tokens := newCloud(t).deploy(t, env.IttybitWebhookSecret, secretName)
-	if tokens.auth.secrets != nil || tokens.auth.keys == nil {
+	if tokens.signatures != nil || tokens.tokens == nil {
 		t.Error("with tokens alone the webhook secret is read, or no key is")
 	}
 }

@@ -31,10 +31,6 @@ type Options struct {
 	// Target is [Lambda] or [Host]; it must be said.
 	Target Target
 
-	// Handlers names folders under handlers/. None: every one that is a package
-	// main.
-	Handlers []string
-
 	// Files is what lies beside bootstrap in a handler's zip: handler → file
 	// name (slash-separated) → content. Only [Build] uses it.
 	Files map[string]map[string][]byte
@@ -54,11 +50,8 @@ type Archive struct {
 // paths relative to Root. When ctx ends, the compiler is stopped and the error
 // wraps ctx's.
 func Compile(ctx context.Context, o Options) (map[string]string, error) {
-	j, err := newJob(o)
+	j, err := compiled(ctx, o)
 	if err != nil {
-		return nil, fmt.Errorf("bundle: %w", err)
-	}
-	if err := j.compile(ctx); err != nil {
 		return nil, fmt.Errorf("bundle: %w", err)
 	}
 	binaries := make(map[string]string, len(j.handlers))
@@ -75,17 +68,10 @@ func Build(ctx context.Context, o Options) (map[string]Archive, error) {
 	if o.Target.host {
 		return nil, fmt.Errorf("bundle: a zip is for Lambda: give bundle.Lambda as target, not bundle.Host")
 	}
-	j, err := newJob(o)
+	j, err := compiled(ctx, o)
 	if err != nil {
 		return nil, fmt.Errorf("bundle: %w", err)
 	}
-	if err := j.checkFiles(); err != nil {
-		return nil, fmt.Errorf("bundle: %w", err)
-	}
-	if err := j.compile(ctx); err != nil {
-		return nil, fmt.Errorf("bundle: %w", err)
-	}
-
 	zips := make([]Archive, len(j.handlers))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
@@ -116,8 +102,20 @@ type job struct {
 	module
 	dir      string // of this target's results
 	target   Target
-	handlers []string // sorted, without duplicates, at least one
+	handlers []string // sorted, at least one
 	files    map[string]map[string][]byte
+}
+
+// compiled checks the options and compiles the handlers.
+func compiled(ctx context.Context, o Options) (*job, error) {
+	j, err := newJob(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.checkFiles(); err != nil {
+		return nil, err
+	}
+	return j, j.compile(ctx)
 }
 
 func newJob(o Options) (*job, error) {
@@ -128,7 +126,7 @@ func newJob(o Options) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	handlers, err := m.choose(o.Handlers)
+	handlers, err := m.handlers()
 	if err != nil {
 		return nil, err
 	}

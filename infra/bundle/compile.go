@@ -20,21 +20,10 @@ const stopTime = 3 * time.Second
 // what they share is loaded and checked once, and what is up to date is not
 // linked again.
 func (j *job) compile(ctx context.Context) error {
-	// No -buildvcs: a commit that changes no handler must not change a binary.
-	args := append([]string{"build", "-buildvcs=false", "-tags=" + buildTag, "-ldflags=-s -w", "-o", j.dir}, j.packages()...)
-	var recipe []string
-	if !j.target.host {
-		args = slices.Insert(args, 1, "-trimpath")
-		recipe = slices.Concat(args, j.fixedEnv()) // for the host, the caller's settings count too
-		if j.fresh(recipe) {
-			return ctx.Err()
-		}
-	}
 	goTool, err := j.goTool()
 	if err != nil {
 		return err
 	}
-
 	// On the binaries' own file system the go command moves a linked binary into
 	// place; from another one it copies, and a copy cut short would pass for up
 	// to date ever after.
@@ -44,22 +33,19 @@ func (j *job) compile(ctx context.Context) error {
 	}
 	defer func() { _ = os.RemoveAll(tmp) }()
 	env := append(os.Environ(), "GOTMPDIR="+tmp)
-
-	var inputs string
-	var folders []string
-	if !j.target.host {
+	// No -buildvcs: a commit that changes no handler must not change a binary.
+	args := []string{"build", "-buildvcs=false", "-tags=" + buildTag, "-ldflags=-s -w", "-o", j.dir}
+	if !j.target.host { // for the host, the caller's settings hold
+		args = append(args, "-trimpath")
 		pinned, err := j.pinnedEnv(ctx, goTool)
 		if err != nil {
 			return err
 		}
 		env = append(env, pinned...)
-		// Before compiling: what changes meanwhile is then found to have changed. An
-		// error here is one that the compiler will tell better.
-		if folders, err = j.folders(ctx, goTool, env); err == nil && folders != nil {
-			inputs, _ = j.inputs(recipe, folders)
-		}
 	}
-
+	for _, h := range j.handlers {
+		args = append(args, "./"+handlersDir+"/"+h)
+	}
 	var stderr bytes.Buffer
 	cmd := j.command(ctx, goTool, env, args...)
 	cmd.Stderr = &stderr
@@ -69,14 +55,11 @@ func (j *job) compile(ctx context.Context) error {
 		}
 		return j.compileError(stderr.String(), err)
 	}
-	if inputs == "" {
-		return nil
-	}
-	return j.note(inputs, folders)
+	return nil
 }
 
-// Toolchain returns the Go that compiles the handlers of the module at root, such
-// as go1.26.8, and fetches it as a compilation would if it is not there.
+// Toolchain returns the Go that compiles the handlers of the module at root,
+// such as go1.26.8, and fetches it as a compilation would if it is not there.
 func Toolchain(ctx context.Context, root string) (string, error) {
 	m, err := openModule(root)
 	if err != nil {
@@ -109,15 +92,6 @@ func (j *job) goTool() (string, error) {
 	return goTool, nil
 }
 
-// packages are the handlers as the go command names them.
-func (j *job) packages() []string {
-	all := make([]string, len(j.handlers))
-	for i, h := range j.handlers {
-		all[i] = "./" + handlersDir + "/" + h
-	}
-	return all
-}
-
 // passedOn are the settings that say where modules come from and where
 // compiled packages go. They cannot change a result, and a build behind a
 // company's proxy fails without them.
@@ -144,19 +118,7 @@ func (j *job) pinnedEnv(ctx context.Context, goTool string) ([]string, error) {
 		return nil, fmt.Errorf("go env: %w", err)
 	}
 
-	env := j.fixedEnv()
-	for _, name := range passedOn {
-		if settings[name] != "" {
-			env = append(env, name+"="+settings[name])
-		}
-	}
-	return env, nil
-}
-
-// fixedEnv is the part of pinnedEnv that is the same for every caller. An empty
-// value is the go command's default.
-func (j *job) fixedEnv() []string {
-	return []string{
+	env := []string{ // an empty value is the go command's default
 		"GOENV=off", // the settings of `go env -w`
 		"GOTOOLCHAIN=" + j.toolchain,
 		"GOROOT=",
@@ -173,6 +135,12 @@ func (j *job) fixedEnv() []string {
 		"CGO_ENABLED=0",
 		"GO_EXTLINK_ENABLED=",
 	}
+	for _, name := range passedOn {
+		if settings[name] != "" {
+			env = append(env, name+"="+settings[name])
+		}
+	}
+	return env, nil
 }
 
 // command is the go command in the module's root, stopped when ctx ends.

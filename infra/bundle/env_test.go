@@ -19,7 +19,7 @@ func TestCallersSettingsDoNotReachLambda(t *testing.T) {
 	lambdas := []bundle.Target{target, bundle.Lambda("arm64")}
 	root := newModule(t, nil)
 	compile := func(t *testing.T, target bundle.Target) [sha256.Size]byte {
-		o := bundle.Options{Root: root, Dir: t.TempDir(), Target: target, Handlers: []string{"a"}}
+		o := bundle.Options{Root: root, Dir: t.TempDir(), Target: target}
 		binaries, err := bundle.Compile(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
@@ -141,12 +141,12 @@ func TestRootIsFoundUpwards(t *testing.T) {
 	if found != root {
 		t.Errorf("FindRoot = %s, want %s", found, root)
 	}
-	binaries, err := bundle.Compile(t.Context(), bundle.Options{Target: bundle.Host(), Handlers: []string{"b", "b"}})
+	binaries, err := bundle.Compile(t.Context(), bundle.Options{Target: bundle.Host()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(binaries) != 1 || !filepath.IsAbs(binaries["b"]) {
-		t.Fatalf("binaries = %v, want the absolute path of b alone", binaries)
+	if len(binaries) != 2 || !filepath.IsAbs(binaries["b"]) {
+		t.Fatalf("binaries = %v, want the absolute paths of a and b", binaries)
 	}
 	if got := run(t, binaries["b"]); got != "b hello\n" {
 		t.Errorf("b prints %q", got)

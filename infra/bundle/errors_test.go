@@ -23,14 +23,6 @@ func TestMistakesAreNamed(t *testing.T) {
 		"no target":            {options: bundle.Options{}, want: []string{"Options.Target"}},
 		"unknown architecture": {options: bundle.Options{Target: bundle.Lambda("amd64")}, want: []string{`"amd64"`, "arm64", "x86_64"}},
 		"zip for the host":     {options: bundle.Options{Target: bundle.Host()}, want: []string{"bundle.Lambda"}},
-		"unknown handler": {
-			options: bundle.Options{Target: target, Handlers: []string{"a", "dispach"}},
-			want:    []string{`"dispach"`, "handlers/dispach", "there are: a, b"},
-		},
-		"library as handler": {
-			options: bundle.Options{Target: target, Handlers: []string{"shared"}},
-			want:    []string{`"shared"`, "there are: a, b"},
-		},
 		"no go line": {
 			options: bundle.Options{Target: target},
 			changes: map[string]string{"go.mod": "module example.test/m\n"},

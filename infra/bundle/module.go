@@ -1,15 +1,14 @@
 package bundle
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"go/build"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
+
+	"golang.org/x/mod/modfile"
 )
 
 const handlersDir = "handlers"
@@ -33,14 +32,12 @@ func openModule(root string) (module, error) {
 	}
 	dir := from
 	for {
-		gomod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		path := filepath.Join(dir, "go.mod")
+		gomod, err := os.ReadFile(path)
 		switch {
 		case err == nil:
-			toolchain := toolchainOf(string(gomod))
-			if toolchain == "" {
-				return module{}, fmt.Errorf("%s: no go line", filepath.Join(dir, "go.mod"))
-			}
-			return module{root: dir, toolchain: toolchain}, nil
+			toolchain, err := toolchainOf(path, gomod)
+			return module{root: dir, toolchain: toolchain}, err
 		case !errors.Is(err, fs.ErrNotExist):
 			return module{}, err
 		case root != "":
@@ -60,45 +57,21 @@ func FindRoot() (string, error) {
 }
 
 // toolchainOf returns go.mod's toolchain, or the one its go line implies.
-//
-// By hand, because `go mod edit -json` cannot tell which Go to install where
-// there is none, and x/mod/modfile would be one more dependency for two lines
-// that cannot stand in a block.
-func toolchainOf(gomod string) (toolchain string) {
-	var implied string
-	for line := range strings.Lines(gomod) {
-		switch word := strings.Fields(line); {
-		case len(word) < 2:
-		case word[0] == "go":
-			implied = "go" + word[1]
-		case word[0] == "toolchain":
-			toolchain = word[1]
-		}
+func toolchainOf(path string, gomod []byte) (string, error) {
+	file, err := modfile.Parse(path, gomod, nil)
+	switch {
+	case err != nil:
+		return "", err
+	case file.Toolchain != nil:
+		return file.Toolchain.Name, nil
+	case file.Go == nil:
+		return "", fmt.Errorf("%s: no go line", path)
 	}
-	return cmp.Or(toolchain, implied)
+	return "go" + file.Go.Version, nil
 }
 
-// choose returns the handlers named in want, or all if it names none.
-func (m module) choose(want []string) ([]string, error) {
-	all, err := m.handlers()
-	if err != nil {
-		return nil, err
-	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("no handler to compile: no package main in the folders of %s", filepath.Join(m.root, handlersDir))
-	}
-	if len(want) == 0 {
-		want = all
-	}
-	for _, h := range want {
-		if !slices.Contains(all, h) {
-			return nil, fmt.Errorf("handler %q: no package main in %s/%s; there are: %s", h, handlersDir, h, strings.Join(all, ", "))
-		}
-	}
-	return slices.Compact(slices.Sorted(slices.Values(want))), nil
-}
-
-// handlers lists the folders that hold a package main for Linux, sorted.
+// handlers lists the folders that hold a package main for Linux, sorted. None is
+// an error.
 func (m module) handlers() ([]string, error) {
 	dir := filepath.Join(m.root, handlersDir)
 	entries, err := os.ReadDir(dir)
@@ -123,6 +96,9 @@ func (m module) handlers() ([]string, error) {
 		if pkg.IsCommand() {
 			names = append(names, e.Name())
 		}
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("no handler to compile: no package main in the folders of %s", dir)
 	}
 	return names, nil
 }

@@ -1,17 +1,20 @@
 package bundle
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/google/renameio/v2/maybe"
 )
 
 // checkFiles refuses files that no zip would hold, and names that would replace
@@ -60,19 +63,17 @@ func pack(dir, handler, binary string, files map[string][]byte) (Archive, error)
 		return archive, nil
 	}
 
-	sum := sha256.New()
-	var size counter
-	err = writeFile(path, func(w io.Writer) error {
-		return writeZip(io.MultiWriter(w, sum, &size), members)
-	})
+	var zip bytes.Buffer
+	if err := writeZip(&zip, members); err != nil {
+		return Archive{}, err
+	}
+	archive := Archive{Path: path, SHA256: sha256Of(zip.Bytes()), Size: int64(zip.Len())}
+	said, err := json.Marshal(note{Inputs: inputs, SHA256: archive.SHA256})
 	if err != nil {
 		return Archive{}, err
 	}
-	archive := Archive{Path: path, SHA256: hexOf(sum), Size: int64(size)}
-	err = writeFile(notePath(path), func(w io.Writer) error {
-		return json.NewEncoder(w).Encode(note{Inputs: inputs, SHA256: archive.SHA256})
-	})
-	return archive, err
+	// Each is whole or not there at all, whoever else packs at the same moment.
+	return archive, errors.Join(maybe.WriteFile(path, zip.Bytes(), 0o644), maybe.WriteFile(notePath(path), said, 0o644))
 }
 
 // note lies beside a zip and says what it was made of.
@@ -91,40 +92,14 @@ func upToDate(path, inputs string) (Archive, bool) {
 	if err != nil || json.Unmarshal(data, &n) != nil || n.Inputs != inputs {
 		return Archive{}, false
 	}
-	f, err := os.Open(path)
-	if err != nil {
+	zip, err := os.ReadFile(path)
+	if err != nil || sha256Of(zip) != n.SHA256 {
 		return Archive{}, false
 	}
-	defer func() { _ = f.Close() }()
-	sum := sha256.New()
-	size, err := io.Copy(sum, f)
-	if err != nil || hexOf(sum) != n.SHA256 {
-		return Archive{}, false
-	}
-	return Archive{Path: path, SHA256: n.SHA256, Size: size}, true
+	return Archive{Path: path, SHA256: n.SHA256, Size: int64(len(zip))}, true
 }
 
-// writeFile writes a file that is whole or not there at all.
-func writeFile(path string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if err := errors.Join(write(f), f.Chmod(0o644), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}
-
-// counter counts the bytes written to it.
-type counter int64
-
-func (c *counter) Write(p []byte) (int, error) {
-	*c += counter(len(p))
-	return len(p), nil
+func sha256Of(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"runtime"
@@ -79,9 +78,7 @@ func digest(recipe string, members []member) string {
 		_, _ = fmt.Fprintf(sum, "%q %o %d\n", m.name, m.mode, len(m.data))
 		_, _ = sum.Write(m.data)
 	}
-	return hexOf(sum)
+	return hex.EncodeToString(sum.Sum(nil))
 }
-
-func hexOf(sum hash.Hash) string { return hex.EncodeToString(sum.Sum(nil)) }
 
 func byName(a, b member) int { return cmp.Compare(a.name, b.name) }

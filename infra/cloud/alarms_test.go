@@ -2,6 +2,7 @@ package cloud_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,7 +19,7 @@ import (
 // watched is prod with everything that watches it.
 func watched(t *testing.T) *deployment {
 	t.Helper()
-	return deploy(t, "prod", stackFile(t, "prod").with(values{"alarms": "true", "alarmEmail": "media@example.com", "dashboard": "true", "resultEvents": "true"}))
+	return deploy(t, "prod", stackFile(t, "prod").with(watching).with(values{"resultEvents": "true"}))
 }
 
 // series are the metrics of an alarm.
@@ -36,8 +37,8 @@ func (m *made) series() []series {
 	return all
 }
 
-// short is the name of an alarm in the runbook.
-func (d *deployment) short(alarm *made) string {
+// alarm returns the name of an alarm in the runbook.
+func (d *deployment) alarm(alarm *made) string {
 	return strings.TrimPrefix(alarm.name, "ittybit-"+d.stack+"-")
 }
 
@@ -77,27 +78,19 @@ func TestAlarmsWatchTheWholeWay(t *testing.T) {
 	got := map[string][]string{}
 	for _, a := range d.all("MetricAlarm") {
 		for _, s := range a.series() {
-			got[d.short(a)] = append(got[d.short(a)], s.String())
+			got[d.alarm(a)] = append(got[d.alarm(a)], s.String())
 		}
 	}
-	for name := range got {
-		if want[name] == nil {
-			t.Errorf("there is an alarm %s", name)
-		}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	for name, metrics := range want {
-		if !slices.Equal(got[name], metrics) {
-			t.Errorf("%s watches %q, want %q", name, got[name], metrics)
-		}
-	}
-	if alone := deploy(t, "prod", stackFile(t, "prod").with(values{"resultEvents": "true"})); len(alone.all("MetricAlarm")) != len(want) || len(alone.all("Topic")) != 0 {
-		t.Error("without an address the alarms are others")
-	}
+	alone := deploy(t, "prod", stackFile(t, "prod").with(values{"resultEvents": "true"}))
+	alone.count(t, map[string]int{"MetricAlarm": len(want), "Topic": 0}) // without an address, too
 }
 
 // TestAlarmsAreAsCloudWatchTakesThem: what PutMetricAlarm refuses, only an
-// update would show (PutMetricAlarm, Amazon CloudWatch API Reference; "Alarms on
-// math expressions", Amazon CloudWatch User Guide).
+// update would show (PutMetricAlarm, Amazon CloudWatch API Reference; "Alarms
+// on math expressions", Amazon CloudWatch User Guide).
 func TestAlarmsAreAsCloudWatchTakesThem(t *testing.T) {
 	t.Parallel()
 	const day, week = 86400, 7 * 86400
@@ -147,14 +140,11 @@ func TestWhatNoDataMeansAndWhoIsTold(t *testing.T) {
 	t.Parallel()
 	d := watched(t)
 	topic := d.one(t, "Topic", "-alarms").out(t, "arn")
-	subscription := d.one(t, "TopicSubscription", "")
-	if subscription.at("topic") != topic || subscription.at("protocol") != "email" || subscription.at("endpoint") != "media@example.com" {
-		t.Errorf("subscription %v", subscription.inputs)
-	}
+	d.one(t, "TopicSubscription", "").has(t, inputs{"topic": topic, "protocol": "email", "endpoint": "media@example.com"})
 	// "OK" after such an event would say that it was made good.
 	happened := []string{"destination", "undeliverable", "rule", "api-errors", "rejected", "failed-jobs", "daily-limit", "sweep-behind"}
 	for _, a := range d.all("MetricAlarm") {
-		name := d.short(a)
+		name := d.alarm(a)
 		var over any = []any{topic}
 		if slices.Contains(happened, name) {
 			over = nil
@@ -167,23 +157,18 @@ func TestWhatNoDataMeansAndWhoIsTold(t *testing.T) {
 		if name == "sweep-stopped" {
 			operator, missing = "LessThanThreshold", "breaching"
 		}
-		for path, want := range map[string]any{
+		a.has(t, inputs{
 			"comparisonOperator": operator, "treatMissingData": missing,
 			"alarmActions": []any{topic}, "okActions": over, "insufficientDataActions": nil,
-		} {
-			if got := a.at(path); !reflect.DeepEqual(got, want) {
-				t.Errorf("%s %s: %v, want %v", name, path, got, want)
-			}
-		}
+		})
 	}
-	for name, want := range map[string][2]float64{"retry-queue": {12, 12}, "dead-letters-old": {28, 28}, "dispatch-errors": {3, 3}, "dead-letters": {1, 3}} {
-		a := d.one(t, "MetricAlarm", "-"+name)
-		if got := [2]float64{a.at("datapointsToAlarm").(float64), a.at("evaluationPeriods").(float64)}; got != want {
-			t.Errorf("%s: %v periods, want %v", name, got, want)
-		}
-	}
-	if got := d.one(t, "MetricAlarm", "-dead-letters-old").at("period"); got != 6*3600.0 {
-		t.Errorf("dead letters are old after 28 periods of %v s", got)
+	for name, want := range map[string]inputs{
+		"retry-queue":      {"datapointsToAlarm": 12.0, "evaluationPeriods": 12.0},
+		"dead-letters":     {"datapointsToAlarm": 1.0, "evaluationPeriods": 3.0},
+		"dead-letters-old": {"datapointsToAlarm": 28.0, "evaluationPeriods": 28.0, "period": 6 * 3600.0},
+		"dispatch-errors":  {"datapointsToAlarm": 3.0, "evaluationPeriods": 3.0},
+	} {
+		d.one(t, "MetricAlarm", "-"+name).has(t, want)
 	}
 }
 
@@ -203,14 +188,12 @@ func TestThresholdsGrowWithTheStack(t *testing.T) {
 	for i, jobs := range []int64{3, 1000, 10_000, 100_000, 1_000_000, 0} {
 		d := deploy(t, "prod", stackFile(t, "prod").with(values{"dailyJobLimit": strconv.FormatInt(jobs, 10), "resultEvents": "true"}))
 		for _, a := range d.all("MetricAlarm") {
-			name := d.short(a)
+			name := d.alarm(a)
 			want := levels[name] // where one event is a lost upload: 0, whatever the stack
 			if thresholds, ok := noise[name]; ok {
 				want = thresholds[i]
 			}
-			if got := a.at("threshold"); got != want {
-				t.Errorf("%d jobs a day: %s above %v, want %v", jobs, name, got, want)
-			}
+			a.has(t, inputs{"threshold": want})
 		}
 	}
 }
@@ -283,7 +266,7 @@ func TestTheScriptsTakeTheirCommands(t *testing.T) {
 
 func TestAlarmsSayWhatToDo(t *testing.T) {
 	t.Parallel()
-	form := regexp.MustCompile(`(?s)^[A-Z].*\.\nLook: .+\nMend: .+\nMore: OPERATIONS\.md#(\S+)$`)
+	form := regexp.MustCompile(`(?s)^[A-Z].*\.\nCheck: .+\nFix: .+\nMore: OPERATIONS\.md#(\S+)$`)
 	for _, stack := range []string{"prod", "Feature_Branch.42", strings.Repeat("x", 100)} {
 		d := deploy(t, stack, stackFile(t, "prod").with(values{"resultEvents": "true"}))
 		if len(d.all("MetricAlarm")) == 0 {
@@ -333,42 +316,36 @@ func TestTheRunbookHasEveryAlarm(t *testing.T) {
 	for name, v := range stacks(t) {
 		d := deploy(t, name, v.with(values{"alarms": "true"}))
 		for _, a := range d.all("MetricAlarm") {
-			alarms[d.short(a)] = true
+			alarms[d.alarm(a)] = true
 		}
 	}
-	for name := range alarms {
-		if !headings[name] {
-			t.Errorf("OPERATIONS.md does not say what to do for %s", name)
-		}
-	}
-	for name := range headings {
-		if !alarms[name] {
-			t.Errorf("OPERATIONS.md has a heading %s, which is no alarm", name)
-		}
+	if !reflect.DeepEqual(headings, alarms) {
+		t.Errorf("OPERATIONS.md has headings for %v, the stacks have the alarms %v", slices.Sorted(maps.Keys(headings)), slices.Sorted(maps.Keys(alarms)))
 	}
 }
 
 func TestUnwatchedStacksPayForNothing(t *testing.T) {
 	t.Parallel()
 	for _, v := range []values{stackFile(t, "dev"), stackFile(t, "prod").with(values{"alarms": "false", "dashboard": "false"})} {
-		// An address alone is nobody's alarm.
+		// An address alone is not an alarm.
 		d := deploy(t, "dev", v.with(values{"alarmEmail": "media@example.com"}))
-		for _, kind := range []string{"MetricAlarm", "CompositeAlarm", "Dashboard", "QueryDefinition", "Topic", "TopicSubscription"} {
-			if n := len(d.all(kind)); n != 0 {
-				t.Errorf("%d of %s that nobody asked for", n, kind)
-			}
+		d.count(t, map[string]int{"MetricAlarm": 0, "CompositeAlarm": 0, "Dashboard": 0, "QueryDefinition": 0, "Topic": 0, "TopicSubscription": 0})
+	}
+	for name, tt := range map[string]struct {
+		v                 values
+		alarms, dashboard bool
+	}{
+		"prod":            {v: stackFile(t, "prod"), alarms: true, dashboard: true},
+		"alarms alone":    {v: values{"alarms": "true"}, alarms: true},
+		"dashboard alone": {v: values{"dashboard": "true"}, dashboard: true},
+	} {
+		d := deploy(t, "dev", tt.v)
+		if got := len(d.all("MetricAlarm")) > 0; got != tt.alarms {
+			t.Errorf("%s: alarms: %v", name, got)
 		}
-	}
-	if prod := deploy(t, "prod", stackFile(t, "prod")); len(prod.all("MetricAlarm")) == 0 || len(prod.all("Dashboard")) != 1 {
-		t.Error("prod is not watched")
-	}
-	one := deploy(t, "dev", values{"alarms": "true"})
-	if len(one.all("MetricAlarm")) == 0 || len(one.all("Dashboard")) != 0 {
-		t.Error("alarms bring a dashboard")
-	}
-	other := deploy(t, "dev", values{"dashboard": "true"})
-	if len(other.all("MetricAlarm")) != 0 || len(other.all("Dashboard")) != 1 {
-		t.Error("the dashboard brings alarms")
+		if got := len(d.all("Dashboard")) == 1; got != tt.dashboard {
+			t.Errorf("%s: a dashboard: %v", name, got)
+		}
 	}
 }
 

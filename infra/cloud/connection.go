@@ -5,47 +5,50 @@ import (
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"ittybit-media/infra/stack"
 )
 
-// connectionPolicy is what the IAM user behind Ittybit's connection has to be
-// allowed: to read the uploads of the routes and to write the jobs' outputs.
-func (b *builder) connectionPolicy() pulumi.StringOutput {
-	var inputs, outputs []pulumi.StringInput
-	add := func(list *[]pulumi.StringInput, seen *[]string, bucket, prefix string) {
-		if id := bucket + "/" + prefix; !slices.Contains(*seen, id) {
-			*seen = append(*seen, id)
-			*list = append(*list, b.objects(bucket, prefix))
-		}
-	}
-	var read, written []string
-	for _, route := range b.Config.Routes {
-		add(&inputs, &read, "", route.Prefix)
+// folder is a part of a bucket; without a bucket, of the watched one.
+type folder struct{ bucket, prefix string }
+
+// connectionPolicy returns what the IAM user behind Ittybit's connection has to
+// be allowed: to read the uploads of the routes and to write the jobs' outputs.
+func connectionPolicy(c stack.Config, p place, watched pulumi.StringOutput) pulumi.StringOutput {
+	var read, written []folder
+	for _, route := range c.Routes {
+		read = append(read, folder{prefix: route.Prefix})
 		for _, job := range route.Jobs {
 			if job.Output == "" {
 				continue // Ittybit keeps it
 			}
 			bucket, prefix := job.Output.Destination()
-			if bucket == "" || bucket == b.Config.BucketName {
-				bucket, prefix = "", b.Config.OutputPrefix
+			if bucket == "" || bucket == c.BucketName {
+				bucket, prefix = "", c.OutputPrefix
 			}
-			add(&outputs, &written, bucket, prefix)
+			written = append(written, folder{bucket, prefix})
 		}
 	}
-	statements := []statement{{actions: []string{"s3:GetObject"}, resources: inputs}}
-	if outputs != nil {
-		statements = append(statements, statement{actions: []string{"s3:AbortMultipartUpload", "s3:PutObject"}, resources: outputs})
+	// objects are those whose keys begin with the folders' prefixes.
+	objects := func(folders []folder) []pulumi.StringInput {
+		var all []pulumi.StringInput
+		for i, f := range folders {
+			if slices.Contains(folders[:i], f) {
+				continue
+			}
+			var bucket pulumi.StringInput = pulumi.String(f.bucket)
+			if f.bucket == "" {
+				bucket = watched
+			}
+			all = append(all, pulumi.Sprintf("arn:%s:s3:::%s/%s*", p.partition, bucket, literal.Replace(f.prefix)))
+		}
+		return all
+	}
+	statements := []statement{{actions: []string{"s3:GetObject"}, resources: objects(read)}}
+	if written != nil {
+		statements = append(statements, statement{actions: []string{"s3:AbortMultipartUpload", "s3:PutObject"}, resources: objects(written)})
 	}
 	return policy(statements...)
-}
-
-// objects are the objects of the bucket, "" for the watched one, whose keys
-// begin with prefix.
-func (b *builder) objects(bucket, prefix string) pulumi.StringOutput {
-	var name pulumi.StringInput = pulumi.String(bucket)
-	if bucket == "" {
-		name = b.pipeline.Bucket
-	}
-	return pulumi.Sprintf("arn:%s:s3:::%s/%s*", b.place.partition, name, literal.Replace(prefix))
 }
 
 // literal keeps IAM from reading characters of a key as its own ("IAM policy

@@ -40,139 +40,159 @@ type line struct {
 }
 
 // makeDashboard makes the page that one looks at, and the queries that one asks
-// then.
-func (b *builder) makeDashboard() (err error) {
-	if !b.Config.Dashboard {
-		return nil
+// then. Returns nil when the stack has no dashboard.
+func makeDashboard(s scope, p parts, alarms pulumi.StringArray) (*cloudwatch.Dashboard, error) {
+	if !s.Config.Dashboard {
+		return nil, nil
 	}
-	if err := b.makeQueries(); err != nil {
-		return err
+	if err := makeQueries(s, p.logGroups()); err != nil {
+		return nil, err
 	}
-	b.dashboard, err = cloudwatch.NewDashboard(b.ctx, b.named("dashboard"), &cloudwatch.DashboardArgs{
+	return cloudwatch.NewDashboard(s.ctx, s.named("dashboard"), &cloudwatch.DashboardArgs{
 		// An account has one dashboard of a name in all its regions, and a second one
 		// would silently take its place: the API's id is this stack's alone.
-		DashboardName: pulumi.Sprintf("%s-%s", b.name, b.api.ID()),
+		DashboardName: pulumi.Sprintf("%s-%s", s.name, p.api.ID()),
 		DashboardBody: pulumi.JSONMarshal(pulumi.Map{
 			"start":   pulumi.String("-P1D"),
-			"widgets": widgets(b.rows()),
+			"widgets": widgets(p.place.region, rows(s, p, alarms)),
 		}),
-	}, b.child())
-	return err
+	}, s.child())
 }
 
-// rows are the dashboard from top to bottom: the way of an upload, then what
-// keeps it from going on, then the machinery.
-func (b *builder) rows() [][]widget {
-	dead, retry := b.queues.dead, b.queues.retry
-	own := func(label string, m telemetry.Metric) line {
-		return line{label: label, metric: b.ownMetric(m, sum, "")}
-	}
-	by := func(m telemetry.Metric) line { return line{expression: b.byDimension(m)} }
-	ended := func(s media.State) line {
-		return line{label: s.String(), metric: b.ownMetric(telemetry.Results, sum, s.String())}
-	}
-	took := func(label, statistic string) line {
-		return line{label: label, metric: b.ownMetric(telemetry.UploadToResult, statistic, "")}
-	}
-	ofEach := func(name, statistic string) []line {
-		var lines []line
-		for _, handler := range functions {
-			lines = append(lines, line{label: handler, metric: b.functionMetric(name, statistic, handler)})
-		}
-		return lines
-	}
-	rows := [][]widget{{b.introduction()}}
-	if b.alarmARNs != nil {
-		rows = append(rows, []widget{{"alarm", alarmHeight, pulumi.Map{
+// rows returns the dashboard from top to bottom: the way of an upload, then
+// what keeps it from going on, then the machinery.
+func rows(s scope, p parts, alarms pulumi.StringArray) [][]widget {
+	all := [][]widget{{introduction(s)}}
+	if alarms != nil {
+		all = append(all, []widget{{"alarm", alarmHeight, pulumi.Map{
 			"title":  pulumi.String("Alarms"),
-			"alarms": b.alarmARNs,
+			"alarms": alarms,
 		}}})
 	}
-	rows = append(rows,
-		[]widget{
-			b.graph("Uploads",
-				own("dispatched", telemetry.UploadsDispatched), own("skipped", telemetry.UploadsSkipped),
-				own("rejected", telemetry.Rejected), own("put off by the daily limit", telemetry.DailyLimitReached)),
-			b.graph("Jobs, and their results by state",
-				own("new jobs", telemetry.JobsCreated), ended(media.Succeeded), ended(media.Failed), ended(media.Cancelled)),
-			b.graph("From upload to result, in seconds", took("half are faster", median), took("19 of 20 are faster", slow)),
-		},
-		[]widget{
-			b.graph("Errors and throttles", append(ofEach("Errors", sum),
-				line{label: "dispatch is throttled", metric: b.functionMetric("Throttles", sum, dispatch)},
-				line{label: "webhook is throttled", metric: b.functionMetric("Throttles", sum, webhook)})...),
-			b.graph("Callbacks to the API",
-				line{label: "all (right)", metric: b.apiMetric("Count"), right: true},
-				line{label: "4xx: refused or throttled", metric: b.apiMetric("4xx")},
-				line{label: "5xx: not stored", metric: b.apiMetric("5xx")}),
-			b.graph("Refused callbacks, by reason", by(telemetry.CallbacksRefused)),
-		},
-		[]widget{
-			b.graph("Retry queue, messages",
-				line{label: "due", metric: queueMetric("ApproximateNumberOfMessagesVisible", retry)},
-				line{label: "between two tries", metric: queueMetric("ApproximateNumberOfMessagesNotVisible", retry)},
-				line{label: "before the first try", metric: queueMetric("ApproximateNumberOfMessagesDelayed", retry)}),
-			b.graph("Dead letters, messages",
-				line{label: "dead letters", metric: queueMetric("ApproximateNumberOfMessagesVisible", dead)}),
-			b.graph("How long they have waited",
-				line{label: "in the retry queue, s", metric: queueMetric("ApproximateAgeOfOldestMessage", retry)},
-				line{label: "dead letters, s", metric: queueMetric("ApproximateAgeOfOldestMessage", dead)},
-				line{label: "for dispatch to start, ms (right)", metric: b.functionMetric("AsyncEventAge", maximum, dispatch), right: true}),
-		},
-		[]widget{
-			b.graph("Skipped uploads, by reason", by(telemetry.UploadsSkipped)),
-			b.graph("Rejected uploads and jobs, by reason", by(telemetry.Rejected)),
-			b.graph("Sweep: jobs asked for, by what became of them", by(telemetry.JobsSwept),
-				line{label: "runs", metric: b.functionMetric("Invocations", sum, sweep)}, own("runs that left some", telemetry.SweepBehind)),
-		},
-		[]widget{
-			b.graph("Events from the bucket to dispatch",
-				line{label: "delivered", metric: b.ruleMetric("Invocations")},
-				line{label: "not delivered", metric: b.ruleMetric("FailedInvocations")},
-				line{label: "to the retry queue", metric: b.ruleMetric("InvocationsSentToDlq")},
-				line{label: "lost by EventBridge", metric: b.ruleMetric("InvocationsFailedToBeSentToDlq")},
-				line{label: "lost by Lambda", metric: b.functionMetric("DestinationDeliveryFailures", sum, dispatch)}),
-			b.graph("Duration, 19 of 20 are faster, in ms", ofEach("Duration", slow)...),
-			b.graph("Concurrency, at most", ofEach("ConcurrentExecutions", maximum)...),
-		},
-	)
-	if b.events != nil {
-		rows = append(rows, []widget{
-			b.graph("Result events",
-				line{label: "results", metric: b.pipeMetric("EventCount")},
-				line{label: "failed tries", metric: b.pipeMetric("ExecutionFailed")}),
-			b.graph("Results without an event",
-				line{label: "dead letters", metric: queueMetric("ApproximateNumberOfMessagesVisible", b.events.dead)}),
-		})
+	all = append(all, resultGraphs(s), failureGraphs(s, p), waitGraphs(p.queues, p.dispatch), reasonGraphs(s, p.sweep), machineGraphs(p))
+	if p.events != nil {
+		all = append(all, eventGraphs(p.events))
 	}
-	return append(rows, []widget{{"log", tableHeight, pulumi.Map{
-		"title":  pulumi.String("The last errors"),
-		"region": b.place.region,
-		"view":   pulumi.String("table"),
-		"query":  b.over(functions, lastErrors),
+	return append(all, []widget{{"log", tableHeight, pulumi.Map{
+		"title": pulumi.String("The last errors"),
+		"view":  pulumi.String("table"),
+		"query": over(chosen(p.logGroups(), allHandlers), lastErrors),
 	}}})
 }
 
 // introduction says what to make of the rest.
-func (b *builder) introduction() widget {
+func introduction(s scope) widget {
 	return widget{"text", textHeight, pulumi.Map{"markdown": pulumi.String(fmt.Sprintf(`## Stack %s: from upload to result
 Top to bottom: uploads and their results; what fails; what waits; why; the machinery; the last errors. The saved queries of Logs Insights are in the folder **%s**. Each alarm is a heading of **%s**, which says what to do.
 
 What happened to an object: %s · Failed jobs: %s · Dead letters: %s · Does it work at all: %s`,
-		b.ctx.Stack(), b.name, runbook,
-		code(b.script("jobs", "KEY")), code(b.script("jobs", "-state", media.Failed.String())), code(b.script("redrive")), code(b.script("smoke"))))}}
+		s.ctx.Stack(), s.name, runbook,
+		code(s.script("jobs", "KEY")), code(s.script("jobs", "-state", media.Failed.String())), code(s.script("redrive")), code(s.script("smoke"))))}}
+}
+
+func resultGraphs(s scope) []widget {
+	ended := func(state media.State) line {
+		return line{label: state.String(), metric: s.ownMetric(telemetry.Results, sum, state.String())}
+	}
+	took := func(label, statistic string) line {
+		return line{label: label, metric: s.ownMetric(telemetry.UploadToResult, statistic, "")}
+	}
+	return []widget{
+		graph("Uploads",
+			s.own("dispatched", telemetry.UploadsDispatched), s.own("skipped", telemetry.UploadsSkipped),
+			s.own("rejected", telemetry.Rejected), s.own("put off by the daily limit", telemetry.DailyLimitReached)),
+		graph("Jobs, and their results by state",
+			s.own("new jobs", telemetry.JobsCreated), ended(media.Succeeded), ended(media.Failed), ended(media.Cancelled)),
+		graph("From upload to result, in seconds", took("half are faster", median), took("19 of 20 are faster", slow)),
+	}
+}
+
+func failureGraphs(s scope, p parts) []widget {
+	return []widget{
+		graph("Errors and throttles", append(p.ofEach("Errors", sum),
+			line{label: "dispatch is throttled", metric: functionMetric("Throttles", sum, p.dispatch)},
+			line{label: "webhook is throttled", metric: functionMetric("Throttles", sum, p.webhook)})...),
+		graph("Callbacks to the API",
+			line{label: "all (right)", metric: apiMetric("Count", p.api), right: true},
+			line{label: "4xx: refused or throttled", metric: apiMetric("4xx", p.api)},
+			line{label: "5xx: not stored", metric: apiMetric("5xx", p.api)}),
+		graph("Refused callbacks, by reason", s.by(telemetry.CallbacksRefused)),
+	}
+}
+
+func waitGraphs(q queues, dispatch function) []widget {
+	return []widget{
+		graph("Retry queue, messages",
+			line{label: "due", metric: queueMetric("ApproximateNumberOfMessagesVisible", q.retry)},
+			line{label: "between two tries", metric: queueMetric("ApproximateNumberOfMessagesNotVisible", q.retry)},
+			line{label: "before the first try", metric: queueMetric("ApproximateNumberOfMessagesDelayed", q.retry)}),
+		graph("Dead letters, messages",
+			line{label: "dead letters", metric: queueMetric("ApproximateNumberOfMessagesVisible", q.dead)}),
+		graph("How long they have waited",
+			line{label: "in the retry queue, s", metric: queueMetric("ApproximateAgeOfOldestMessage", q.retry)},
+			line{label: "dead letters, s", metric: queueMetric("ApproximateAgeOfOldestMessage", q.dead)},
+			line{label: "for dispatch to start, ms (right)", metric: functionMetric("AsyncEventAge", maximum, dispatch), right: true}),
+	}
+}
+
+func reasonGraphs(s scope, sweep function) []widget {
+	return []widget{
+		graph("Skipped uploads, by reason", s.by(telemetry.UploadsSkipped)),
+		graph("Rejected uploads and jobs, by reason", s.by(telemetry.Rejected)),
+		graph("Sweep: jobs asked for, by what became of them", s.by(telemetry.JobsSwept),
+			line{label: "runs", metric: functionMetric("Invocations", sum, sweep)}, s.own("runs that left some", telemetry.SweepBehind)),
+	}
+}
+
+func machineGraphs(p parts) []widget {
+	return []widget{
+		graph("Events from the bucket to dispatch",
+			line{label: "delivered", metric: ruleMetric("Invocations", p.rule)},
+			line{label: "not delivered", metric: ruleMetric("FailedInvocations", p.rule)},
+			line{label: "to the retry queue", metric: ruleMetric("InvocationsSentToDlq", p.rule)},
+			line{label: "lost by EventBridge", metric: ruleMetric("InvocationsFailedToBeSentToDlq", p.rule)},
+			line{label: "lost by Lambda", metric: functionMetric("DestinationDeliveryFailures", sum, p.dispatch)}),
+		graph("Duration, 19 of 20 are faster, in ms", p.ofEach("Duration", slow)...),
+		graph("Concurrency, at most", p.ofEach("ConcurrentExecutions", maximum)...),
+	}
+}
+
+func eventGraphs(e *events) []widget {
+	return []widget{
+		graph("Result events",
+			line{label: "results", metric: pipeMetric("EventCount", e.pipe)},
+			line{label: "failed tries", metric: pipeMetric("ExecutionFailed", e.pipe)}),
+		graph("Results without an event",
+			line{label: "dead letters", metric: queueMetric("ApproximateNumberOfMessagesVisible", e.dead)}),
+	}
+}
+
+// own returns the line of all that one of the handlers' metrics counts.
+func (s scope) own(label string, m telemetry.Metric) line {
+	return line{label: label, metric: s.ownMetric(m, sum, "")}
+}
+
+// by returns a line for each value of the metric's dimension.
+func (s scope) by(m telemetry.Metric) line { return line{expression: s.byDimension(m)} }
+
+// ofEach returns a line for each function.
+func (p parts) ofEach(name, statistic string) []line {
+	var lines []line
+	for _, f := range p.functions() {
+		lines = append(lines, line{label: f.handler, metric: functionMetric(name, statistic, f)})
+	}
+	return lines
 }
 
 func code(command string) string { return "`" + command + "`" }
 
-func (b *builder) graph(title string, lines ...line) widget {
+func graph(title string, lines ...line) widget {
 	metrics := make(pulumi.Array, len(lines))
 	for i, l := range lines {
 		metrics[i] = l.entry()
 	}
 	return widget{"metric", graphHeight, pulumi.Map{
 		"title":   pulumi.String(title),
-		"region":  b.place.region,
 		"view":    pulumi.String("timeSeries"),
 		"period":  seconds(five),
 		"metrics": metrics,
@@ -197,13 +217,17 @@ func (l line) entry() pulumi.Array {
 	return append(entry, options)
 }
 
-// widgets puts the rows under each other. Those of a row share its width.
-func widgets(rows [][]widget) pulumi.Array {
+// widgets puts the rows under each other. Those of a row share its width. What
+// shows metrics or logs shows those of the region.
+func widgets(region pulumi.StringOutput, rows [][]widget) pulumi.Array {
 	var all pulumi.Array
 	y := 0
 	for _, row := range rows {
 		width, height := columns/len(row), 0
 		for i, w := range row {
+			if w.kind == "metric" || w.kind == "log" {
+				w.properties["region"] = region
+			}
 			all = append(all, pulumi.Map{
 				"type": pulumi.String(w.kind), "properties": w.properties,
 				"x": pulumi.Int(i * width), "y": pulumi.Int(y), "width": pulumi.Int(width), "height": pulumi.Int(w.height),

@@ -10,58 +10,57 @@ import (
 type queues struct{ retry, dead *sqs.Queue }
 
 // makeQueues makes the retry queue, where every event goes that could not be
-// delivered or processed, and the dead letters behind it.
-func (b *builder) makeQueues() error {
-	retention := seconds(media.RetryRetention)
-	dead, err := sqs.NewQueue(b.ctx, b.named("dead-letters"), &sqs.QueueArgs{
-		MessageRetentionSeconds: retention,
-		// Without a key of ours EventBridge and Lambda need no more than the queue's
-		// own policy to send.
-		SqsManagedSseEnabled: pulumi.Bool(true),
-		Tags:                 b.tags,
-	}, b.child())
+// delivered or processed, and the dead-letter queue behind it.
+func makeQueues(s scope) (queues, error) {
+	dead, err := makeDeadLetterQueue(s, "dead-letters")
 	if err != nil {
-		return err
+		return queues{}, err
 	}
-	retry, err := sqs.NewQueue(b.ctx, b.named("retry"), &sqs.QueueArgs{
+	retry, err := sqs.NewQueue(s.ctx, s.named("retry"), &sqs.QueueArgs{
 		DelaySeconds:             seconds(media.RetryDelay),
 		VisibilityTimeoutSeconds: seconds(media.RetryVisibility),
-		MessageRetentionSeconds:  retention,
+		MessageRetentionSeconds:  seconds(media.RetryRetention),
 		RedrivePolicy: pulumi.JSONMarshal(pulumi.Map{
 			"deadLetterTargetArn": dead.Arn,
 			"maxReceiveCount":     pulumi.Int(media.RetryReceives),
 		}),
 		SqsManagedSseEnabled: pulumi.Bool(true),
-		Tags:                 b.tags,
-	}, b.child())
+		Tags:                 s.tags,
+	}, s.child())
 	if err != nil {
-		return err
+		return queues{}, err
 	}
-	if _, err := sqs.NewRedriveAllowPolicy(b.ctx, b.named("dead-letters"), &sqs.RedriveAllowPolicyArgs{
+	_, err = sqs.NewRedriveAllowPolicy(s.ctx, s.named("dead-letters"), &sqs.RedriveAllowPolicyArgs{
 		QueueUrl: dead.Url,
 		RedriveAllowPolicy: pulumi.JSONMarshal(pulumi.Map{
 			"redrivePermission": pulumi.String("byQueue"),
 			"sourceQueueArns":   pulumi.StringArray{retry.Arn},
 		}),
-	}, b.child()); err != nil {
-		return err
-	}
-	b.queues = queues{retry, dead}
-	b.place = placeOf(retry.Arn)
-	b.pipeline.RetryQueue, b.pipeline.DeadLetters = retry.Url, dead.Url
-	return nil
+	}, s.child())
+	return queues{retry, dead}, err
+}
+
+// makeDeadLetterQueue makes a queue for what is not tried again.
+func makeDeadLetterQueue(s scope, part string) (*sqs.Queue, error) {
+	return sqs.NewQueue(s.ctx, s.named(part), &sqs.QueueArgs{
+		MessageRetentionSeconds: seconds(media.RetryRetention),
+		// Without a key of ours, the services that send here need no more than the
+		// right to send.
+		SqsManagedSseEnabled: pulumi.Bool(true),
+		Tags:                 s.tags,
+	}, s.child())
 }
 
 // admitEvents lets EventBridge put what it cannot deliver into the retry queue:
 // from this rule and no other.
-func (b *builder) admitEvents(rule pulumi.StringInput) (pulumi.Resource, error) {
-	return sqs.NewQueuePolicy(b.ctx, b.named("retry"), &sqs.QueuePolicyArgs{
-		QueueUrl: b.queues.retry.Url,
+func admitEvents(s scope, retry *sqs.Queue, rule pulumi.StringInput) (pulumi.Resource, error) {
+	return sqs.NewQueuePolicy(s.ctx, s.named("retry"), &sqs.QueuePolicyArgs{
+		QueueUrl: retry.Url,
 		Policy: policy(statement{
 			principals: service("events"),
 			actions:    []string{"sqs:SendMessage"},
-			resources:  []pulumi.StringInput{b.queues.retry.Arn},
+			resources:  []pulumi.StringInput{retry.Arn},
 			condition:  from(rule),
 		}),
-	}, b.child())
+	}, s.child())
 }

@@ -2,11 +2,13 @@ package cloud
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/dynamodb"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/lambda"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -14,9 +16,29 @@ import (
 	"ittybit-media/handlers/env"
 )
 
-// function is what tells one function from the others.
+// The handlers, by the names of their folders under handlers/.
+const (
+	dispatchHandler = "dispatch" // uploads invoke it
+	webhookHandler  = "webhook"  // Ittybit's callbacks invoke it
+	sweepHandler    = "sweep"    // asks for jobs whose callback does not come
+)
+
+// maxThrottled is how long Lambda tries to start an invocation that it has no
+// capacity for; it is also the longest that AWS allows ("How Lambda handles
+// errors and retries with asynchronous invocation", AWS Lambda Developer
+// Guide).
+const maxThrottled = 6 * time.Hour
+
+// function is a Lambda function with its log group.
 type function struct {
-	handler     string // the folder under handlers/
+	*lambda.Function
+	handler string
+	logs    *cloudwatch.LogGroup
+}
+
+// functionSpec is what tells one function from the others.
+type functionSpec struct {
+	handler     string
 	description string
 	timeout     time.Duration
 	concurrency int // reserved; 0: none
@@ -25,73 +47,34 @@ type function struct {
 	grants      []statement // beside logs, tracing and the secrets
 }
 
-// makeFunction makes the function with a role and a log group of its own.
-func (b *builder) makeFunction(f function) (*lambda.Function, error) {
-	archive, ok := b.Archives[f.handler]
+// makeFunction makes a function with a role and a log group of its own. What
+// invokes it waits for it, and with that for its rights and for the callback
+// keys that filled has put into their secret.
+func makeFunction(s scope, spec functionSpec, table *dynamodb.Table, filled pulumi.Resource) (function, error) {
+	archive, ok := s.Archives[spec.handler]
 	if !ok {
-		return nil, fmt.Errorf("there is no zip of handler %s", f.handler)
+		return function{}, fmt.Errorf("there is no zip of handler %s", spec.handler)
 	}
 	// Made here, so that it has an end; the role cannot make another.
-	logs, err := cloudwatch.NewLogGroup(b.ctx, "/aws/lambda/"+b.named(f.handler), &cloudwatch.LogGroupArgs{
-		RetentionInDays: pulumi.Int(b.Config.LogRetentionDays),
-		Tags:            b.tags,
-	}, b.child())
+	logs, err := makeLogGroup(s, "/aws/lambda/", spec.handler)
 	if err != nil {
-		return nil, err
+		return function{}, err
 	}
-	role, err := iam.NewRole(b.ctx, b.named(f.handler), &iam.RoleArgs{
-		Description: pulumi.String(f.description),
-		AssumeRolePolicy: policy(statement{
-			principals: service("lambda"),
-			actions:    []string{"sts:AssumeRole"},
-		}),
-		Tags: b.tags,
-	}, b.child())
+	role, rights, err := makeRole(s, spec.handler, spec.description,
+		statement{principals: service("lambda")}, functionGrants(s, spec, logs))
 	if err != nil {
-		return nil, err
-	}
-	grants := append([]statement{{
-		actions:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
-		resources: []pulumi.StringInput{pulumi.Sprintf("%s:*", logs.Arn)}, // its streams
-	}}, f.grants...)
-	environment := pulumi.StringMap{
-		env.TableName:        b.table.Name,
-		env.ResultTTLDays:    pulumi.String(strconv.FormatInt(b.Config.ResultTTLDays, 10)),
-		env.MetricsNamespace: pulumi.String(b.metricsNamespace()),
-		env.LogLevel:         pulumi.String(strings.ToLower(b.Config.LogLevel.String())),
-	}
-	for _, s := range f.secrets {
-		grants = append(grants, s.grants...)
-		environment[s.variable] = s.value
-	}
-	for name, value := range f.environment {
-		environment[name] = value
-	}
-	tracing := "PassThrough"
-	if b.Config.Tracing {
-		tracing = "Active"
-		grants = append(grants, statement{
-			actions:   []string{"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
-			resources: []pulumi.StringInput{pulumi.String("*")}, // X-Ray knows no resource here
-		})
-	}
-	rights, err := iam.NewRolePolicy(b.ctx, b.named(f.handler), &iam.RolePolicyArgs{
-		Role:   role.ID(),
-		Policy: policy(grants...),
-	}, b.child())
-	if err != nil {
-		return nil, err
+		return function{}, err
 	}
 	args := &lambda.FunctionArgs{
-		Description:   pulumi.String(f.description),
+		Description:   pulumi.String(spec.description),
 		Runtime:       pulumi.String("provided.al2023"),
 		Handler:       pulumi.String("bootstrap"),
-		Architectures: pulumi.ToStringArray([]string{b.Config.Architecture}),
+		Architectures: pulumi.ToStringArray([]string{s.Config.Architecture}),
 		Code:          pulumi.NewFileArchive(archive),
-		MemorySize:    pulumi.Int(b.Config.MemoryMB),
-		Timeout:       seconds(f.timeout),
+		MemorySize:    pulumi.Int(s.Config.MemoryMB),
+		Timeout:       seconds(spec.timeout),
 		Role:          role.Arn,
-		Environment:   &lambda.FunctionEnvironmentArgs{Variables: environment},
+		Environment:   &lambda.FunctionEnvironmentArgs{Variables: environment(s, spec, table)},
 		LoggingConfig: &lambda.FunctionLoggingConfigArgs{
 			LogFormat: pulumi.String("JSON"),
 			LogGroup:  logs.Name,
@@ -100,26 +83,78 @@ func (b *builder) makeFunction(f function) (*lambda.Function, error) {
 			ApplicationLogLevel: pulumi.String("DEBUG"),
 			SystemLogLevel:      pulumi.String("INFO"),
 		},
-		TracingConfig: &lambda.FunctionTracingConfigArgs{Mode: pulumi.String(tracing)},
-		Tags:          b.tags,
+		TracingConfig: &lambda.FunctionTracingConfigArgs{Mode: pulumi.String("PassThrough")},
+		Tags:          s.tags,
 	}
-	if f.concurrency > 0 {
-		args.ReservedConcurrentExecutions = pulumi.Int(f.concurrency)
+	if s.Config.Tracing {
+		args.TracingConfig = &lambda.FunctionTracingConfigArgs{Mode: pulumi.String("Active")}
 	}
-	// What invokes the function waits for it, and with that for its rights.
-	made, err := lambda.NewFunction(b.ctx, b.named(f.handler), args,
-		b.child(pulumi.DependsOn([]pulumi.Resource{rights, b.secrets.filled})))
+	if spec.concurrency > 0 {
+		args.ReservedConcurrentExecutions = pulumi.Int(spec.concurrency)
+	}
+	made, err := lambda.NewFunction(s.ctx, s.named(spec.handler), args,
+		s.child(pulumi.DependsOn([]pulumi.Resource{rights, filled})))
+	return function{made, spec.handler, logs}, err
+}
+
+// functionGrants returns all that the function's role has to allow.
+func functionGrants(s scope, spec functionSpec, logs *cloudwatch.LogGroup) []statement {
+	grants := append([]statement{{
+		actions:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
+		resources: []pulumi.StringInput{pulumi.Sprintf("%s:*", logs.Arn)}, // its streams
+	}}, spec.grants...)
+	for _, secret := range spec.secrets {
+		grants = append(grants, secret.grants...)
+	}
+	if s.Config.Tracing {
+		grants = append(grants, statement{
+			actions:   []string{"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
+			resources: []pulumi.StringInput{pulumi.String("*")}, // X-Ray knows no resource here
+		})
+	}
+	return grants
+}
+
+// environment returns all variables of the function.
+func environment(s scope, spec functionSpec, table *dynamodb.Table) pulumi.StringMap {
+	all := pulumi.StringMap{
+		env.TableName:        table.Name,
+		env.ResultTTLDays:    pulumi.String(strconv.FormatInt(s.Config.ResultTTLDays, 10)),
+		env.MetricsNamespace: pulumi.String(s.metricsNamespace()),
+		env.LogLevel:         pulumi.String(strings.ToLower(s.Config.LogLevel.String())),
+	}
+	for _, secret := range spec.secrets {
+		all[secret.variable] = secret.value
+	}
+	maps.Copy(all, spec.environment)
+	return all
+}
+
+// makeRole makes a role that trust lets a service assume, and returns the
+// resource that grants it its rights, too.
+func makeRole(s scope, part, description string, trust statement, grants []statement) (*iam.Role, pulumi.Resource, error) {
+	trust.actions = []string{"sts:AssumeRole"}
+	role, err := iam.NewRole(s.ctx, s.named(part), &iam.RoleArgs{
+		Description:      pulumi.String(description),
+		AssumeRolePolicy: policy(trust),
+		Tags:             s.tags,
+	}, s.child())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	b.functions[f.handler], b.logGroups[f.handler] = made.Name, logs.Name
-	return made, nil
+	rights, err := iam.NewRolePolicy(s.ctx, s.named(part), &iam.RolePolicyArgs{
+		Role:   role.ID(),
+		Policy: policy(grants...),
+	}, s.child())
+	return role, rights, err
 }
 
-// metricsNamespace keeps the metrics of the stacks of one account apart.
-func (b *builder) metricsNamespace() string {
-	return env.DefaultNamespace + "/" + b.ctx.Stack()
+// permit lets a service invoke the function on behalf of source, an ARN.
+func permit(s scope, part string, f function, service string, source pulumi.StringInput) (pulumi.Resource, error) {
+	return lambda.NewPermission(s.ctx, s.named(part), &lambda.PermissionArgs{
+		Action:    pulumi.String("lambda:InvokeFunction"),
+		Function:  f.Name,
+		Principal: pulumi.String(service + ".amazonaws.com"),
+		SourceArn: source,
+	}, s.child())
 }
-
-// seconds is a time as most of AWS takes it.
-func seconds(d time.Duration) pulumi.Int { return pulumi.Int(d / time.Second) }

@@ -67,6 +67,18 @@ func (d document) allows(t testing.TB, r request) bool {
 	return allowed
 }
 
+// grants fails the test unless the policy allows what is true of "action
+// resource", and nothing that is false.
+func (d document) grants(t testing.TB, want map[string]bool) {
+	t.Helper()
+	for what, want := range want {
+		action, resource, _ := strings.Cut(what, " ")
+		if got := d.allows(t, request{action, resource, nil}); got != want {
+			t.Errorf("%s: %v", what, got)
+		}
+	}
+}
+
 func (s iamStatement) holds(t testing.TB, context map[string]string) bool {
 	t.Helper()
 	for operator, conditions := range s.Condition {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/pipes"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -33,35 +35,35 @@ func queueMetric(name string, q *sqs.Queue) metric {
 	return metric{"AWS/SQS", name, maximum, pulumi.StringMap{"QueueName": q.Name}}
 }
 
-func (b *builder) functionMetric(name, statistic, handler string) metric {
-	return metric{"AWS/Lambda", name, statistic, pulumi.StringMap{"FunctionName": b.functions[handler]}}
+func functionMetric(name, statistic string, f function) metric {
+	return metric{"AWS/Lambda", name, statistic, pulumi.StringMap{"FunctionName": f.Name}}
 }
 
-func (b *builder) ruleMetric(name string) metric {
-	return metric{"AWS/Events", name, sum, pulumi.StringMap{"RuleName": b.pipeline.Rule}}
+func ruleMetric(name string, rule *cloudwatch.EventRule) metric {
+	return metric{"AWS/Events", name, sum, pulumi.StringMap{"RuleName": rule.Name}}
 }
 
-func (b *builder) apiMetric(name string) metric {
-	return metric{"AWS/ApiGateway", name, sum, pulumi.StringMap{"ApiId": b.api.ID()}}
+func apiMetric(name string, a api) metric {
+	return metric{"AWS/ApiGateway", name, sum, pulumi.StringMap{"ApiId": a.ID()}}
 }
 
-func (b *builder) pipeMetric(name string) metric {
-	return metric{"AWS/EventBridge/Pipes", name, sum, pulumi.StringMap{"PipeName": b.events.pipe.Name}}
+func pipeMetric(name string, pipe *pipes.Pipe) metric {
+	return metric{"AWS/EventBridge/Pipes", name, sum, pulumi.StringMap{"PipeName": pipe.Name}}
 }
 
-// ownMetric is one of the handlers': with a value, what is counted under that
-// value of its dimension; with "", all of it.
-func (b *builder) ownMetric(m telemetry.Metric, statistic, value string) metric {
+// ownMetric returns one of the handlers' metrics: with a value, what is counted
+// under that value of its dimension; with "", all of it.
+func (s scope) ownMetric(m telemetry.Metric, statistic, value string) metric {
 	dimensions := pulumi.StringMap{}
 	if value != "" {
 		dimensions[m.Dimension] = pulumi.String(value)
 	}
-	return metric{b.metricsNamespace(), m.Name, statistic, dimensions}
+	return metric{s.metricsNamespace(), m.Name, statistic, dimensions}
 }
 
-// byDimension finds one of the handlers' metrics under every value that its
-// dimension has had: what these are is the handlers' affair ("CloudWatch search
-// expression syntax", Amazon CloudWatch User Guide).
-func (b *builder) byDimension(m telemetry.Metric) string {
-	return fmt.Sprintf(`SEARCH('{"%s",%s} MetricName="%s"', '%s', %d)`, b.metricsNamespace(), m.Dimension, m.Name, sum, seconds(five))
+// byDimension returns an expression that finds one of the handlers' metrics
+// under every value that its dimension has had: what these are is the handlers'
+// affair ("CloudWatch search expression syntax", Amazon CloudWatch User Guide).
+func (s scope) byDimension(m telemetry.Metric) string {
+	return fmt.Sprintf(`SEARCH('{"%s",%s} MetricName="%s"', '%s', %d)`, s.metricsNamespace(), m.Dimension, m.Name, sum, seconds(five))
 }

@@ -5,49 +5,54 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"ittybit-media/handlers/env"
+	"ittybit-media/infra/stack"
 )
 
-// Outputs are the [stack.Outputs]. No secret is among them.
-func (p *Pipeline) Outputs() pulumi.Map {
-	all := pulumi.Map{
-		"region":                  p.Region,
-		"bucket":                  p.Bucket,
-		"webhookUrl":              p.WebhookURL,
-		"table":                   p.Table,
-		"rule":                    p.Rule,
-		"retryQueueUrl":           p.RetryQueue,
-		"deadLetterQueueUrl":      p.DeadLetters,
-		"functions":               p.Functions,
-		"logGroups":               p.LogGroups,
-		"settings":                p.Settings,
-		"console":                 p.Console,
-		"ittybitConnectionPolicy": p.ConnectionPolicy,
-	}
-	if p.APIKeyCommand != nil {
-		all["apiKeyCommand"] = p.APIKeyCommand
-	}
-	if p.EventBus != nil {
-		all["resultEventBus"], all["resultEventsDeadLetterQueueUrl"] = p.EventBus, p.DeadEvents
-	}
-	return all
-}
-
-func (p *Pipeline) export(ctx *pulumi.Context) {
-	for name, value := range p.Outputs() {
-		ctx.Export(name, value)
-	}
-}
-
-// settings are the [stack.Settings].
-func (b *builder) settings() (pulumi.Map, error) {
-	s, err := b.Config.Settings()
+// outputs returns the [stack.Outputs] by name. dashboard is nil where there is
+// none.
+func outputs(s scope, p parts, dashboard *cloudwatch.Dashboard) (pulumi.Map, error) {
+	settings, err := settings(s.Config, p.secrets.apiKey)
 	if err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(s)
+	functions := pulumi.StringMap{}
+	for _, f := range p.functions() {
+		functions[f.handler] = f.Name
+	}
+	all := pulumi.Map{
+		"region":                  p.place.region,
+		"bucket":                  p.bucket,
+		"webhookUrl":              p.api.webhookURL(),
+		"table":                   p.table.Name,
+		"rule":                    p.rule.Name,
+		"retryQueueUrl":           p.queues.retry.Url,
+		"deadLetterQueueUrl":      p.queues.dead.Url,
+		"functions":               functions,
+		"logGroups":               p.logGroups(),
+		"settings":                settings,
+		"console":                 console(p, dashboard),
+		"ittybitConnectionPolicy": connectionPolicy(s.Config, p.place, p.bucket),
+	}
+	if secret := p.secrets.empty; secret != nil {
+		all["apiKeyCommand"] = fillCommand(p.place, secret.Name)
+	}
+	if p.events != nil {
+		all["resultEventBus"], all["resultEventsDeadLetterQueueUrl"] = p.events.bus, p.events.dead.Url
+	}
+	return all, nil
+}
+
+// settings returns the [stack.Settings].
+func settings(c stack.Config, apiKey reference) (pulumi.Map, error) {
+	known, err := c.Settings()
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(known)
 	if err != nil {
 		return nil, err
 	}
@@ -56,48 +61,48 @@ func (b *builder) settings() (pulumi.Map, error) {
 		return nil, err
 	}
 	all := pulumi.ToMap(values)
-	place := "apiKeySecret"
-	if b.secrets.apiKey.variable == env.IttybitAPIKeyParam {
-		place = "apiKeyParameter"
+	name := "apiKeySecret"
+	if apiKey.variable == env.IttybitAPIKeyParam {
+		name = "apiKeyParameter"
 	}
-	all[place] = b.secrets.apiKey.value
+	all[name] = apiKey.value
 	return all, nil
 }
 
-// fillCommand asks for the API key without showing it and puts it into the
-// secret. It goes through a pipe, so that neither the shell's history nor the
-// list of processes has it.
-func (b *builder) fillCommand(secret pulumi.StringInput) pulumi.StringOutput {
+// fillCommand returns a command that asks for the API key without showing it
+// and puts it into the secret. It goes through a pipe, so that neither the
+// shell's history nor the list of processes has it.
+func fillCommand(p place, secret pulumi.StringInput) pulumi.StringOutput {
 	return pulumi.Sprintf(`(read -rs key && printf %%s "$key" | aws secretsmanager put-secret-value --region %s --secret-id %s --secret-string file:///dev/stdin)`,
-		b.place.region, secret)
+		p.region, secret)
 }
 
-// console are the pages of the parts in the AWS console.
-func (b *builder) console() pulumi.StringMap {
-	p := b.pipeline
+// console returns the pages of the parts in the AWS console.
+func console(p parts, dashboard *cloudwatch.Dashboard) pulumi.StringMap {
+	page := p.place.page
 	pages := pulumi.StringMap{
-		"bucket":      b.page("s3/buckets/%s", p.Bucket),
-		"table":       b.page("dynamodbv2/home#table?name=%s", p.Table),
-		"rule":        b.page("events/home#/eventbus/default/rules/%s", p.Rule),
-		"retryQueue":  b.page("sqs/v3/home#/queues/%s", escaped(p.RetryQueue)),
-		"deadLetters": b.page("sqs/v3/home#/queues/%s", escaped(p.DeadLetters)),
-		"api":         b.page("apigateway/main/apis/%s/routes", b.api.ID()),
+		"bucket":      page("s3/buckets/%s", p.bucket),
+		"table":       page("dynamodbv2/home#table?name=%s", p.table.Name),
+		"rule":        page("events/home#/eventbus/default/rules/%s", p.rule.Name),
+		"retryQueue":  page("sqs/v3/home#/queues/%s", escaped(p.queues.retry.Url)),
+		"deadLetters": page("sqs/v3/home#/queues/%s", escaped(p.queues.dead.Url)),
+		"api":         page("apigateway/main/apis/%s/routes", p.api.ID()),
 	}
-	if p.DeadEvents != nil {
-		pages["resultEventsDeadLetters"] = b.page("sqs/v3/home#/queues/%s", escaped(p.DeadEvents))
+	if p.events != nil {
+		pages["resultEventsDeadLetters"] = page("sqs/v3/home#/queues/%s", escaped(p.events.dead.Url))
 	}
-	if b.dashboard != nil {
-		pages["dashboard"] = b.page("cloudwatch/home#dashboards/dashboard/%s", b.dashboard.DashboardName)
+	if dashboard != nil {
+		pages["dashboard"] = page("cloudwatch/home#dashboards/dashboard/%s", dashboard.DashboardName)
 	}
-	for name, function := range p.Functions {
-		pages[name] = b.page("lambda/home#/functions/%s", function)
+	for _, f := range p.functions() {
+		pages[f.handler] = page("lambda/home#/functions/%s", f.Name)
 	}
-	for name, group := range p.LogGroups {
+	for name, group := range p.logGroups() {
 		// CloudWatch wants names escaped twice, the second time with a dollar.
 		twice := escaped(group).ApplyT(func(name string) string {
 			return strings.ReplaceAll(name, "%", "$25")
 		}).(pulumi.StringOutput)
-		pages[name+"Logs"] = b.page("cloudwatch/home#logsV2:log-groups/log-group/%s", twice)
+		pages[name+"Logs"] = page("cloudwatch/home#logsV2:log-groups/log-group/%s", twice)
 	}
 	return pages
 }
@@ -106,9 +111,9 @@ func escaped(text pulumi.StringInput) pulumi.StringOutput {
 	return text.ToStringOutput().ApplyT(url.QueryEscape).(pulumi.StringOutput)
 }
 
-// page is the address of a page of the console in the stack's region.
-func (b *builder) page(path string, resource pulumi.Input) pulumi.StringOutput {
-	domain := b.place.partition.ApplyT(func(partition string) string {
+// page returns the address of a page of the console.
+func (p place) page(path string, resource pulumi.Input) pulumi.StringOutput {
+	domain := p.partition.ApplyT(func(partition string) string {
 		switch partition {
 		case "aws-cn":
 			return "console.amazonaws.cn"
@@ -117,5 +122,5 @@ func (b *builder) page(path string, resource pulumi.Input) pulumi.StringOutput {
 		}
 		return "console.aws.amazon.com"
 	})
-	return pulumi.Sprintf("https://%s.%s/"+path, b.place.region, domain, resource)
+	return pulumi.Sprintf("https://%s.%s/"+path, p.region, domain, resource)
 }

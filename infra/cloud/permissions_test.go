@@ -10,7 +10,8 @@ import (
 	"ittybit-media/infra/internal/generated"
 )
 
-// grants are what the roles may do, by what on: action → handlers, and the pipe.
+// grants are what the roles may do, by what on: action → handlers, and the
+// pipe.
 func grants(t *testing.T, d *deployment) map[string]map[string][]string {
 	t.Helper()
 	names := map[string]string{
@@ -61,8 +62,6 @@ func grants(t *testing.T, d *deployment) map[string]map[string][]string {
 	return all
 }
 
-var handlers = []string{"dispatch", "webhook", "sweep"}
-
 // roles are the handlers and, where there is one, the pipe.
 func (d *deployment) roles() []string {
 	if len(d.all("Pipe")) == 0 {
@@ -102,7 +101,6 @@ func TestWhoMayDoWhat(t *testing.T) {
 
 // TestNoRoleDoesAnothersWork reads each role on its own.
 func TestNoRoleDoesAnothersWork(t *testing.T) {
-	t.Parallel()
 	eachStack(t, func(t *testing.T, _ string, _ values, d *deployment) {
 		grants(t, d) // every statement is one that is known
 		table := d.one(t, "Table", "").out(t, "arn")
@@ -153,35 +151,61 @@ func TestNoRoleDoesAnothersWork(t *testing.T) {
 
 func TestSecretsByNameAndARN(t *testing.T) {
 	t.Parallel()
-	const other = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ittybit/key2-AbCdEf"
-	webhook := values{"webhookAuth": "signature", "ittybitWebhookSecret": "ittybit/webhook"}
-	for _, tt := range []struct {
-		v                         values
-		handler, action, resource string
-		want                      bool
+	const (
+		secretARN    = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ittybit/"
+		parameterARN = "arn:aws:ssm:eu-west-1:123456789012:parameter/"
+		getSecret    = "secretsmanager:GetSecretValue " + secretARN
+		getParameter = "ssm:GetParameter " + parameterARN
+	)
+	for name, tt := range map[string]struct {
+		v   values
+		may map[string]map[string]bool // handler → action and resource
 	}{
-		{values{"ittybitApiKeySecret": "ittybit/key"}, "dispatch", "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ittybit/key-AbCdEf", true},
-		{values{"ittybitApiKeySecret": "ittybit/key"}, "dispatch", "secretsmanager:GetSecretValue", other, false},
-		{values{"ittybitApiKeySecret": "ittybit/key"}, "webhook", "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ittybit/key-AbCdEf", false},
-		{values{"ittybitApiKeySecret": other}, "dispatch", "secretsmanager:GetSecretValue", other, true},
-		{values{"ittybitApiKeyParameter": "/ittybit/key"}, "dispatch", "ssm:GetParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/ittybit/key", true},
-		{values{"ittybitApiKeyParameter": "key"}, "dispatch", "ssm:GetParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/key", true},
-		{values{"ittybitApiKeyParameter": "arn:aws:ssm:eu-west-1:123456789012:parameter/a/b"}, "dispatch", "ssm:GetParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/a/b", true},
-		{values{"ittybitApiKeyParameter": "/ittybit/key"}, "dispatch", "kms:Decrypt", kmsKey, false},
-		{webhook, "webhook", "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ittybit/webhook-AbCdEf", true},
-		{webhook, "dispatch", "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ittybit/webhook-AbCdEf", false},
+		"secret by name": {
+			v: values{"ittybitApiKeySecret": "ittybit/key"},
+			may: map[string]map[string]bool{
+				"dispatch": {getSecret + "key-AbCdEf": true, getSecret + "key2-AbCdEf": false},
+				"webhook":  {getSecret + "key-AbCdEf": false},
+			},
+		},
+		"secret by ARN": {
+			v:   values{"ittybitApiKeySecret": secretARN + "key2-AbCdEf"},
+			may: map[string]map[string]bool{"dispatch": {getSecret + "key2-AbCdEf": true}},
+		},
+		"parameter by path": {
+			v:   values{"ittybitApiKeyParameter": "/ittybit/key"},
+			may: map[string]map[string]bool{"dispatch": {getParameter + "ittybit/key": true, "kms:Decrypt " + kmsKey: false}},
+		},
+		"parameter by name": {
+			v:   values{"ittybitApiKeyParameter": "key"},
+			may: map[string]map[string]bool{"dispatch": {getParameter + "key": true}},
+		},
+		"parameter by ARN": {
+			v:   values{"ittybitApiKeyParameter": parameterARN + "a/b"},
+			may: map[string]map[string]bool{"dispatch": {getParameter + "a/b": true}},
+		},
+		"webhook secret": {
+			v: values{"webhookAuth": "signature", "ittybitWebhookSecret": "ittybit/webhook"},
+			may: map[string]map[string]bool{
+				"webhook":  {getSecret + "webhook-AbCdEf": true, "secretsmanager:GetSecretValue arn:aws:secretsmanager:eu-west-1:123456789012:secret:ittybit-dev-callback-keys" + random + "-AbCdEf": false},
+				"dispatch": {getSecret + "webhook-AbCdEf": false},
+			},
+		},
 	} {
-		d := deploy(t, "dev", tt.v)
-		if got := d.role(t, tt.handler).allows(t, request{tt.action, tt.resource, nil}); got != tt.want {
-			t.Errorf("%v: %s may %s on %s: %v", tt.v, tt.handler, tt.action, tt.resource, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			d := deploy(t, "dev", tt.v)
+			for handler, may := range tt.may {
+				d.role(t, handler).grants(t, may)
+			}
+			if name := d.environment(t, "webhook")["CALLBACK_KEY_SECRET"]; (name == "") != (tt.v["webhookAuth"] == "signature") {
+				t.Errorf("webhook has the callback keys %q", name)
+			}
+		})
 	}
-	d := deploy(t, "dev", webhook)
-	keys := d.one(t, "Secret", "-callback-keys").out(t, "arn")
-	if d.role(t, "webhook").allows(t, request{"secretsmanager:GetSecretValue", keys, nil}) || d.environment(t, "webhook")["CALLBACK_KEY_SECRET"] != "" {
-		t.Error("webhook has callback keys that it has no use for")
-	}
+}
 
+func TestTheCustomersKeyIsForItsServiceAlone(t *testing.T) {
+	t.Parallel()
 	for service, v := range map[string]values{
 		"secretsmanager": {"ittybitApiKeySecret": "ittybit/key", "secretKmsKeyArn": kmsKey},
 		"ssm":            {"ittybitApiKeyParameter": "/ittybit/key", "secretKmsKeyArn": kmsKey},

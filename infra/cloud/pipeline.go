@@ -7,12 +7,8 @@
 package cloud
 
 import (
-	"maps"
-
-	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/apigatewayv2"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/dynamodb"
-	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/lambda"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"ittybit-media/infra/stack"
@@ -28,31 +24,8 @@ type Args struct {
 type Pipeline struct {
 	pulumi.ResourceState
 
-	Region      pulumi.StringOutput
-	Bucket      pulumi.StringOutput
-	Table       pulumi.StringOutput
-	WebhookURL  pulumi.StringOutput // without the token
-	Rule        pulumi.StringOutput
-	RetryQueue  pulumi.StringOutput // URL
-	DeadLetters pulumi.StringOutput // URL
-	Functions   pulumi.StringMap    // handler → name
-	LogGroups   pulumi.StringMap    // handler, "api" or "pipe" → name
-
-	// Where the result events go, by ARN, and those that cannot be sent, by URL;
-	// nil when the stack sends none.
-	EventBus, DeadEvents pulumi.StringInput
-
-	// APIKeyCommand puts Ittybit's API key into the secret that was made for it;
-	// nil when the key is in one of the user's own.
-	APIKeyCommand pulumi.StringInput
-
-	// ConnectionPolicy is the least policy for the IAM user whose keys Ittybit's
-	// connection has.
-	ConnectionPolicy pulumi.StringOutput
-
-	Settings pulumi.Map // what the scripts go by
-
-	Console pulumi.StringMap // part → its page in the AWS console
+	// Outputs are the [stack.Outputs] by name. No secret is among them.
+	Outputs pulumi.Map
 }
 
 // NewPipeline makes a pipeline. The names of its resources begin with name,
@@ -62,91 +35,97 @@ func NewPipeline(ctx *pulumi.Context, name string, args Args, opts ...pulumi.Res
 	if err := ctx.RegisterComponentResource("ittybit-media:index:Pipeline", name, p, opts...); err != nil {
 		return nil, err
 	}
-	b := &builder{
-		Args:     args,
-		ctx:      ctx,
-		name:     name,
-		tags:     tags(ctx, args.Config),
-		pipeline: p,
-
-		functions: pulumi.StringMap{},
-		logGroups: pulumi.StringMap{},
-	}
-	if err := b.build(); err != nil {
+	s := scope{Args: args, ctx: ctx, name: name, tags: tags(ctx, args.Config), parent: p}
+	made, err := makeParts(s)
+	if err != nil {
 		return nil, err
 	}
-	return p, ctx.RegisterResourceOutputs(p, p.Outputs())
-}
-
-// builder makes the parts in the order in which they need each other.
-type builder struct {
-	Args
-	ctx      *pulumi.Context
-	name     string
-	tags     pulumi.StringMap
-	pipeline *Pipeline
-
-	place     place
-	queues    queues
-	table     *dynamodb.Table
-	secrets   secrets
-	api       *apigatewayv2.Api
-	dispatch  *lambda.Function
-	returns   []pulumi.Resource // the ways from dispatch to the retry queue and back
-	events    *events           // nil: the stack sends no result events
-	functions pulumi.StringMap
-	logGroups pulumi.StringMap
-	alarmARNs pulumi.StringArray    // nil: none
-	dashboard *cloudwatch.Dashboard // nil: none
-}
-
-func (b *builder) build() error {
-	for _, part := range []func() error{
-		b.makeQueues,
-		b.makeTable,
-		b.makeSecrets,
-		b.makeAPI,
-		b.makeWebhook,
-		b.makeDispatch,
-		b.makeRule,
-		b.makeSweep,
-		b.makeEvents,
-		b.makeAlarms,
-		b.makeDashboard,
-	} {
-		if err := part(); err != nil {
-			return err
-		}
+	alarms, err := makeAlarms(s, made)
+	if err != nil {
+		return nil, err
 	}
-	b.pipeline.Functions, b.pipeline.LogGroups = b.functions, b.logGroups
-	b.pipeline.Region = b.place.region
-	b.pipeline.ConnectionPolicy = b.connectionPolicy()
-	b.pipeline.Console = b.console()
-	var err error
-	b.pipeline.Settings, err = b.settings()
-	return err
-}
-
-// named is the logical name of a part's resource.
-func (b *builder) named(part string) string { return b.name + "-" + part }
-
-// child are the options of a resource of the component.
-func (b *builder) child(opts ...pulumi.ResourceOption) pulumi.ResourceOption {
-	return pulumi.Composite(append(opts, pulumi.Parent(b.pipeline))...)
-}
-
-// kept are the options of a resource whose loss could not be made good: with
-// `protect`, Pulumi refuses to delete or replace it.
-func (b *builder) kept() pulumi.ResourceOption {
-	return b.child(pulumi.Protect(b.Config.Protect))
-}
-
-// tags are the configured ones and those that tell whose resource it is.
-func tags(ctx *pulumi.Context, config stack.Config) pulumi.StringMap {
-	all := maps.Clone(config.Tags)
-	if all == nil {
-		all = map[string]string{}
+	dashboard, err := makeDashboard(s, made, alarms)
+	if err != nil {
+		return nil, err
 	}
-	all[stack.TagProject], all[stack.TagStack] = ctx.Project(), ctx.Stack()
-	return pulumi.ToStringMap(all)
+	if p.Outputs, err = outputs(s, made, dashboard); err != nil {
+		return nil, err
+	}
+	return p, ctx.RegisterResourceOutputs(p, p.Outputs)
+}
+
+// parts are what a pipeline consists of, apart from what watches it.
+type parts struct {
+	place    place
+	queues   queues
+	table    *dynamodb.Table
+	secrets  secrets
+	api      api
+	webhook  function
+	dispatch function
+	sweep    function
+	bucket   pulumi.StringOutput // its name
+	rule     *cloudwatch.EventRule
+	events   *events // nil: the stack sends no result events
+}
+
+// makeParts makes each part from those that it needs.
+func makeParts(s scope) (parts, error) {
+	queues, err := makeQueues(s)
+	if err != nil {
+		return parts{}, err
+	}
+	place := placeOf(queues.retry.Arn)
+	table, err := makeTable(s)
+	if err != nil {
+		return parts{}, err
+	}
+	secrets, err := makeSecrets(s, place)
+	if err != nil {
+		return parts{}, err
+	}
+	api, err := makeAPI(s)
+	if err != nil {
+		return parts{}, err
+	}
+	webhook, err := makeWebhook(s, api, table, secrets)
+	if err != nil {
+		return parts{}, err
+	}
+	dispatch, ways, err := makeDispatch(s, api.webhookURL(), queues, table, secrets)
+	if err != nil {
+		return parts{}, err
+	}
+	bucket, err := makeBucket(s)
+	if err != nil {
+		return parts{}, err
+	}
+	rule, err := makeRule(s, bucket, dispatch, queues.retry, ways)
+	if err != nil {
+		return parts{}, err
+	}
+	sweep, err := makeSweep(s, table, secrets)
+	if err != nil {
+		return parts{}, err
+	}
+	events, err := makeEvents(s, place, table)
+	return parts{place, queues, table, secrets, api, webhook, dispatch, sweep, bucket, rule, events}, err
+}
+
+// functions returns the functions in the order in which an upload meets them.
+func (p parts) functions() []function {
+	return []function{p.dispatch, p.webhook, p.sweep}
+}
+
+// logGroups returns the names of the log groups: of each function by its
+// handler, and of "api" and "pipe".
+func (p parts) logGroups() pulumi.StringMap {
+	groups := pulumi.StringMap{"api": p.api.logs.Name}
+	for _, f := range p.functions() {
+		groups[f.handler] = f.logs.Name
+	}
+	if p.events != nil {
+		groups["pipe"] = p.events.logs.Name
+	}
+	return groups
 }

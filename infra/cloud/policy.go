@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"ittybit-media/handlers/awsclient"
 )
 
 // statement is one statement of a policy. It allows, unless it denies.
@@ -73,10 +75,5 @@ func (p place) arn(service, resource string) pulumi.StringOutput {
 
 // domain is the domain of the services' endpoints.
 func (p place) domain() pulumi.StringOutput {
-	return p.partition.ApplyT(func(partition string) string {
-		if partition == "aws-cn" {
-			return "amazonaws.com.cn"
-		}
-		return "amazonaws.com"
-	}).(pulumi.StringOutput)
+	return p.region.ApplyT(awsclient.Domain).(pulumi.StringOutput)
 }

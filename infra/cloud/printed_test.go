@@ -35,9 +35,10 @@ func dimensions(values map[string]string) string {
 	return strings.Join(all, " ")
 }
 
-// TestWatchedIsWhatIsPrinted runs the real handlers, in the environment that the
-// program gives their functions, through all that they have a metric for. What
-// they print is what CloudWatch gets: nothing else may be watched or asked for.
+// TestWatchedIsWhatIsPrinted runs the real handlers, in the environment that
+// the program gives their functions, through all that they have a metric for.
+// What they print is what CloudWatch gets: nothing else may be watched or asked
+// for.
 func TestWatchedIsWhatIsPrinted(t *testing.T) {
 	t.Parallel()
 	d := watched(t)
@@ -51,9 +52,7 @@ func runHandlers(t *testing.T, d *deployment) map[string][]map[string]any {
 	t.Helper()
 	const routes = `[{"suffixes":[".mov"],"maxBytes":10,"jobs":[{"name":"video","kind":"video"}]}]`
 	var list any
-	if err := json.Unmarshal([]byte(routes), &list); err != nil {
-		t.Fatal(err)
-	}
+	fromJSON(t, routes, &list)
 	muted := func(j fakeittybit.Job) bool { return strings.HasSuffix(j.Input, "/lost.mov") }
 	run := pipelinetest.Start(t, func(o *pipeline.Options) {
 		o.Stack = pipelinetest.Config(t, map[string]any{"routes": list, "dailyJobLimit": 4})
@@ -148,10 +147,6 @@ func counted(t *testing.T, lines map[string][]map[string]any) map[string]bool {
 	t.Helper()
 	all := map[string]bool{}
 	for _, line := range slices.Concat(slices.Collect(maps.Values(lines))...) {
-		text, err := json.Marshal(line["_aws"])
-		if err != nil {
-			t.Fatal(err)
-		}
 		var meta struct {
 			CloudWatchMetrics []struct {
 				Namespace  string
@@ -159,9 +154,7 @@ func counted(t *testing.T, lines map[string][]map[string]any) map[string]bool {
 				Metrics    []struct{ Name, Unit string }
 			}
 		}
-		if err := json.Unmarshal(text, &meta); err != nil {
-			t.Fatal(err)
-		}
+		fromJSON(t, toJSON(t, line["_aws"]), &meta)
 		for _, directive := range meta.CloudWatchMetrics {
 			for _, m := range directive.Metrics {
 				if _, ok := line[m.Name].(float64); !ok {
@@ -271,12 +264,10 @@ func onlyPrintedMetrics(t *testing.T, d *deployment, lines map[string][]map[stri
 func readJSON(t *testing.T, name string, into any) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", name))
-	if err == nil {
-		err = json.Unmarshal(data, into)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	fromJSON(t, string(data), into)
 }
 
 // fieldValues are the fields of log lines as CloudWatch Logs discovers them,
@@ -308,9 +299,7 @@ func onlyPrintedFields(t *testing.T, d *deployment, lines map[string][]map[strin
 		groups[d.one(t, "LogGroup", "-"+handler).out(t, "name")] = fields
 	}
 	var access map[string]any
-	if err := json.Unmarshal([]byte(d.one(t, "Stage", "").at("accessLogSettings.format").(string)), &access); err != nil {
-		t.Fatal(err)
-	}
+	fromJSON(t, d.one(t, "Stage", "").at("accessLogSettings.format"), &access)
 	api := map[string][]string{}
 	fieldValues(api, "", access)
 	groups[d.one(t, "LogGroup", "-api").out(t, "name")] = api
@@ -389,58 +378,4 @@ func onlyPrintedFields(t *testing.T, d *deployment, lines map[string][]map[strin
 	if !slices.ContainsFunc(lines["dispatch"], func(line map[string]any) bool { return line["key"] == "refused.mov" && line["level"] == "ERROR" }) {
 		t.Error("dispatch does not say that refused.mov failed")
 	}
-}
-
-// systemFields are those that CloudWatch Logs adds ("Supported logs and
-// discovered fields", Amazon CloudWatch Logs User Guide).
-var systemFields = []string{"@timestamp", "@message", "@log", "@logStream", "@ingestionTime"}
-
-// insights is what a query in the words of Logs Insights asks for.
-type insights struct {
-	fields []string
-	values map[string][]string // field → what it is compared with
-}
-
-var (
-	comment = regexp.MustCompile(`(?m)^#.*$`)
-	token   = regexp.MustCompile(`"[^"]*"|[@\w][\w.]*|[^\s\w"@]+`)
-
-	insightsCommands  = []string{"fields", "display", "filter", "stats", "sort", "limit"}
-	insightsKeywords  = []string{"and", "or", "in", "by", "asc", "desc"}
-	insightsFunctions = []string{"count", "latest"}
-)
-
-// parseInsights understands as much of the language as this project uses; what
-// it does not know fails the test ("CloudWatch Logs Insights language query
-// syntax", Amazon CloudWatch Logs User Guide).
-func parseInsights(t *testing.T, where, text string) insights {
-	t.Helper()
-	q := insights{values: map[string][]string{}}
-	aliases := map[string]bool{}
-	for part := range strings.SplitSeq(comment.ReplaceAllString(text, ""), "|") {
-		words := token.FindAllString(part, -1)
-		if len(words) < 2 || !slices.Contains(insightsCommands, words[0]) {
-			t.Fatalf("%s: %q is no command", where, part)
-		}
-		field := ""
-		for i := 1; i < len(words); i++ {
-			word := words[i]
-			switch {
-			case word[0] == '"':
-				q.values[field] = append(q.values[field], strings.Trim(word, `"`))
-			case word == "as":
-				i++
-				aliases[words[i]] = true
-			case !regexp.MustCompile(`^[@a-zA-Z]`).MatchString(word), slices.Contains(insightsKeywords, word), aliases[word]:
-			case i+1 < len(words) && strings.HasPrefix(words[i+1], "("):
-				if !slices.Contains(insightsFunctions, word) {
-					t.Fatalf("%s: there is no function %s", where, word)
-				}
-			default:
-				field = word
-				q.fields = append(q.fields, word)
-			}
-		}
-	}
-	return q
 }

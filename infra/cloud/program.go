@@ -44,7 +44,9 @@ func (p *Program) Run(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
-	pipeline.export(ctx)
+	for name, value := range pipeline.Outputs {
+		ctx.Export(name, value)
+	}
 	return nil
 }
 
@@ -81,7 +83,7 @@ func (p *Program) build(ctx *pulumi.Context, config stack.Config) (map[string]st
 	}
 	options := p.Bundle
 	options.Target = bundle.Lambda(config.Architecture)
-	options.Files = map[string]map[string][]byte{dispatch: {media.RoutesFile: routes}}
+	options.Files = map[string]map[string][]byte{dispatchHandler: {media.RoutesFile: routes}}
 	archives, err := bundle.Build(ctx.Context(), options)
 	if err != nil {
 		return nil, err

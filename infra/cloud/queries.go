@@ -16,8 +16,8 @@ type query struct {
 	text   string
 }
 
-// functions are all handlers, in the order in which an upload meets them.
-var functions = []string{dispatch, webhook, sweep}
+// allHandlers are those whose logs most queries search.
+var allHandlers = []string{dispatchHandler, webhookHandler, sweepHandler}
 
 // What one types into the queries in the place of these.
 const (
@@ -27,29 +27,29 @@ const (
 
 // queries are saved with the stack, in a folder of its name.
 var queries = []query{
-	{"key", "What happened to this key", functions, `
+	{"key", "What happened to this key", allHandlers, `
 # Put the object's key in the place of ` + anyKey + `, as S3 has it.
 fields @timestamp, @log, level, message, job, id, status, state, reason, error, requestId
 | filter key = "` + anyKey + `"
 | sort @timestamp asc
 | limit 1000`},
-	{"job", "What happened to this job", functions, `
+	{"job", "What happened to this job", allHandlers, `
 # Put Ittybit's id of the job in the place of ` + anyJob + `.
 fields @timestamp, @log, level, message, key, job, event, status, state, reason, error, requestId
 | filter id = "` + anyJob + `"
 | sort @timestamp asc
 | limit 1000`},
-	{"errors", "Errors by message", functions, `
+	{"errors", "Errors by message", allHandlers, `
 filter level = "ERROR"
 | stats count(*) as times, latest(@timestamp) as last, latest(error) as example by message, @log
 | sort times desc`},
-	{"slowest", "Slowest uploads", functions, `
+	{"slowest", "Slowest uploads", allHandlers, `
 # Seconds from the upload to the end of one of its jobs.
 filter message = "result stored" and seconds > 0
 | sort seconds desc
 | limit 100
 | display @timestamp, seconds, key, job, id, state`},
-	{"skipped", "Skipped and rejected uploads", []string{dispatch}, `
+	{"skipped", "Skipped and rejected uploads", []string{dispatchHandler}, `
 filter message in ["upload skipped", "rejected"]
 | stats count(*) as times, latest(@timestamp) as last, latest(key) as example by message, reason
 | sort times desc`},
@@ -60,39 +60,40 @@ filter status >= 400
 }
 
 // lastErrors are the errors of all functions, also of those that had no time or
-// no memory left to log one: then Lambda's own report says so ("Lambda Telemetry
-// API Event schema reference", AWS Lambda Developer Guide).
+// no memory left to log one: then Lambda's own report says so ("Lambda
+// Telemetry API Event schema reference", AWS Lambda Developer Guide).
 const lastErrors = `fields @timestamp, message, error, key, job, id, requestId, record.requestId, record.status
 | filter level = "ERROR" or record.status in ["error", "failure", "timeout"]
 | sort @timestamp desc
 | limit 50`
 
-// makeQueries saves the queries. They cost nothing before one runs them.
-func (b *builder) makeQueries() error {
+// makeQueries saves the queries. They cost nothing before they are run.
+func makeQueries(s scope, logGroups pulumi.StringMap) error {
 	for _, q := range queries {
-		if _, err := cloudwatch.NewQueryDefinition(b.ctx, b.named("query-"+q.id), &cloudwatch.QueryDefinitionArgs{
-			Name:          pulumi.String(b.name + "/" + q.name),
-			LogGroupNames: b.groups(q.groups),
+		if _, err := cloudwatch.NewQueryDefinition(s.ctx, s.named("query-"+q.id), &cloudwatch.QueryDefinitionArgs{
+			Name:          pulumi.String(s.name + "/" + q.name),
+			LogGroupNames: chosen(logGroups, q.groups),
 			QueryString:   pulumi.String(strings.TrimSpace(q.text)),
-		}, b.child()); err != nil {
+		}, s.child()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// groups are the log groups of handlers, or of "api".
-func (b *builder) groups(names []string) pulumi.StringArray {
-	all := make(pulumi.StringArray, len(names))
-	for i, name := range names {
-		all[i] = b.logGroups[name]
+// chosen returns the log groups of handlers, or of "api".
+func chosen(logGroups pulumi.StringMap, of []string) pulumi.StringArray {
+	all := make(pulumi.StringArray, len(of))
+	for i, name := range of {
+		all[i] = logGroups[name]
 	}
 	return all
 }
 
-// over is the query as a dashboard has it, which names its log groups itself.
-func (b *builder) over(names []string, text string) pulumi.StringOutput {
-	return b.groups(names).ToStringArrayOutput().ApplyT(func(groups []string) string {
+// over returns the query as a dashboard has it, which names its log groups
+// itself.
+func over(groups pulumi.StringArray, text string) pulumi.StringOutput {
+	return groups.ToStringArrayOutput().ApplyT(func(groups []string) string {
 		var sources strings.Builder
 		for _, group := range groups {
 			fmt.Fprintf(&sources, "SOURCE '%s' | ", group)

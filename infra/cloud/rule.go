@@ -1,12 +1,13 @@
 package cloud
 
 import (
-	"ittybit-media/handlers/event"
 	"time"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
-	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/lambda"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"ittybit-media/handlers/event"
 )
 
 // How long and how often EventBridge tries to hand an event to dispatch: as
@@ -16,46 +17,36 @@ const (
 	deliveryAttempts = 185
 )
 
-// makeRule makes the way from the bucket's uploads to dispatch.
-func (b *builder) makeRule() error {
-	bucket, err := b.makeBucket()
-	if err != nil {
-		return err
-	}
-	b.pipeline.Bucket = bucket
-	rule, err := cloudwatch.NewEventRule(b.ctx, b.named("uploads"), &cloudwatch.EventRuleArgs{
+// makeRule makes the way from the bucket's uploads to dispatch. Before the ways
+// from there to the retry queue and back are made, no event comes.
+func makeRule(s scope, bucket pulumi.StringOutput, dispatch function, retry *sqs.Queue, ways []pulumi.Resource) (*cloudwatch.EventRule, error) {
+	rule, err := cloudwatch.NewEventRule(s.ctx, s.named("uploads"), &cloudwatch.EventRuleArgs{
 		Description: pulumi.String("Uploads with the suffixes of the routes"),
 		EventPattern: bucket.ApplyT(func(bucket string) (string, error) {
-			return event.Pattern(bucket, b.Config.Routes)
+			return event.Pattern(bucket, s.Config.Routes)
 		}).(pulumi.StringOutput),
-		Tags: b.tags,
-	}, b.child())
+		Tags: s.tags,
+	}, s.child())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	b.pipeline.Rule = rule.Name
-	admitted, err := b.admitEvents(rule.Arn)
+	admitted, err := admitEvents(s, retry, rule.Arn)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	permission, err := lambda.NewPermission(b.ctx, b.named("uploads"), &lambda.PermissionArgs{
-		Action:    pulumi.String("lambda:InvokeFunction"),
-		Function:  b.dispatch.Name,
-		Principal: pulumi.String("events.amazonaws.com"),
-		SourceArn: rule.Arn,
-	}, b.child())
+	permission, err := permit(s, "uploads", dispatch, "events", rule.Arn)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = cloudwatch.NewEventTarget(b.ctx, b.named("uploads"), &cloudwatch.EventTargetArgs{
+	_, err = cloudwatch.NewEventTarget(s.ctx, s.named("uploads"), &cloudwatch.EventTargetArgs{
 		Rule: rule.Name,
-		Arn:  b.dispatch.Arn,
+		Arn:  dispatch.Arn,
 		RetryPolicy: &cloudwatch.EventTargetRetryPolicyArgs{
 			MaximumEventAgeInSeconds: seconds(deliveryAge),
 			MaximumRetryAttempts:     pulumi.Int(deliveryAttempts),
 		},
-		DeadLetterConfig: &cloudwatch.EventTargetDeadLetterConfigArgs{Arn: b.queues.retry.Arn},
+		DeadLetterConfig: &cloudwatch.EventTargetDeadLetterConfigArgs{Arn: retry.Arn},
 		// Before all of these are there, what fails would be lost.
-	}, b.child(pulumi.DependsOn(append(b.returns, admitted, permission))))
-	return err
+	}, s.child(pulumi.DependsOn(append(ways, admitted, permission))))
+	return rule, err
 }

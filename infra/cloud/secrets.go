@@ -16,8 +16,8 @@ import (
 // back; its name is taken as long.
 const recoveryDays = 30
 
-// callbackKeyBytes is the length of a callback key: HS256 wants as many bytes as
-// its digest has, at least (RFC 7518, section 3.2).
+// callbackKeyBytes is the length of a callback key: HS256 wants as many bytes
+// as its digest has, at least (RFC 7518, section 3.2).
 const callbackKeyBytes = 32
 
 // reference is a secret as one function has it: the variable that names it, and
@@ -28,91 +28,86 @@ type reference struct {
 	grants   []statement
 }
 
+// secrets are the references to all secrets of a stack.
 type secrets struct {
-	apiKey       reference
 	callbackKeys reference
-	webhook      *reference      // nil: callbacks are not signed
 	filled       pulumi.Resource // the value of the callback keys
+	webhook      *reference      // nil: callbacks are not signed
+	apiKey       reference
+	empty        *secretsmanager.Secret // for the API key; nil: it is in one of the user's own
 }
 
-func (b *builder) makeSecrets() error {
-	if err := b.makeCallbackKeys(); err != nil {
-		return err
+// makeSecrets makes the secrets that the stack owns and refers to those that
+// the user does.
+func makeSecrets(s scope, p place) (secrets, error) {
+	var all secrets
+	var err error
+	if all.callbackKeys, all.filled, err = makeCallbackKeys(s); err != nil {
+		return secrets{}, err
 	}
-	if name := b.Config.WebhookSecret; name != "" && b.Config.WebhookAuth != env.AuthToken {
-		r := b.existingSecret(env.IttybitWebhookSecret, name)
-		b.secrets.webhook = &r
+	key := s.Config.SecretKMSKeyARN
+	if name := s.Config.WebhookSecret; name != "" && s.Config.WebhookAuth != env.AuthToken {
+		r := existingSecret(p, env.IttybitWebhookSecret, name, key)
+		all.webhook = &r
 	}
 	switch {
-	case b.Config.APIKeySecret != "":
-		b.secrets.apiKey = b.existingSecret(env.IttybitAPIKeySecret, b.Config.APIKeySecret)
-	case b.Config.APIKeyParameter != "":
-		b.secrets.apiKey = b.existingParameter(env.IttybitAPIKeyParam, b.Config.APIKeyParameter)
+	case s.Config.APIKeySecret != "":
+		all.apiKey = existingSecret(p, env.IttybitAPIKeySecret, s.Config.APIKeySecret, key)
+	case s.Config.APIKeyParameter != "":
+		all.apiKey = existingParameter(p, env.IttybitAPIKeyParam, s.Config.APIKeyParameter, key)
 	default:
-		return b.makeAPIKeySecret()
+		// Until it is filled, uploads wait in the retry queue.
+		all.empty, err = makeSecret(s, "api-key", "Ittybit's API key; put it in by hand, the stack never sees it", s.child())
+		if err != nil {
+			return secrets{}, err
+		}
+		all.apiKey = secretReference(env.IttybitAPIKeySecret, all.empty.Arn, all.empty.Arn)
 	}
-	return nil
+	return all, nil
 }
 
-// makeCallbackKeys makes the keys of the callback tokens, in a secret and not in
-// a parameter: with Parameter Store's own key everyone who may read parameters
-// could forge callbacks.
-func (b *builder) makeCallbackKeys() error {
-	secret, err := secretsmanager.NewSecret(b.ctx, b.named("callback-keys"), &secretsmanager.SecretArgs{
-		Description:          pulumi.String("Keys of the callback tokens, newest first; rotated with callbackKeyVersion"),
-		RecoveryWindowInDays: b.recovery(),
-		Tags:                 b.tags,
-	}, b.kept())
+// makeCallbackKeys makes the keys of the callback tokens, in a secret and not
+// in a parameter: with Parameter Store's own key everyone who may read
+// parameters could forge callbacks. It also returns the resource that puts them
+// there.
+func makeCallbackKeys(s scope) (reference, pulumi.Resource, error) {
+	secret, err := makeSecret(s, "callback-keys", "Keys of the callback tokens, newest first; rotated with callbackKeyVersion", s.kept())
 	if err != nil {
-		return err
+		return reference{}, nil, err
 	}
 	// The key before stays valid, so that callbacks under way are not refused; the
-	// one before that goes. Only the newest is kept: a version that goes up by more
-	// than one would take away the key in use, and a protected stack refuses that.
-	version := b.Config.CallbackKeyVersion
+	// one before that goes. Only the newest is kept: a version that goes up by
+	// more than one would take away the key in use, and a protected stack refuses
+	// that.
+	version := s.Config.CallbackKeyVersion
 	keys := pulumi.StringArray{}
 	for v := version; v >= max(1, version-1); v-- {
-		key, err := random.NewRandomBytes(b.ctx, b.named("callback-key-v"+strconv.Itoa(v)), &random.RandomBytesArgs{
+		key, err := random.NewRandomBytes(s.ctx, s.named("callback-key-v"+strconv.Itoa(v)), &random.RandomBytesArgs{
 			Length: pulumi.Int(callbackKeyBytes),
-		}, b.child(pulumi.Protect(b.Config.Protect && v == version)))
+		}, s.child(pulumi.Protect(s.Config.Protect && v == version)))
 		if err != nil {
-			return err
+			return reference{}, nil, err
 		}
 		keys = append(keys, key.Base64)
 	}
-	value, err := secretsmanager.NewSecretVersion(b.ctx, b.named("callback-keys"), &secretsmanager.SecretVersionArgs{
+	value, err := secretsmanager.NewSecretVersion(s.ctx, s.named("callback-keys"), &secretsmanager.SecretVersionArgs{
 		SecretId:     secret.ID(),
 		SecretString: pulumi.JSONMarshal(keys), // a secret to Pulumi, both by what it is made of and by what it is for
-	}, b.child())
-	if err != nil {
-		return err
-	}
-	b.secrets.filled = value
-	b.secrets.callbackKeys = secretReference(env.CallbackKeySecret, secret.Arn, secret.Arn)
-	return nil
+	}, s.child())
+	return secretReference(env.CallbackKeySecret, secret.Arn, secret.Arn), value, err
 }
 
-// makeAPIKeySecret makes an empty secret. Until somebody fills it, uploads wait
-// in the retry queue.
-func (b *builder) makeAPIKeySecret() error {
-	secret, err := secretsmanager.NewSecret(b.ctx, b.named("api-key"), &secretsmanager.SecretArgs{
-		Description:          pulumi.String("Ittybit's API key; put it in by hand, the stack never sees it"),
-		RecoveryWindowInDays: b.recovery(),
-		Tags:                 b.tags,
-	}, b.child())
-	if err != nil {
-		return err
+// makeSecret makes a secret without a value.
+func makeSecret(s scope, part, description string, opts pulumi.ResourceOption) (*secretsmanager.Secret, error) {
+	recovery := pulumi.Int(0)
+	if s.Config.Protect {
+		recovery = recoveryDays
 	}
-	b.secrets.apiKey = secretReference(env.IttybitAPIKeySecret, secret.Arn, secret.Arn)
-	b.pipeline.APIKeyCommand = b.fillCommand(secret.Name)
-	return nil
-}
-
-func (b *builder) recovery() pulumi.Int {
-	if b.Config.Protect {
-		return recoveryDays
-	}
-	return 0
+	return secretsmanager.NewSecret(s.ctx, s.named(part), &secretsmanager.SecretArgs{
+		Description:          pulumi.String(description),
+		RecoveryWindowInDays: recovery,
+		Tags:                 s.tags,
+	}, opts)
 }
 
 func secretReference(variable string, value, arn pulumi.StringInput) reference {
@@ -122,41 +117,42 @@ func secretReference(variable string, value, arn pulumi.StringInput) reference {
 	}}}
 }
 
-// existingSecret is a secret of the user's, by name or ARN. Secrets Manager puts
-// a hyphen and six random characters behind the name in the ARN.
-func (b *builder) existingSecret(variable, nameOrARN string) reference {
+// existingSecret returns a secret of the user's, by name or ARN. Secrets
+// Manager puts a hyphen and six random characters behind the name in the ARN.
+func existingSecret(p place, variable, nameOrARN, kmsKey string) reference {
 	var arn pulumi.StringInput = pulumi.String(nameOrARN)
 	if !stack.IsARN(nameOrARN) {
-		arn = b.place.arn("secretsmanager", "secret:"+nameOrARN+"-??????")
+		arn = p.arn("secretsmanager", "secret:"+nameOrARN+"-??????")
 	}
 	r := secretReference(variable, pulumi.String(nameOrARN), arn)
-	r.grants = append(r.grants, b.decrypt("secretsmanager")...)
+	r.grants = append(r.grants, decrypt(p, "secretsmanager", kmsKey)...)
 	return r
 }
 
-// existingParameter is a SecureString parameter of the user's, by name or ARN.
-func (b *builder) existingParameter(variable, nameOrARN string) reference {
+// existingParameter returns a SecureString parameter of the user's, by name or
+// ARN.
+func existingParameter(p place, variable, nameOrARN, kmsKey string) reference {
 	var arn pulumi.StringInput = pulumi.String(nameOrARN)
 	if !stack.IsARN(nameOrARN) {
-		arn = b.place.arn("ssm", "parameter/"+strings.TrimPrefix(nameOrARN, "/"))
+		arn = p.arn("ssm", "parameter/"+strings.TrimPrefix(nameOrARN, "/"))
 	}
 	return reference{variable, pulumi.String(nameOrARN), append([]statement{{
 		actions:   []string{"ssm:GetParameter"},
 		resources: []pulumi.StringInput{arn},
-	}}, b.decrypt("ssm")...)}
+	}}, decrypt(p, "ssm", kmsKey)...)}
 }
 
-// decrypt is what a secret under the customer's own key needs beside, for that
-// service only. The services' default keys need nothing.
-func (b *builder) decrypt(service string) []statement {
-	if b.Config.SecretKMSKeyARN == "" {
+// decrypt returns what a secret under the customer's own key needs beside, for
+// that service only. The services' default keys, "", need nothing.
+func decrypt(p place, service, kmsKey string) []statement {
+	if kmsKey == "" {
 		return nil
 	}
 	return []statement{{
 		actions:   []string{"kms:Decrypt"},
-		resources: []pulumi.StringInput{pulumi.String(b.Config.SecretKMSKeyARN)},
+		resources: []pulumi.StringInput{pulumi.String(kmsKey)},
 		condition: pulumi.Map{"StringEquals": pulumi.Map{
-			"kms:ViaService": pulumi.Sprintf("%s.%s.%s", service, b.place.region, b.place.domain()),
+			"kms:ViaService": pulumi.Sprintf("%s.%s.%s", service, p.region, p.domain()),
 		}},
 	}}
 }

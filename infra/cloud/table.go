@@ -10,20 +10,16 @@ import (
 )
 
 // makeTable makes the table with the results, as the handlers define it.
-func (b *builder) makeTable() (err error) {
+func makeTable(s scope) (*dynamodb.Table, error) {
 	args := schema(results.CreateTableInput(""))
 	args.Ttl = &dynamodb.TableTtlArgs{AttributeName: pulumi.String(results.TTLAttribute), Enabled: pulumi.Bool(true)}
 	// A stream costs nothing while nobody reads it. With both images a reader can
 	// tell the change that made a row final.
 	args.StreamEnabled, args.StreamViewType = pulumi.Bool(true), pulumi.String(types.StreamViewTypeNewAndOldImages)
-	args.PointInTimeRecovery = &dynamodb.TablePointInTimeRecoveryArgs{Enabled: pulumi.Bool(b.Config.Protect)}
-	args.DeletionProtectionEnabled = pulumi.Bool(b.Config.Protect)
-	args.Tags = b.tags
-	if b.table, err = dynamodb.NewTable(b.ctx, b.named("results"), args, b.kept()); err != nil {
-		return err
-	}
-	b.pipeline.Table = b.table.Name
-	return nil
+	args.PointInTimeRecovery = &dynamodb.TablePointInTimeRecoveryArgs{Enabled: pulumi.Bool(s.Config.Protect)}
+	args.DeletionProtectionEnabled = pulumi.Bool(s.Config.Protect)
+	args.Tags = s.tags
+	return dynamodb.NewTable(s.ctx, s.named("results"), args, s.kept())
 }
 
 // schema is the same table in Pulumi's words.

@@ -15,9 +15,9 @@ import (
 const maxPreview = 1.5
 
 // BenchmarkPreview measures a warm preview of dev, of which nothing changes,
-// beside one of a program that makes nothing with the same packages of the SDKs.
-// The runs alternate, so that what else the machine does falls on both; the
-// medians are compared.
+// beside one of a program that makes nothing with the same packages of the
+// SDKs. The runs alternate, so that what else the machine does falls on both;
+// the medians are compared.
 func BenchmarkPreview(b *testing.B) {
 	e := newEngine(b)
 	names := []string{"empty", "dev"}

@@ -62,8 +62,8 @@ func newEngine(tb testing.TB) *engine {
 	)}
 }
 
-// passedOn are the variables that a run may see: what the go command needs, also
-// behind a company's proxy. No credentials are among them.
+// passedOn are the variables that a run may see: what the go command needs,
+// also behind a company's proxy. No credentials are among them.
 var passedOn = regexp.MustCompile(`^(PATH|HOME|LANG|XDG_CACHE_HOME|CGO_ENABLED|GO[A-Z0-9_]*|SSL_CERT_(FILE|DIR)|(?i:(https?|no|all)_proxy))$`)
 
 // project is a folder with a Pulumi project.

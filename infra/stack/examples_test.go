@@ -10,8 +10,9 @@ import (
 	"ittybit-media/infra/stack"
 )
 
-// TestExamples holds the stack files that people copy to what they say: they are
-// right, without a warning, and give each upload the jobs that it is to have.
+// TestExamples holds the stack files that people copy to what they say: they
+// are right, without a warning, and give each upload the jobs that it is to
+// have.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	type upload struct {

@@ -19,7 +19,8 @@ type key struct {
 }
 
 // longest is the most time after which a job may be given up: one that is open
-// for 90 days will not end, and sweep asks about it four times a day until then.
+// for 90 days will not end, and sweep asks about it four times a day until
+// then.
 const longest = 90 * 24 * time.Hour
 
 // mostTTLDays keeps a row's time within what a [time.Duration] holds, which is

@@ -80,8 +80,8 @@ func checkParameter(s string) error {
 	return nil
 }
 
-// What an event bus may be called; a partner's, with slashes, takes no events of
-// ours (CreateEventBus and PutEvents, Amazon EventBridge API Reference).
+// What an event bus may be called; a partner's, with slashes, takes no events
+// of ours (CreateEventBus and PutEvents, Amazon EventBridge API Reference).
 var (
 	eventBusName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,256}$`)
 	eventBusARN  = regexp.MustCompile(`^arn:aws[a-z-]*:events:[a-z0-9-]+:\d{12}:event-bus/[A-Za-z0-9._-]{1,256}$`)

@@ -57,8 +57,9 @@ type Config struct {
 }
 
 // Parse reads the values of the namespace's keys, in either form: as YAML has
-// them ([ReadFile]), or as Pulumi hands them to a program, where a scalar is its
-// text and a list or map is JSON. An empty text means that the key is not set.
+// them ([ReadFile]), or as Pulumi hands them to a program, where a scalar is
+// its text and a list or map is JSON. An empty text means that the key is not
+// set.
 //
 // The error is a [media.Problems] with every mistake; the warnings are what may
 // be one. With an error too, what is right in the values is in the Config.

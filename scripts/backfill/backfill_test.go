@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"ittybit-media/infra/bundle"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/pipelinetest"
 )
 
@@ -35,8 +35,8 @@ func TestWhatIsThereGetsItsJobs(t *testing.T) {
 	w.Quiet()
 
 	r := w.do(t.Context(), fast, "-yes")
-	if r.code != operator.ExitOK {
-		t.Fatal(r.stdout + r.stderr)
+	if r.Code != cli.ExitOK {
+		t.Fatal(r.Stdout + r.Stderr)
 	}
 	for _, text := range []string{
 		"s3://my-media-bucket: 13 objects, of which 10 to send, unless the table has their jobs",
@@ -45,8 +45,8 @@ func TestWhatIsThereGetsItsJobs(t *testing.T) {
 		"13 objects: 9 sent, for 27 jobs",
 		"1  skipped: already there", "1  skipped: folder marker", "1  skipped: output folder", "1  skipped: no route",
 	} {
-		if !strings.Contains(r.stdout, text) {
-			t.Errorf("it does not say %q:\n%s", text, r.stdout)
+		if !strings.Contains(r.Stdout, text) {
+			t.Errorf("it does not say %q:\n%s", text, r.Stdout)
 		}
 	}
 	all := append([]string{"films/live.mov"}, odd...)
@@ -81,8 +81,8 @@ func TestJSONTellsOfEachObjectAndOfAll(t *testing.T) {
 	if s := r.summary; s.Bucket != w.Bucket || s.Objects != 3 || s.Sent != 2 || s.Jobs != 6 || s.Bytes != 2*int64(len("of a.mov")) || s.Skipped["no route"] != 1 || !s.Finished || s.Stopped != "" || s.DryRun {
 		t.Errorf("%+v", s)
 	}
-	if !strings.Contains(r.stderr, "of which 2 to send") {
-		t.Errorf("people are told nothing: %q", r.stderr)
+	if !strings.Contains(r.Stderr, "of which 2 to send") {
+		t.Errorf("people are told nothing: %q", r.Stderr)
 	}
 	w.Quiet()
 	if row := w.Rows("a.mov")[0]; row.Upload != r.lines[0].Upload {
@@ -97,8 +97,8 @@ func TestADryRunDoesNothing(t *testing.T) {
 	w.Put("live.mov", "x")
 	w.Quiet()
 	r := w.do(t.Context(), "-dry-run")
-	if r.code != operator.ExitOK || !strings.Contains(r.stdout, "a.mov: video, thumbnail, audio\nb.mov: video, thumbnail, audio\n3 objects: 2 would be sent, for 6 jobs\n") {
-		t.Errorf("%d\n%s%s", r.code, r.stdout, r.stderr)
+	if r.Code != cli.ExitOK || !strings.Contains(r.Stdout, "a.mov: video, thumbnail, audio\nb.mov: video, thumbnail, audio\n3 objects: 2 would be sent, for 6 jobs\n") {
+		t.Errorf("%d\n%s%s", r.Code, r.Stdout, r.Stderr)
 	}
 	if got := w.well("-dry-run"); !slices.Equal(got.keys(), []string{"a.mov", "b.mov"}) || got.lines[0].Sent || !got.summary.DryRun || got.summary.Sent != 2 {
 		t.Errorf("%+v, %+v", got.lines, got.summary)
@@ -114,19 +114,19 @@ func TestItAsksFirst(t *testing.T) {
 	w := start(t, nil)
 	w.before("a.mov")
 	r := w.do(t.Context(), fast)
-	if r.code != operator.ExitUsage || !strings.Contains(r.stderr, "Hand up to 1 object to dispatch?: there is no terminal to answer at; -yes does it") || !strings.Contains(r.stdout, "Jobs: at most 3") {
-		t.Errorf("%d\n%s%s", r.code, r.stdout, r.stderr)
+	if r.Code != cli.ExitUsage || !strings.Contains(r.Stderr, "Hand up to 1 object to dispatch?: there is no terminal to answer at; -yes does it") || !strings.Contains(r.Stdout, "Jobs: at most 3") {
+		t.Errorf("%d\n%s%s", r.Code, r.Stdout, r.Stderr)
 	}
-	if r := w.Answer("n", script, fast, "-checkpoint", w.checkpoint); r.Code != operator.ExitFailed || !strings.Contains(r.Stderr, "not confirmed") {
+	if r := w.Answer("n", fast, "-checkpoint", w.checkpoint); r.Code != cli.ExitFailed || !strings.Contains(r.Stderr, "not confirmed") {
 		t.Errorf("told not to: %d\n%s%s", r.Code, r.Stdout, r.Stderr)
 	}
 	if w.invocations() > 0 {
 		t.Error("and does it all the same")
 	}
-	if r := w.do(t.Context(), "-prefix", "b"); r.code != operator.ExitOK || !strings.Contains(r.stdout, "s3://my-media-bucket under b: there is nothing to send\n0 objects: 0 sent, for 0 jobs\n") {
-		t.Errorf("with nothing to do: %d\n%s%s", r.code, r.stdout, r.stderr)
+	if r := w.do(t.Context(), "-prefix", "b"); r.Code != cli.ExitOK || !strings.Contains(r.Stdout, "s3://my-media-bucket under b: there is nothing to send\n0 objects: 0 sent, for 0 jobs\n") {
+		t.Errorf("with nothing to do: %d\n%s%s", r.Code, r.Stdout, r.Stderr)
 	}
-	if r := w.Answer("y", script, fast, "-checkpoint", w.checkpoint); r.Code != operator.ExitOK {
+	if r := w.Answer("y", fast, "-checkpoint", w.checkpoint); r.Code != cli.ExitOK {
 		t.Errorf("told to: %d\n%s%s", r.Code, r.Stdout, r.Stderr)
 	}
 	w.wantOnce("a.mov")
@@ -154,9 +154,9 @@ func TestTheCheckpointIsTheStacksAndTheSelections(t *testing.T) {
 		}
 	})
 	for i, more := range [][]string{{}, {"-suffix", ".mov"}} {
-		r := run(t.Context(), t, append([]string{"-stack", name, "-local=" + w.access, fast, "-yes", "-limit", "1"}, more...)...)
-		if r.code != operator.ExitOK || len(files()) != i+1 {
-			t.Fatalf("%d: %q\n%s%s", r.code, files(), r.stdout, r.stderr)
+		r := w.Do(append([]string{"-stack", name, fast, "-yes", "-limit", "1"}, more...)...)
+		if r.Code != cli.ExitOK || len(files()) != i+1 {
+			t.Fatalf("%d: %q\n%s%s", r.Code, files(), r.Stdout, r.Stderr)
 		}
 	}
 	for _, file := range files() {

@@ -6,24 +6,24 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 const (
 	// lookEvery is how many objects are sent between two looks at the day's count
 	// and the retry queue.
 	lookEvery = 25
-	// tolerance is by how many messages the retry queue may grow: some failures are
-	// to be expected, and it mends them. When dispatch fails at everything, what is
-	// under way by then comes on top.
+	// tolerance is by how many messages the retry queue may grow: some failures
+	// are to be expected, and it mends them. When dispatch fails at everything,
+	// what is under way by then comes on top.
 	tolerance = 100
 	// waitPoll is how often the clock and the count are looked at while it waits.
 	waitPoll = time.Second
 )
 
-// share is what backfill takes of the day's limit: the rest is for live uploads.
-// What goes over the limit waits in the retry queue, and after three days it goes
-// to the dead letters.
+// share is what backfill takes of the day's limit: the rest is for live
+// uploads. What goes over the limit waits in the retry queue, and after three
+// days it goes to the dead letters.
 func share(limit int64) int64 { return limit - limit/10 }
 
 // brakes stop a backfill that would fill the dead letters.
@@ -45,14 +45,14 @@ func (b *brakes) asked(jobs int) {
 	b.since += int64(jobs)
 }
 
-// used is how many new jobs the day has, or will have: those asked for are not in
-// its count at once.
+// used is how many new jobs the day has, or will have: those asked for are not
+// in its count at once.
 func (b *brakes) used() int64 { return max(b.count, b.before+b.since) }
 
 // check lets the next object be sent, or says why not.
 func (b *brakes) check(ctx context.Context) error {
 	for {
-		today := day(operator.Now(ctx))
+		today := day(b.Now())
 		if b.left <= 0 || !today.Equal(b.day) {
 			if err := b.look(ctx, today); err != nil {
 				return err
@@ -71,7 +71,7 @@ func (b *brakes) check(ctx context.Context) error {
 		}
 		if !b.wait {
 			return fmt.Errorf("%d of the day's %d new jobs (dailyJobLimit) are made, and the others are for live uploads: go on after midnight UTC, in %s; -wait does that by itself",
-				b.used(), limit, operator.Roughly(today.AddDate(0, 0, 1).Sub(operator.Now(ctx))))
+				b.used(), limit, cli.Roughly(today.AddDate(0, 0, 1).Sub(b.Now())))
 		}
 		if err := b.sleep(ctx, today.AddDate(0, 0, 1)); err != nil {
 			return err
@@ -82,7 +82,7 @@ func (b *brakes) check(ctx context.Context) error {
 // look reads the day's count and how full the retry queue is.
 func (b *brakes) look(ctx context.Context, today time.Time) (err error) {
 	if b.stack.Outputs.Settings.DailyJobLimit > 0 {
-		if b.count, err = b.table.JobsOn(ctx, today); err != nil {
+		if b.count, err = b.table.JobCount(ctx, today); err != nil {
 			return err
 		}
 		if !today.Equal(b.day) {
@@ -104,19 +104,19 @@ func (b *brakes) look(ctx context.Context, today time.Time) (err error) {
 	return nil
 }
 
-// settle waits until the day's count has what was asked for, as far as that makes
-// it so many. What it lacks after the time that dispatch has for an upload, it will
-// never have: Ittybit had the jobs already, or dispatch failed.
+// settle waits until the day's count has what was asked for, as far as that
+// makes it so many. What it lacks after the time that dispatch has for an
+// upload, it will never have: Ittybit had the jobs already, or dispatch failed.
 func (b *brakes) settle(ctx context.Context, today time.Time, enough int64) error {
-	for until := operator.Now(ctx).Add(media.DispatchTimeout); ; {
+	for until := b.Now().Add(media.DispatchTimeout); ; {
 		if err := b.look(ctx, today); err != nil {
 			return err
 		}
-		if b.count >= enough || !operator.Now(ctx).Before(until) {
+		if b.count >= enough || !b.Now().Before(until) {
 			b.before, b.since = b.count, 0
 			return nil
 		}
-		if err := pause(ctx); err != nil {
+		if err := cli.Pause(ctx, waitPoll); err != nil {
 			return err
 		}
 	}
@@ -125,23 +125,14 @@ func (b *brakes) settle(ctx context.Context, today time.Time, enough int64) erro
 // sleep waits until the clock shows the time.
 func (b *brakes) sleep(ctx context.Context, until time.Time) error {
 	b.progress.End()
-	b.Note("The day's share of new jobs is used up: waiting until %s", operator.Time(until))
-	for operator.Now(ctx).Before(until) {
-		b.progress.Show(func() string { return fmt.Sprintf("going on in %s", operator.Roughly(until.Sub(operator.Now(ctx)))) })
-		if err := pause(ctx); err != nil {
+	b.Note("The day's share of new jobs is used up: waiting until %s", cli.Time(until))
+	for b.Now().Before(until) {
+		b.progress.Show(func() string { return fmt.Sprintf("going on in %s", cli.Roughly(until.Sub(b.Now()))) })
+		if err := cli.Pause(ctx, waitPoll); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func pause(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(waitPoll):
-		return nil
-	}
 }
 
 func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/pipeline"
 )
@@ -97,8 +97,8 @@ func TestVersions(t *testing.T) {
 	w := start(t, nil)
 	w.versioning(types.BucketVersioningStatusEnabled)
 	w.before("back.mov", "gone.mov", "twice.mov")
-	w.remove("back.mov")
-	w.remove("gone.mov")
+	w.Remove("back.mov")
+	w.Remove("gone.mov")
 	w.before("back.mov", "twice.mov")
 
 	r := w.well()
@@ -111,8 +111,8 @@ func TestVersions(t *testing.T) {
 	if want := map[string]int64{media.SkipHaveJobs: 2, skipHidden: 1, skipMarker: 2}; !slices.Equal(r.keys(), []string{"back.mov", "twice.mov"}) || !maps.Equal(r.summary.Skipped, want) {
 		t.Errorf("the older ones: %q, skipped %v", r.keys(), r.summary.Skipped)
 	}
-	if text := "2 older versions: Ittybit is given keys and not versions, and reads the newest bytes"; !strings.Contains(r.stderr, "4 to send") || !strings.Contains(r.stderr, text) {
-		t.Errorf("it does not say %q: %s", text, r.stderr)
+	if text := "2 older versions: Ittybit is given keys and not versions, and reads the newest bytes"; !strings.Contains(r.Stderr, "4 to send") || !strings.Contains(r.Stderr, text) {
+		t.Errorf("it does not say %q: %s", text, r.Stderr)
 	}
 	w.Quiet()
 	jobs := map[string]int{}
@@ -136,7 +136,7 @@ func TestInterruptedAmongVersions(t *testing.T) {
 		}
 		return nil
 	})
-	if r := w.want(operator.ExitFailed, "-versions"); !slices.Equal(r.keys(), []string{"a.mov", "b.mov"}) || w.saved().After != "a.mov" || w.saved().Tally.Sent != 1 {
+	if r := w.want(cli.ExitFailed, "-versions"); !slices.Equal(r.keys(), []string{"a.mov", "b.mov"}) || w.saved().After != "a.mov" || w.saved().Tally.Sent != 1 {
 		t.Errorf("%q, behind %q", r.keys(), w.saved().After)
 	}
 	w.AWS.Intercept(nil)
@@ -167,7 +167,7 @@ func TestPages(t *testing.T) {
 				for range 5 { // 999 entries, then its marker and some versions
 					w.before(then[0])
 				}
-				w.remove(then[0])
+				w.Remove(then[0])
 				w.before(then[1:]...)
 				want = slices.Delete(want, len(first), len(first)+1)
 			} else {

@@ -14,7 +14,7 @@ import (
 
 	"ittybit-media/infra/stack"
 	"ittybit-media/scripts/internal/atomicfile"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 // saveEvery bounds what a crash makes the next run do again.
@@ -58,7 +58,7 @@ func (b *backfill) resume(ctx context.Context, within window) (checkpoint, error
 	if b.file == "" {
 		b.file = checkpointFile(b.stack.Root, b.stack.Name, sum)
 	}
-	fresh := checkpoint{Digest: sum, Begun: operator.Now(ctx).UTC(), Window: within, Tally: newTally()}
+	fresh := checkpoint{Digest: sum, Begun: b.Now().UTC(), Window: within, Tally: newTally()}
 	if b.restart {
 		return fresh, nil
 	}
@@ -71,14 +71,14 @@ func (b *backfill) resume(ctx context.Context, within window) (checkpoint, error
 	}
 	c := checkpoint{Tally: newTally()}
 	if err := json.Unmarshal(text, &c); err != nil {
-		return checkpoint{}, operator.Usagef("%s is no checkpoint: %w; -restart begins anew", b.file, err)
+		return checkpoint{}, cli.Usagef("%s is no checkpoint: %w; -restart begins anew", b.file, err)
 	}
 	if c.Digest != sum {
-		return checkpoint{}, operator.Usagef("%s is of another stack, routes or selection: name another file, or begin anew with -restart", b.file)
+		return checkpoint{}, cli.Usagef("%s is of another stack, routes or selection: name another file, or begin anew with -restart", b.file)
 	}
 	if c.After != "" {
 		b.Say("Going on behind %s, where a run ended that began at %s and has sent %s. -restart begins anew.",
-			operator.Printable(c.After), operator.Time(c.Begun), operator.Count(c.Tally.Sent, "object"))
+			cli.Printable(c.After), cli.Time(c.Begun), cli.Count(c.Tally.Sent, "object"))
 	}
 	return c, nil
 }

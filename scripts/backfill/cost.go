@@ -6,9 +6,9 @@ import (
 	"ittybit-media/scripts/internal/prices"
 )
 
-// What an object and a job of it take of dispatch, webhook and the table, as the
-// README reckons it. The durations, in GB-seconds on arm64, and the sizes of log
-// lines, in GB, are estimates.
+// What an object and a job of it take of dispatch, webhook and the table, as
+// the README reckons it. The durations, in GB-seconds on arm64, and the sizes
+// of log lines, in GB, are estimates.
 const (
 	readsPerObject  = 2 // by this script and by dispatch
 	writesPerObject = 1 // of the day's count
@@ -18,8 +18,9 @@ const (
 	logsPerObject   = 1e-5
 )
 
-// cost is what a plan costs at AWS, about, in dollars, and how much of that is the
-// transfer of every object to Ittybit once. Ittybit's own price is not in it.
+// cost is what a plan costs at AWS, about, in dollars, and how much of that is
+// the transfer of every object to Ittybit once. Ittybit's own price is not in
+// it.
 func cost(p plan, l prices.List) (all, transfer float64) {
 	objects, jobs := float64(p.Sent), float64(p.Jobs)
 	each := l.PerMillion

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,12 +10,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"ittybit-media/scripts/internal/operator"
-	"ittybit-media/scripts/local/access"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
@@ -29,23 +26,14 @@ const fast = "-rate=10000"
 type world struct {
 	*pipelinetest.Run
 	t          *testing.T
-	access     string // file of the local run
 	checkpoint string
 }
 
 func start(t *testing.T, change func(*pipeline.Options)) *world {
 	t.Helper()
 	run := pipelinetest.Start(t, change)
-	return &world{Run: run, t: t, access: accessFile(t, run.Access()), checkpoint: filepath.Join(t.TempDir(), "checkpoint.json")}
-}
-
-func accessFile(t *testing.T, a access.Access) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "local.json")
-	if err := a.Write(file); err != nil {
-		t.Fatal(err)
-	}
-	return file
+	run.Command = script
+	return &world{Run: run, t: t, checkpoint: filepath.Join(t.TempDir(), "checkpoint.json")}
 }
 
 // configured is an option of [start]: more keys of the stack file.
@@ -98,36 +86,27 @@ func (w *world) versioning(status types.BucketVersioningStatus) {
 	}
 }
 
-func (w *world) remove(key string) {
-	w.t.Helper()
-	if _, err := w.S3().DeleteObject(w.t.Context(), &s3.DeleteObjectInput{Bucket: &w.Bucket, Key: aws.String(key)}); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
 // result is how the script ended.
 type result struct {
-	code           int
-	stdout, stderr string
-	lines          []sent // with -json
-	summary        summary
+	pipelinetest.Result
+	lines   []sent // with -json
+	summary summary
 }
 
-// do runs the script by the pipeline's clock.
 func (w *world) do(ctx context.Context, args ...string) result {
 	w.t.Helper()
-	return run(operator.WithClock(ctx, w.Clock.Now), w.t, append([]string{"-local=" + w.access, "-checkpoint=" + w.checkpoint}, args...)...)
+	args = append([]string{"-checkpoint=" + w.checkpoint}, args...)
+	return readResult(w.t, w.DoContext(ctx, args...), args)
 }
 
-func run(ctx context.Context, t *testing.T, args ...string) result {
+// readResult reads what -json printed, if it is among the arguments.
+func readResult(t *testing.T, got pipelinetest.Result, args []string) result {
 	t.Helper()
-	var stdout, stderr bytes.Buffer
-	r := result{code: script.Run(ctx, args, strings.NewReader(""), &stdout, &stderr)}
-	r.stdout, r.stderr = stdout.String(), stderr.String()
+	r := result{Result: got}
 	if !slices.Contains(args, "-json") {
 		return r
 	}
-	text := slices.Collect(strings.Lines(r.stdout))
+	text := slices.Collect(strings.Lines(r.Stdout))
 	for i, line := range text {
 		var one sent
 		into := any(&one)
@@ -148,14 +127,14 @@ func run(ctx context.Context, t *testing.T, args ...string) result {
 // well runs the script to its end, with -json and without asking.
 func (w *world) well(args ...string) result {
 	w.t.Helper()
-	return w.want(operator.ExitOK, args...)
+	return w.want(cli.ExitOK, args...)
 }
 
 func (w *world) want(code int, args ...string) result {
 	w.t.Helper()
 	r := w.do(w.t.Context(), append([]string{fast, "-yes", "-json"}, args...)...)
-	if r.code != code {
-		w.t.Fatalf("%v: exit code %d, want %d\n%s%s", args, r.code, code, r.stdout, r.stderr)
+	if r.Code != code {
+		w.t.Fatalf("%v: exit code %d, want %d\n%s%s", args, r.Code, code, r.Stdout, r.Stderr)
 	}
 	return r
 }

@@ -104,16 +104,13 @@ func (l lister) objects(ctx context.Context, prefix string, after place) (page, 
 	}
 	p := page{more: aws.ToBool(out.IsTruncated)}
 	for _, o := range out.Contents {
-		key, err := decode(o.Key)
+		e, err := l.entry(o.Key, o.Size, o.ETag, nil, o.LastModified)
 		if err != nil {
 			return page{}, err
 		}
-		p.entries = append(p.entries, entry{
-			upload:   l.upload(key, o.Size, o.ETag, nil, o.LastModified),
-			archived: archived(string(o.StorageClass), o.RestoreStatus),
-			last:     true,
-		})
-		p.next.key = key
+		e.archived, e.last = archived(string(o.StorageClass), o.RestoreStatus), true
+		p.entries = append(p.entries, e)
+		p.next.key = e.upload.Key
 	}
 	return p, nil
 }
@@ -140,29 +137,30 @@ func (l lister) versions(ctx context.Context, prefix string, after place) (page,
 	}
 	p.next.version = aws.ToString(out.NextVersionIdMarker)
 	for _, o := range out.Versions {
-		key, err := decode(o.Key)
+		e, err := l.entry(o.Key, o.Size, o.ETag, o.VersionId, o.LastModified)
 		if err != nil {
 			return page{}, err
 		}
-		p.entries = append(p.entries, entry{
-			upload:   l.upload(key, o.Size, o.ETag, o.VersionId, o.LastModified),
-			old:      !aws.ToBool(o.IsLatest),
-			archived: archived(string(o.StorageClass), o.RestoreStatus),
-		})
+		e.old, e.archived = !aws.ToBool(o.IsLatest), archived(string(o.StorageClass), o.RestoreStatus)
+		p.entries = append(p.entries, e)
 	}
 	for _, m := range out.DeleteMarkers {
-		key, err := decode(m.Key)
+		e, err := l.entry(m.Key, nil, nil, m.VersionId, m.LastModified)
 		if err != nil {
 			return page{}, err
 		}
-		p.entries = append(p.entries, entry{
-			upload: l.upload(key, nil, nil, m.VersionId, m.LastModified),
-			marker: true,
-			old:    !aws.ToBool(m.IsLatest),
-		})
+		e.old, e.marker = !aws.ToBool(m.IsLatest), true
+		p.entries = append(p.entries, e)
 	}
 	// The answer has versions and markers apart.
 	slices.SortStableFunc(p.entries, func(a, b entry) int { return strings.Compare(a.upload.Key, b.upload.Key) })
+	p.mark(after)
+	return p, nil
+}
+
+// mark notes for each version whether its key is deleted now, which the page
+// before may have said of the first key, and whether it is the last of its key.
+func (p *page) mark(after place) {
 	hidden := map[string]bool{after.key: after.hidden}
 	for _, e := range p.entries {
 		if e.marker && !e.old {
@@ -179,22 +177,23 @@ func (l lister) versions(ctx context.Context, prefix string, after place) (page,
 		}
 	}
 	p.next.hidden = hidden[p.next.key]
-	return p, nil
 }
 
-func (l lister) upload(key string, size *int64, etag, version *string, modified *time.Time) media.Upload {
-	return media.Upload{
+// entry returns what S3 lists under a key.
+func (l lister) entry(encoded *string, size *int64, etag, version *string, modified *time.Time) (entry, error) {
+	key, err := decode(encoded)
+	return entry{upload: media.Upload{
 		Bucket:    l.bucket,
 		Key:       key,
 		Size:      aws.ToInt64(size),
 		ETag:      aws.ToString(etag),
 		VersionID: aws.ToString(version),
 		Time:      aws.ToTime(modified),
-	}.FromS3()
+	}.FromS3()}, err
 }
 
-// decode is a key as it is. S3 is asked to encode keys, since XML cannot hold all
-// of them; it writes a space as a plus.
+// decode returns a key as it is. S3 is asked to encode keys, since XML cannot
+// hold all of them; it writes a space as a plus.
 func decode(key *string) (string, error) {
 	decoded, err := url.QueryUnescape(aws.ToString(key))
 	if err != nil {
@@ -203,9 +202,9 @@ func decode(key *string) (string, error) {
 	return decoded, nil
 }
 
-// archived reports whether an object has to be restored before anyone can read it
-// (Amazon S3 User Guide, "Working with archived objects"). S3's list does not tell
-// it of the archive tiers of Intelligent-Tiering.
+// archived reports whether an object has to be restored before anyone can read
+// it (Amazon S3 User Guide, "Working with archived objects"). S3's list does
+// not tell it of the archive tiers of Intelligent-Tiering.
 func archived(class string, restored *types.RestoreStatus) bool {
 	if class != string(types.StorageClassGlacier) && class != string(types.StorageClassDeepArchive) {
 		return false

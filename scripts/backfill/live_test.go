@@ -11,14 +11,15 @@ import (
 
 	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/aws/dynamodb"
 	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/pipeline"
 )
 
-// live are the events of some of the objects, as they come while a backfill runs:
-// some at the very moment in which it sends the same object, the others whenever.
+// live are the events of some of the objects, as they come while a backfill
+// runs: some at the very moment in which it sends the same object, the others
+// whenever.
 type live struct {
 	mu       sync.Mutex
 	same     map[string][]byte // by key
@@ -66,9 +67,9 @@ func (l *live) rest() (events [][]byte) {
 	return append(events, l.whenever...)
 }
 
-// Objects from before get exactly one of each job, although events of a tenth of
-// them come meanwhile, and although the backfill is stopped half-way while it does
-// not know what Lambda took.
+// Objects from before get exactly one of each job, although events of a tenth
+// of them come meanwhile, and although the backfill is stopped half-way while
+// it does not know what Lambda took.
 func TestBackfillBesideLiveEvents(t *testing.T) {
 	t.Parallel()
 	objects := sizeOf(t, 400)
@@ -104,8 +105,8 @@ func TestBackfillBesideLiveEvents(t *testing.T) {
 		}
 		return nil
 	})
-	if r := w.do(ctx, fast, "-yes"); r.code != operator.ExitFailed || !strings.Contains(r.stderr, "interrupted") {
-		t.Fatalf("%d\n%s%s", r.code, r.stdout, r.stderr)
+	if r := w.do(ctx, fast, "-yes"); r.Code != cli.ExitFailed || !strings.Contains(r.Stderr, "interrupted") {
+		t.Fatalf("%d\n%s%s", r.Code, r.Stdout, r.Stderr)
 	}
 	r := w.well()
 	if s := r.summary; !s.Finished || s.Objects != int64(objects) || s.Sent+s.Skipped[media.SkipHaveJobs] != s.Objects {
@@ -121,15 +122,22 @@ func TestBackfillBesideLiveEvents(t *testing.T) {
 	took := time.Since(began)
 	w.Pass(2 * time.Hour) // what failed comes again
 
+	doubled := w.wantTwoJobs(keys)
+	t.Logf("%d objects, %d jobs doubled; all sent after %v, all over after %v", objects, doubled, sent.Round(time.Millisecond), took.Round(time.Millisecond))
+}
+
+// wantTwoJobs checks that each key has one job of each name and its row, and
+// counts the jobs that were made twice.
+func (w *world) wantTwoJobs(keys []string) (doubled int) {
+	w.t.Helper()
 	made := map[string]int{}
 	for _, job := range w.Ittybit.Jobs() {
 		made[job.Input+" "+job.Metadata["job"]]++
 	}
-	doubled := 0
 	for what, n := range made {
 		if n > 1 {
 			doubled++
-			t.Errorf("%s: %d jobs", what, n)
+			w.t.Errorf("%s: %d jobs", what, n)
 		}
 	}
 	rows := map[string]int{}
@@ -141,12 +149,12 @@ func TestBackfillBesideLiveEvents(t *testing.T) {
 	for _, key := range keys {
 		for _, job := range []string{"video", "thumbnail"} {
 			if made[fmt.Sprintf("s3://%s/%s %s", w.Bucket, key, job)] != 1 || rows[key+" "+job] != 1 {
-				t.Errorf("%q has not one job %q and one row", key, job)
+				w.t.Errorf("%q has not one job %q and one row", key, job)
 			}
 		}
 	}
-	if len(made) != 2*objects || len(rows) != 2*objects {
-		t.Errorf("%d jobs and %d rows of %d objects", len(made), len(rows), objects)
+	if len(made) != 2*len(keys) || len(rows) != 2*len(keys) {
+		w.t.Errorf("%d jobs and %d rows of %d objects", len(made), len(rows), len(keys))
 	}
-	t.Logf("%d objects, %d jobs, %d doubled; all sent after %v, all over after %v", objects, len(made), doubled, sent.Round(time.Millisecond), took.Round(time.Millisecond))
+	return doubled
 }

@@ -1,17 +1,18 @@
-// Command backfill has jobs made for what is already in the bucket.
+// Command backfill sends objects that are already in the bucket to dispatch.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -59,9 +60,9 @@ that its jobs have ended: go run ./scripts/jobs tells of those. It is 1 when it
 stopped before, 2 when the command line is wrong.
 `
 
-var script = operator.Script{Name: "backfill", Usage: usage, Flags: declare, Changes: true}
+var script = operator.Command("backfill", usage, declare)
 
-func main() { operator.Main(script) }
+func main() { cli.Main(script) }
 
 // command is what the command line says.
 type command struct {
@@ -113,13 +114,12 @@ func declare(flags *flag.FlagSet) func(context.Context, *operator.Call) error {
 func (c *command) check(ctx context.Context, call *operator.Call) (window, error) {
 	switch {
 	case len(call.Args) > 0:
-		return window{}, operator.Usagef("there are no arguments beside flags: say -prefix %s", operator.Printable(call.Args[0]))
-	case c.limit < 0:
-		return window{}, operator.Usagef("-limit %d is under 0", c.limit)
-	case !(c.rate > 0) || math.IsInf(c.rate, 1): // NaN is neither
-		return window{}, operator.Usagef("-rate %v is no rate above 0", c.rate)
+		return window{}, cli.Usagef("there are no arguments beside flags: say -prefix %s", cli.Printable(call.Args[0]))
 	}
-	return c.selection.window(operator.Now(ctx))
+	if err := cmp.Or(cli.CheckRate(c.rate), cli.CheckLimit(c.limit)); err != nil {
+		return window{}, err
+	}
+	return c.selection.window(call.Now())
 }
 
 // backfill is one call of the script.
@@ -132,7 +132,7 @@ type backfill struct {
 	outputs    media.Folder
 	list       lister
 	dispatcher operator.Dispatcher
-	progress   *operator.Progress
+	progress   *cli.Progress
 
 	checkpoint       // as of the last key that is done
 	tally      tally // as of now
@@ -157,7 +157,7 @@ func (c command) open(ctx context.Context, call *operator.Call, within window) (
 		command: c, Call: call, stack: stack, table: stack.Table(), routes: routes,
 		outputs:    media.Folder{Bucket: stack.Outputs.Bucket, Prefix: settings.OutputPrefix},
 		list:       lister{s3: stack.S3(), bucket: stack.Outputs.Bucket},
-		dispatcher: stack.PacedDispatcher(c.rate),
+		dispatcher: stack.Dispatcher(c.rate),
 	}
 	if b.list.prefixes, err = c.scope(b.outputs.Bucket, routes); err != nil {
 		return nil, err
@@ -187,7 +187,7 @@ func (b *backfill) run(ctx context.Context) error {
 		return b.end(ctx, nil)
 	}
 	if !b.DryRun {
-		if err := b.Confirm(ctx, fmt.Sprintf("Hand up to %s to dispatch?", operator.Count(p.Sent, "object"))); err != nil {
+		if err := b.Confirm(ctx, fmt.Sprintf("Hand up to %s to dispatch?", cli.Count(p.Sent, "object"))); err != nil {
 			return err
 		}
 	}

@@ -14,11 +14,9 @@ import (
 	"testing"
 
 	"ittybit-media/handlers/handlertest"
-	"ittybit-media/handlers/results"
 	"ittybit-media/infra/stack"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/access"
-	"ittybit-media/scripts/local/aws/dynamodb"
 	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/aws/sqs"
 	"ittybit-media/scripts/local/clock"
@@ -80,12 +78,10 @@ func (i *imagined) start(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	aws := handlertest.NewAWS()
-	services := httptest.NewServer(aws)
-	t.Cleanup(services.Close)
+	aws := handlertest.New(t)
 	bucket := httptest.NewServer(i)
 	t.Cleanup(bucket.Close)
-	aws.Mount(sqs.API(services.URL, queue))
+	aws.Mount(sqs.API(queue))
 	aws.Mount(endpoint.Service{
 		Name: endpoint.ServiceLambda,
 		Find: func(r *http.Request, _ []byte) (string, bool) {
@@ -98,19 +94,16 @@ func (i *imagined) start(t *testing.T) string {
 			return endpoint.Response{Status: http.StatusAccepted}, nil
 		}},
 	})
-	if _, err := dynamodb.Client(services.URL).CreateTable(t.Context(), results.CreateTableInput("results")); err != nil {
-		t.Fatal(err)
-	}
 	settings, err := pipelinetest.Config(t, map[string]any{"dailyJobLimit": 0}).Settings()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return accessFile(t, access.Access{
+	return pipelinetest.WriteAccess(t, access.Access{
 		Outputs: stack.Outputs{
-			Region: "us-east-1", Bucket: "imagined", Table: "results", RetryQueueURL: queue.URL(services.URL),
+			Region: "us-east-1", Bucket: "imagined", Table: handlertest.TableName, RetryQueueURL: queue.URL(aws.URL),
 			Functions: map[string]string{"dispatch": "dispatch"}, Settings: settings,
 		},
-		AWSURL: services.URL, S3URL: bucket.URL, AccessKey: "LOCAL", SecretKey: "a secret of the test", PID: os.Getpid(),
+		AWSURL: aws.URL, S3URL: bucket.URL, AccessKey: "LOCAL", SecretKey: "a secret of the test", PID: os.Getpid(),
 	})
 }
 
@@ -127,9 +120,8 @@ func TestMemoryDoesNotGrowWithTheObjects(t *testing.T) {
 			most.Store(max(most.Load(), m.HeapAlloc))
 		}}
 		args := []string{"-local=" + i.start(t), "-checkpoint=" + filepath.Join(t.TempDir(), "checkpoint.json"), "-rate=1e6", "-yes"}
-		var stderr strings.Builder
-		if code := script.Run(t.Context(), args, strings.NewReader(""), io.Discard, &stderr); code != operator.ExitOK || int(i.sent.Load()) != objects {
-			t.Fatalf("exit code %d, %d sent: %s", code, i.sent.Load(), stderr.String())
+		if got := pipelinetest.Do(t.Context(), script, args...); got.Code != cli.ExitOK || int(i.sent.Load()) != objects {
+			t.Fatalf("%d sent: %+v", i.sent.Load(), got)
 		}
 		return most.Load()
 	}
@@ -158,9 +150,10 @@ func TestArchivedObjectsAreLeftAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := &imagined{objects: 3, class: tt.class, restore: tt.restore, moment: func() {}}
-			r := run(t.Context(), t, "-local="+i.start(t), "-checkpoint="+filepath.Join(t.TempDir(), "checkpoint.json"), fast, "-yes", "-json")
-			if r.code != operator.ExitOK || i.sent.Load() != tt.sent || r.summary.Skipped[skipArchived] != 3-tt.sent {
-				t.Errorf("%d: %d sent, %+v\n%s", r.code, i.sent.Load(), r.summary, r.stderr)
+			args := []string{"-local=" + i.start(t), "-checkpoint=" + filepath.Join(t.TempDir(), "checkpoint.json"), fast, "-yes", "-json"}
+			r := readResult(t, pipelinetest.Do(t.Context(), script, args...), args)
+			if r.Code != cli.ExitOK || i.sent.Load() != tt.sent || r.summary.Skipped[skipArchived] != 3-tt.sent {
+				t.Errorf("%d: %d sent, %+v\n%s", r.Code, i.sent.Load(), r.summary, r.Stderr)
 			}
 			for n, key := range r.keys() {
 				if want := fmt.Sprintf("films/no %09d.mov", n); key != want {

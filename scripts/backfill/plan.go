@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/prices"
 )
 
@@ -45,7 +45,7 @@ func (b *backfill) count(ctx context.Context) (plan, error) {
 				p.old++
 			}
 		}
-		b.progress.Show(func() string { return fmt.Sprintf("counting: %s", operator.Count(p.Objects, "object")) })
+		b.progress.Show(func() string { return fmt.Sprintf("counting: %s", cli.Count(p.Objects, "object")) })
 	}
 	return p, nil
 }
@@ -54,23 +54,23 @@ func (b *backfill) count(ctx context.Context) (plan, error) {
 func (b *backfill) tell(ctx context.Context, p plan) error {
 	what := "s3://" + b.list.bucket
 	if b.list.prefixes[0] != "" {
-		what += " under " + operator.Printable(strings.Join(b.list.prefixes, ", "))
+		what += " under " + cli.Printable(strings.Join(b.list.prefixes, ", "))
 	}
 	switch {
 	case p.Sent == 0:
 		b.Say("%s: there is nothing to send", what)
 		return nil
 	case p.partial:
-		b.Say("%s: %s to send, as -limit says; the others are not counted", what, operator.Count(p.Sent, "object"))
+		b.Say("%s: %s to send, as -limit says; the others are not counted", what, cli.Count(p.Sent, "object"))
 	default:
-		b.Say("%s: %s, of which %d to send, unless the table has their jobs", what, operator.Count(p.Objects, "object"), p.Sent)
+		b.Say("%s: %s, of which %d to send, unless the table has their jobs", what, cli.Count(p.Objects, "object"), p.Sent)
 		b.sayReasons(p.Skipped)
 	}
 	if p.old > 0 {
-		b.Say("%s: Ittybit is given keys and not versions, and reads the newest bytes for each of them.", operator.Count(p.old, "older version"))
+		b.Say("%s: Ittybit is given keys and not versions, and reads the newest bytes for each of them.", cli.Count(p.old, "older version"))
 	}
 	if p.tooLarge > 0 {
-		b.Say("%s larger than the route takes (maxBytes): dispatch will note that they are rejected.", operator.Count(p.tooLarge, "object"))
+		b.Say("%s larger than the route takes (maxBytes): dispatch will note that they are rejected.", cli.Count(p.tooLarge, "object"))
 	}
 	least := "at most"
 	if p.partial {
@@ -83,7 +83,7 @@ func (b *backfill) tell(ctx context.Context, p plan) error {
 	all, transfer := cost(p, known)
 	b.Say("Jobs: %s %d. Ittybit charges for each; its price is not known here.", least, p.Jobs)
 	b.Say("AWS: about $%.2f, of which $%.2f for the transfer of %s to Ittybit (list prices of %s, %s).", all, transfer, size(p.Bytes), known.Date, known.Region)
-	b.Say("Time: %s or more, at %g objects a second.", operator.Roughly(b.least(p.Sent)), b.rate)
+	b.Say("Time: %s or more, at %g objects a second.", cli.Roughly(b.least(p.Sent)), b.rate)
 	return b.tellLimit(ctx, p)
 }
 
@@ -98,7 +98,7 @@ func (b *backfill) tellLimit(ctx context.Context, p plan) error {
 	if limit == 0 {
 		return nil
 	}
-	today, err := b.table.JobsOn(ctx, operator.Now(ctx))
+	today, err := b.table.JobCount(ctx, b.Now())
 	if err != nil {
 		return err
 	}

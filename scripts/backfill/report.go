@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
-	"text/tabwriter"
 	"time"
 
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -23,7 +22,7 @@ func (b *backfill) line(p plan) string {
 	}
 	left := time.Duration(float64(took) / float64(max(done, 1)) * float64(max(all-done, 0)))
 	return fmt.Sprintf("sent %d, skipped %d; %d of %d, %.1f a second, %s left",
-		b.tally.Sent, b.tally.Objects-b.tally.Sent, done, all, float64(b.sent)/took.Seconds(), operator.Roughly(left))
+		b.tally.Sent, b.tally.Objects-b.tally.Sent, done, all, float64(b.sent)/took.Seconds(), cli.Roughly(left))
 }
 
 // summary is what became of all, as -json prints it last.
@@ -38,8 +37,8 @@ type summary struct {
 	Checkpoint string    `json:"checkpoint,omitempty"` // where the next run goes on
 }
 
-// end tells what became of all when it ended with that error, and returns what the
-// script ends with.
+// end tells what became of all when it ended with that error, and returns what
+// the script ends with.
 func (b *backfill) end(ctx context.Context, err error) error {
 	s := summary{Bucket: b.list.bucket, tally: b.tally, Begun: b.Begun, Seconds: time.Since(b.began).Round(time.Millisecond).Seconds(), DryRun: b.DryRun, Finished: err == nil}
 	switch {
@@ -59,7 +58,7 @@ func (b *backfill) end(ctx context.Context, err error) error {
 	if b.DryRun {
 		done, s.Checkpoint = "would be sent", ""
 	}
-	b.Say("%s: %d %s, for %s", operator.Count(s.Objects, "object"), s.Sent, done, operator.Count(s.Jobs, "job"))
+	b.Say("%s: %d %s, for %s", cli.Count(s.Objects, "object"), s.Sent, done, cli.Count(s.Jobs, "job"))
 	b.sayReasons(s.Skipped)
 	if s.Checkpoint != "" {
 		b.Say("The same command goes on where this ended (%s).", s.Checkpoint)
@@ -69,15 +68,11 @@ func (b *backfill) end(ctx context.Context, err error) error {
 
 // sayReasons says why objects are not sent, the most frequent reason first.
 func (b *backfill) sayReasons(skipped map[string]int64) {
-	var text strings.Builder
-	w := tabwriter.NewWriter(&text, 0, 0, 1, ' ', tabwriter.AlignRight)
-	for _, why := range slices.SortedFunc(maps.Keys(skipped), func(x, y string) int {
+	reasons := slices.SortedFunc(maps.Keys(skipped), func(x, y string) int {
 		return cmp.Or(cmp.Compare(skipped[y], skipped[x]), cmp.Compare(x, y))
-	}) {
-		fmt.Fprintf(w, "%d\t  skipped: %s\n", skipped[why], why)
-	}
-	_ = w.Flush() // a Builder takes everything
-	if text.Len() > 0 {
-		b.Say("%s", strings.TrimRight(text.String(), "\n"))
+	})
+	for _, why := range reasons {
+		width := len(fmt.Sprint(skipped[reasons[0]]))
+		b.Say(" %*d  skipped: %s", width, skipped[why], why)
 	}
 }

@@ -6,12 +6,12 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 // selection says which objects are wanted, as it was typed: so the same command
-// is about the same ones, whenever it is given. The zero value takes all that the
-// routes take.
+// is about the same ones, whenever it is given. The zero value takes all that
+// the routes take.
 type selection struct {
 	Prefixes     []string
 	Suffixes     []string
@@ -39,7 +39,7 @@ func (s selection) window(now time.Time) (w window, err error) {
 		return w, err
 	}
 	if !w.Until.IsZero() && !w.Since.Before(w.Until) {
-		return w, operator.Usagef("nothing is made since %s and before %s", operator.Time(w.Since), operator.Time(w.Until))
+		return w, cli.Usagef("nothing is made since %s and before %s", cli.Time(w.Since), cli.Time(w.Until))
 	}
 	return w, nil
 }
@@ -56,11 +56,11 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, operator.Usagef("-%s %s is no time such as 2026-01-31T12:00:00Z, no date such as 2026-01-31 and no age such as 72h", flag, operator.Printable(text))
+	return time.Time{}, cli.Usagef("-%s %s is no time such as 2026-01-31T12:00:00Z, no date such as 2026-01-31 and no age such as 72h", flag, cli.Printable(text))
 }
 
-// scope is what the keys begin with that are wanted and that a route can take: in
-// order, and none of them with another one.
+// scope is what the keys begin with that are wanted and that a route can take:
+// in order, and none of them with another one.
 func (s selection) scope(bucket string, routes media.Routes) ([]string, error) {
 	wanted := []string{""}
 	if len(s.Prefixes) > 0 {
@@ -81,7 +81,7 @@ func (s selection) scope(bucket string, routes media.Routes) ([]string, error) {
 		}
 	}
 	if len(both) == 0 {
-		return nil, operator.Usagef("no route takes keys that begin with %s", operator.Printable(strings.Join(wanted, " or ")))
+		return nil, cli.Usagef("no route takes keys that begin with %s", cli.Printable(strings.Join(wanted, " or ")))
 	}
 	slices.Sort(both)
 	scope := both[:1]

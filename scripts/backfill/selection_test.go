@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 const twoRoutes = `[
@@ -55,8 +55,8 @@ func TestSelection(t *testing.T) {
 			for _, key := range r.keys() {
 				numbers = append(numbers, strings.Fields(key[strings.LastIndex(key, "/")+1:])[0])
 			}
-			if got := strings.Join(numbers, " "); r.code != operator.ExitOK || got != tt.want {
-				t.Errorf("%d: %q, want %q\n%s", r.code, got, tt.want, r.stderr)
+			if got := strings.Join(numbers, " "); r.Code != cli.ExitOK || got != tt.want {
+				t.Errorf("%d: %q, want %q\n%s", r.Code, got, tt.want, r.Stderr)
 			}
 		})
 	}
@@ -112,8 +112,8 @@ func TestWrongCommandLines(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := w.do(t.Context(), append([]string{"-yes"}, tt.args...)...)
-			if code := map[bool]int{true: operator.ExitOK, false: operator.ExitUsage}[tt.want == ""]; r.code != code || !strings.Contains(r.stderr, tt.want) {
-				t.Errorf("%d, %s", r.code, r.stderr)
+			if code := map[bool]int{true: cli.ExitOK, false: cli.ExitUsage}[tt.want == ""]; r.Code != code || !strings.Contains(r.Stderr, tt.want) {
+				t.Errorf("%d, %s", r.Code, r.Stderr)
 			}
 		})
 	}

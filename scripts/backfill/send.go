@@ -13,11 +13,11 @@ import (
 
 	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
-// The table is read for some objects ahead of those that are sent, for several at
-// once.
+// The table is read for some objects ahead of those that are sent, for several
+// at once.
 const (
 	lookAhead = 100
 	lookups   = 10
@@ -34,8 +34,8 @@ type candidate struct {
 	jobs  []string // that the table lacks
 }
 
-// send sends what the table lacks, in the bucket's order. It returns [errEnough]
-// when that is the reason why it ended.
+// send sends what the table lacks, in the bucket's order. It returns
+// [errEnough] when that is the reason why it ended.
 func (b *backfill) send(ctx context.Context, p plan) error {
 	if err := b.save(); err != nil { // before anything is done
 		return err
@@ -95,7 +95,7 @@ func (b *backfill) look(ctx context.Context, entries []entry) ([]candidate, erro
 			continue
 		}
 		g.Go(func() error {
-			ledger, err := b.table.Upload(ctx, e.upload.Key, b.id(e.upload))
+			ledger, err := b.table.RowsByUpload(ctx, e.upload.Key, b.id(e.upload))
 			if err != nil {
 				return err
 			}
@@ -128,6 +128,9 @@ func (b *backfill) one(ctx context.Context, brakes *brakes, c candidate) error {
 		if err := brakes.check(ctx); err != nil {
 			return err
 		}
+		if err := b.dispatcher.Turn(ctx); err != nil {
+			return err
+		}
 		if err := b.dispatcher.Ask(ctx, event.Backfill, event.Request{Upload: c.upload}); err != nil {
 			return err
 		}
@@ -147,7 +150,8 @@ type sent struct {
 	Sent      bool     `json:"sent"`
 }
 
-// print says what is sent: for people only what would be, the table has the rest.
+// print says what is sent: for people only what would be, the table has the
+// rest.
 func (b *backfill) print(c candidate) error {
 	if b.JSON || b.DryRun {
 		b.progress.End()
@@ -156,12 +160,12 @@ func (b *backfill) print(c candidate) error {
 	case b.JSON:
 		return b.PrintJSON(sent{c.upload.Key, b.id(c.upload), c.upload.VersionID, slices.Concat([]string{}, c.jobs), !b.DryRun})
 	case b.DryRun:
-		what := operator.Printable(c.upload.Key)
+		what := cli.Printable(c.upload.Key)
 		if b.Versions && c.upload.VersionID != "" {
-			what += " (" + operator.Printable(c.upload.VersionID) + ")"
+			what += " (" + cli.Printable(c.upload.VersionID) + ")"
 		}
 		jobs := cmp.Or(strings.Join(c.jobs, ", "), "no job, but its rows are not complete")
-		_, err := fmt.Fprintf(b.Out, "%s: %s\n", what, operator.Printable(jobs))
+		_, err := fmt.Fprintf(b.Out, "%s: %s\n", what, cli.Printable(jobs))
 		return err
 	}
 	return nil

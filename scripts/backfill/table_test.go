@@ -24,8 +24,8 @@ func TestOnlyWhatTheTableLacks(t *testing.T) {
 	if r := w.well("-dry-run"); !slices.Equal(r.keys(), []string{"a.mov", "b.mov"}) || len(r.lines[0].Jobs) != 0 || r.summary.Jobs != 3 {
 		t.Errorf("%+v", r.lines)
 	}
-	if r := w.do(t.Context(), "-dry-run"); !strings.Contains(r.stdout, "a.mov: no job, but its rows are not complete\nb.mov: video, thumbnail, audio\n") {
-		t.Error(r.stdout)
+	if r := w.do(t.Context(), "-dry-run"); !strings.Contains(r.Stdout, "a.mov: no job, but its rows are not complete\nb.mov: video, thumbnail, audio\n") {
+		t.Error(r.Stdout)
 	}
 	w.well()
 	w.Quiet()
@@ -46,7 +46,7 @@ func TestOnlyWhatTheTableLacks(t *testing.T) {
 func (w *world) apply(key, upload, job string) {
 	w.t.Helper()
 	ref := media.JobRef{Bucket: w.Bucket, Key: key, Upload: upload, Job: job}
-	_, err := w.Results.Apply(w.t.Context(), w.Clock.Now(), ref, media.Result{JobID: "job_" + job, State: media.Succeeded}, results.CreateOrUpdate)
+	_, err := w.Results.Apply(w.t.Context(), results.Report{At: w.Clock.Now(), Ref: ref, Result: media.Result{JobID: "job_" + job, State: media.Succeeded}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -57,8 +57,8 @@ func TestTooLargeObjectsAreRejected(t *testing.T) {
 	w := start(t, configured(t, map[string]any{"routes": routes(t, `[{"suffixes":[".mov"],"maxBytes":10,"jobs":[{"name":"video","kind":"video"}]}]`)}))
 	w.before("a.mov", "with a longer name.mov")
 	r := w.well()
-	if text := "1 object larger than the route takes (maxBytes): dispatch will note"; !strings.Contains(r.stderr, text) || r.summary.Sent != 2 || r.summary.Jobs != 1 {
-		t.Errorf("%+v\n%s", r.summary, r.stderr)
+	if text := "1 object larger than the route takes (maxBytes): dispatch will note"; !strings.Contains(r.Stderr, text) || r.summary.Sent != 2 || r.summary.Jobs != 1 {
+		t.Errorf("%+v\n%s", r.summary, r.Stderr)
 	}
 	w.Quiet()
 	if rows := w.Rows("with a longer name.mov"); len(rows) != 1 || rows[0].State != media.Rejected {

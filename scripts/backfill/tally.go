@@ -6,8 +6,8 @@ import (
 	"ittybit-media/handlers/media"
 )
 
-// Why something in the bucket is not sent, beside what dispatch skips itself (see
-// [media.Routes.For]).
+// Why something in the bucket is not sent, beside what dispatch skips itself
+// (see [media.Routes.For]).
 const (
 	skipSelection = "not selected" // by -suffix, -since, -until
 	skipMarker    = "delete marker"

@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"io"
 	"maps"
 	"math"
 	"runtime"
@@ -13,9 +11,9 @@ import (
 	"testing"
 
 	"ittybit-media/infra/bundle"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/prices"
 	"ittybit-media/scripts/local/pipelinetest"
-	"ittybit-media/scripts/process"
 )
 
 func TestMediansAndSpreads(t *testing.T) {
@@ -73,7 +71,7 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%v of %s: %v", tt.value, tt.limit, err)
 		}
 		var out bytes.Buffer
-		if err := (figures{f}).print(&out, false); err != nil || strings.Contains(out.String(), "MISSED") == tt.kept {
+		if err := (figures{f}).print(&cli.Call{Out: &out}); err != nil || strings.Contains(out.String(), "MISSED") == tt.kept {
 			t.Errorf("%v in\n%s", err, out.String())
 		}
 	}
@@ -101,69 +99,56 @@ func TestTheCommandLine(t *testing.T) {
 		return strings.Join(all, " ")
 	}
 	for _, tt := range []struct {
-		args, parts, err string
+		names string
+		check bool
+		parts string
 	}{
-		{"", "cold warm calls allocations throughput size preview cost", ""},
-		{"-check", "calls allocations size", ""},
-		{"-part warm,cold", "cold warm", ""},
-		{"-part ,", "", "-part is empty: use cold, warm"},
-		{"-part hot", "", `invalid -part "hot": use cold, warm`},
-		{"-part cold,cold", "", `invalid -part "cold"`},
-		{"-part cold -check", "", "without -part"},
-		{"-runs -1", "", "must not be negative"},
-		{"cold", "", "choose parts with -part"},
-		{"-fast", "", "-fast"},
+		{names: "", parts: "cold warm calls allocations throughput size preview cost"},
+		{check: true, parts: "calls allocations size"},
+		{names: "warm,cold", parts: "cold warm"},
 	} {
-		c, err := parse(strings.Fields(tt.args), io.Discard)
-		if tt.err == "" && (err != nil || names(c.parts) != tt.parts) || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
-			t.Errorf("%s: %s, %v", tt.args, names(c.parts), err)
+		if chosen, err := choose(tt.names, tt.check); err != nil || names(chosen) != tt.parts {
+			t.Errorf("%+v: %s, %v", tt, names(chosen), err)
 		}
 	}
-	var help bytes.Buffer
-	if code := run(t.Context(), []string{"-h"}, io.Discard, &help); code != process.OK || !strings.Contains(help.String(), "throughput") || !strings.Contains(help.String(), "-json") {
-		t.Errorf("exit code %d\n%s", code, help.String())
-	}
-	if code := run(t.Context(), []string{"-part", "hot"}, io.Discard, io.Discard); code != process.Usage {
-		t.Errorf("exit code %d", code)
+	pipelinetest.WantUsage(t, script, map[string]string{
+		"-part ,":           "-part is empty: use cold, warm",
+		"-part hot":         `invalid -part "hot": use cold, warm`,
+		"-part cold,cold":   `invalid -part "cold"`,
+		"-part cold -check": "without -part",
+		"-runs -1":          "must not be negative",
+		"cold":              "choose parts with -part",
+		"-fast":             "-fast",
+	})
+	if got := pipelinetest.Do(t.Context(), script, "-h"); got.Code != cli.ExitOK || !strings.Contains(got.Stderr, "throughput") || !strings.Contains(got.Stderr, "-json") {
+		t.Errorf("%+v", got)
 	}
 }
 
 // Allocations are the same on every machine: the whole command, with JSON that
 // can be read. Nothing else may allocate meanwhile.
 func TestTheCommand(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"-part", "allocations", "-json"}, &stdout, &stderr); code != process.OK {
-		t.Fatalf("exit code %d\n%s%s", code, stdout.String(), stderr.String())
+	got := pipelinetest.Do(t.Context(), script, "-part", "allocations", "-json")
+	figures := pipelinetest.Lines[Figure](t, got.Stdout)
+	if got.Code != cli.ExitOK || len(figures) != 7 { // four decoders, three functions
+		t.Fatalf("%d figures: %+v", len(figures), got)
 	}
-	n := 0
-	for line := range strings.Lines(stdout.String()) {
-		var f Figure
-		d := json.NewDecoder(strings.NewReader(line))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&f); err != nil {
-			t.Fatalf("%v in %s", err, line)
-		}
-		if n++; f.Part != "allocations" || f.Name == "" || f.Unit != "allocs" || f.Median <= 0 || f.Limit == nil {
+	for _, f := range figures {
+		if f.Part != "allocations" || f.Name == "" || f.Unit != "allocs" || f.Median <= 0 || f.Limit == nil {
 			t.Errorf("%+v", f)
 		}
-	}
-	if n != 7 { // four decoders, three functions
-		t.Errorf("%d figures", n)
 	}
 }
 
 func TestALoadOfTenUploads(t *testing.T) {
 	t.Parallel()
-	var stdout bytes.Buffer
-	if code := run(t.Context(), []string{"-uploads", "10"}, &stdout, t.Output()); code != process.OK {
-		t.Fatalf("exit code %d", code)
+	got := pipelinetest.Do(t.Context(), script, "-uploads", "10")
+	loads := pipelinetest.Lines[load](t, got.Stdout)
+	if got.Code != cli.ExitOK || len(loads) != 1 || loads[0].Uploads != 10 || loads[0].rate() <= 0 {
+		t.Fatalf("%+v", got)
 	}
-	var l load
-	if err := json.Unmarshal(stdout.Bytes(), &l); err != nil || l.Uploads != 10 || l.rate() <= 0 {
-		t.Errorf("%+v, %v", l, err)
-	}
-	if runtime.GOOS == "linux" && (l.BaseMB <= 0 || l.PeakMB < l.BaseMB) {
-		t.Errorf("memory: %+v", l)
+	if runtime.GOOS == "linux" && (loads[0].BaseMB <= 0 || loads[0].PeakMB < loads[0].BaseMB) {
+		t.Errorf("memory: %+v", loads[0])
 	}
 }
 
@@ -176,7 +161,7 @@ func measure(t *testing.T, part func(*bench, context.Context) (figures, error)) 
 	}
 	binaries := maps.Clone(pipelinetest.Binaries(t))
 	binaries[empty] = binaries["webhook"] // any binary starts
-	b := &bench{command: command{runs: 1}, root: root, stderr: t.Output(), binaries: binaries}
+	b := &bench{command: command{Call: &cli.Call{Out: t.Output(), Err: t.Output()}, runs: 1}, root: root, binaries: binaries}
 	out, err := part(b, t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -1,16 +1,15 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
+
+	"ittybit-media/scripts/internal/cli"
 )
 
 // Figure is something that was measured, with the limit that it must keep.
@@ -130,32 +129,27 @@ func (f Figure) show(v float64) string {
 	return short(v)
 }
 
-// print writes the figures as a table, or as one JSON object a line.
-func (fs figures) print(out io.Writer, asJSON bool) error {
-	if !asJSON {
-		return fs.table(out)
-	}
-	for _, f := range fs {
-		if err := json.NewEncoder(out).Encode(f); err != nil {
-			return err
+// print prints figures of one part, for people or as JSON.
+func (fs figures) print(c *cli.Call) error {
+	if c.JSON {
+		for _, f := range fs {
+			if err := c.PrintJSON(f); err != nil {
+				return err
+			}
 		}
+		return nil
 	}
-	return nil
-}
-
-func (fs figures) table(out io.Writer) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	part := ""
+	if len(fs) == 0 {
+		return nil
+	}
+	fmt.Fprintln(c.Out)
+	t := cli.NewTable(c.Out, strings.ToUpper(fs[0].Part), "median", "unit", "spread", "runs", "limit")
 	for _, f := range fs {
-		if f.Part != part {
-			part = f.Part
-			fmt.Fprintf(w, "\n%s\tmedian\tunit\tspread\truns\tlimit\n", strings.ToUpper(part))
-		}
 		limit := f.Limit.String()
 		if !f.Kept() {
 			limit += " MISSED"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s – %s\t%d\t%s\n", f.Name, f.show(f.Median), f.Unit, f.show(f.Low), f.show(f.High), f.Runs, limit)
+		t.Row(f.Name, f.show(f.Median), f.Unit, f.show(f.Low)+" – "+f.show(f.High), strconv.Itoa(f.Runs), limit)
 	}
-	return w.Flush()
+	return t.Flush()
 }

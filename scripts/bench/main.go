@@ -1,26 +1,22 @@
-// Command bench measures latency and cost: how long the functions take to start
-// and to answer, what an invocation calls and allocates, how large the zips are,
-// how the local pipeline scales, how long a preview takes, and what a million
-// uploads cost. Figures are compared within one run only: machines differ, and
-// are noisy.
+// Command bench measures latency and cost, and checks their limits.
+//
+// Figures are compared within one run only: machines differ, and are noisy.
 package main
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"ittybit-media/infra/bundle"
-	"ittybit-media/scripts/process"
+	"ittybit-media/scripts/internal/cli"
 )
 
-const usage = `Measure latency and cost, each figure compared with a baseline.
+const usageText = `Measure latency and cost, each figure compared with a baseline.
 
   go run ./scripts/bench [-part NAME,…] [-runs N] [-json]
   go run ./scripts/bench -check
@@ -53,70 +49,52 @@ var parts = []part{
 	{"cost", "dollars for a million uploads", false, (*bench).cost},
 }
 
-func main() {
-	process.Main(func(ctx context.Context) int { return run(ctx, os.Args[1:], os.Stdout, os.Stderr) })
+// usage returns what -h prints before the flags.
+func usage() string {
+	var text strings.Builder
+	text.WriteString(usageText)
+	for _, p := range parts {
+		fmt.Fprintf(&text, "  %-11s %s\n", p.name, p.what)
+	}
+	return text.String()
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	c, err := parse(args, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return process.OK
-	case err != nil:
-		fmt.Fprintf(stderr, "bench: %v\nRun bench -h for usage\n", err)
-		return process.Usage
-	}
-	if err := c.run(ctx, stdout, stderr); err != nil {
-		if ctx.Err() != nil {
-			err = errors.New("interrupted")
-		}
-		fmt.Fprintf(stderr, "bench: %v\n", err)
-		return process.Failed
-	}
-	return process.OK
-}
+var script = cli.Command{Name: "bench", Usage: usage(), Flags: declare}
+
+func main() { cli.Main(script) }
 
 // command is what the command line says.
 type command struct {
+	*cli.Call
 	parts   []part
 	runs    int // 0: as many as each part needs
-	json    bool
 	uploads int // 0: not a single run of the throughput part
 }
 
-func parse(args []string, stderr io.Writer) (command, error) {
+func declare(flags *flag.FlagSet) func(context.Context, *cli.Call) error {
 	var c command
-	var names string
-	var check bool
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.StringVar(&names, "part", "", "measure only these parts, `names` separated by commas")
+	names := flags.String("part", "", "measure only these parts, `names` separated by commas")
 	flags.IntVar(&c.runs, "runs", 0, "measure so `often`; 0: as each part needs")
-	flags.BoolVar(&c.json, "json", false, "print one JSON object for each figure")
-	flags.BoolVar(&check, "check", false, "measure only the parts whose limits hold on every machine")
+	check := flags.Bool("check", false, "measure only the parts whose limits hold on every machine")
 	flags.IntVar(&c.uploads, "uploads", 0, "run this many uploads through one local pipeline and print its load as JSON")
-	err := flags.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stderr, usage)
-		for _, p := range parts {
-			fmt.Fprintf(stderr, "  %-11s %s\n", p.name, p.what)
+	return func(ctx context.Context, call *cli.Call) (err error) {
+		c.Call = call
+		switch {
+		case len(c.Args) > 0:
+			return cli.Usagef("unexpected argument %q: choose parts with -part", c.Args[0])
+		case c.runs < 0 || c.uploads < 0:
+			return cli.Usagef("-runs and -uploads must not be negative")
+		case *check && *names != "":
+			return cli.Usagef("-check chooses the parts: pass it without -part")
 		}
-		fmt.Fprint(stderr, "\nFlags:\n")
-		flags.SetOutput(stderr)
-		flags.PrintDefaults()
+		if c.parts, err = choose(*names, *check); err != nil {
+			return err
+		}
+		if err := c.run(ctx); err != nil {
+			return cmp.Or(ctx.Err(), err)
+		}
+		return nil
 	}
-	switch {
-	case err != nil:
-		return c, err
-	case flags.NArg() > 0:
-		return c, fmt.Errorf("unexpected argument %q: choose parts with -part", flags.Arg(0))
-	case c.runs < 0 || c.uploads < 0:
-		return c, errors.New("-runs and -uploads must not be negative")
-	case check && names != "":
-		return c, errors.New("-check chooses the parts: pass it without -part")
-	}
-	c.parts, err = choose(names, check)
-	return c, err
 }
 
 func partNames() string {
@@ -140,10 +118,10 @@ func choose(names string, check bool) ([]part, error) {
 		chosen = append(chosen, p)
 	}
 	if len(wanted) > 0 {
-		return nil, fmt.Errorf("invalid -part %q: use %s", wanted[0], partNames())
+		return nil, cli.Usagef("invalid -part %q: use %s", wanted[0], partNames())
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("-part is empty: use %s", partNames())
+		return nil, cli.Usagef("-part is empty: use %s", partNames())
 	}
 	return chosen, nil
 }
@@ -151,27 +129,26 @@ func choose(names string, check bool) ([]part, error) {
 // bench is one run of the command.
 type bench struct {
 	command
-	root     string // the folder with go.mod
-	stderr   io.Writer
+	root     string            // the folder with go.mod
 	binaries map[string]string // of the functions; nil until a part needs them
 }
 
-func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
+func (c command) run(ctx context.Context) error {
 	root, err := bundle.FindRoot()
 	if err != nil {
 		return err
 	}
-	b := &bench{command: c, root: root, stderr: stderr}
+	b := &bench{command: c, root: root}
 	if c.uploads > 0 {
 		l, err := b.load(ctx, c.uploads)
 		if err != nil {
 			return err
 		}
-		return json.NewEncoder(stdout).Encode(l)
+		return c.PrintJSON(l)
 	}
 	var errs error
 	for _, p := range c.parts {
-		fmt.Fprintf(stderr, "measuring %s: %s\n", p.name, p.what)
+		c.Note("measuring %s: %s", p.name, p.what)
 		measured, err := p.measure(b, ctx)
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
@@ -179,7 +156,7 @@ func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
 		for i := range measured {
 			measured[i].Part = p.name
 		}
-		if err := measured.print(stdout, c.json); err != nil {
+		if err := measured.print(c.Call); err != nil {
 			return err
 		}
 		errs = errors.Join(errs, measured.missed())
@@ -189,5 +166,5 @@ func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
 
 // note says how something was measured, or why not.
 func (b *bench) note(format string, args ...any) {
-	fmt.Fprintf(b.stderr, "  "+format+"\n", args...)
+	b.Note("  "+format, args...)
 }

@@ -84,7 +84,7 @@ func (b *bench) throughput(ctx context.Context) (figures, error) {
 // loadInProcess runs this command for one load.
 func (b *bench) loadInProcess(ctx context.Context, self string, uploads int) (l load, err error) {
 	cmd := exec.CommandContext(ctx, self, "-uploads", strconv.Itoa(uploads))
-	cmd.Dir, cmd.Stderr = b.root, b.stderr
+	cmd.Dir, cmd.Stderr = b.root, b.Err
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	out, err := cmd.Output()
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 // open is every state of a job that is not over.
@@ -22,7 +22,7 @@ var states = []string{
 
 // filter says which rows are wanted; its zero value takes all.
 type filter struct {
-	operator.Ages // since the job began
+	cli.Ages // since the job began
 
 	state  string
 	error  string
@@ -40,9 +40,9 @@ func (f filter) check() error {
 		if near := media.Nearest(f.state, states); near != "" {
 			hint = "; did you mean " + near + "?"
 		}
-		return operator.Usagef("-state %s is none of %s%s", operator.Printable(f.state), strings.Join(states, ", "), hint)
+		return cli.Usagef("-state %s is none of %s%s", cli.Printable(f.state), strings.Join(states, ", "), hint)
 	}
-	return cmp.Or(f.Ages.Check(), operator.CheckLimit(f.limit))
+	return cmp.Or(f.Ages.Check(), cli.CheckLimit(f.limit))
 }
 
 // given reports whether the filter leaves anything out.

@@ -11,7 +11,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 // How often the rows are read that are followed: often at first, when most jobs
@@ -68,7 +68,7 @@ func (j *jobs) expect(ctx context.Context, key string) (*followed, error) {
 			f.upload = o.Upload
 			var route media.Route
 			route, skip = j.routes.For(o.upload, j.outputs())
-			if operator.Now(ctx).Sub(o.Modified) < lastTry { // later, only what is there counts
+			if j.Now().Sub(o.Modified) < lastTry { // later, only what is there counts
 				for _, job := range route.Jobs {
 					f.jobs[job.Name] = 0
 				}
@@ -87,7 +87,7 @@ func (j *jobs) expect(ctx context.Context, key string) (*followed, error) {
 		}
 	}
 	if len(f.jobs) == 0 {
-		return nil, fmt.Errorf("%s has no job to follow: %s", operator.Printable(key), cmp.Or(skip, "no row is of that upload"))
+		return nil, fmt.Errorf("%s has no job to follow: %s", cli.Printable(key), cmp.Or(skip, "no row is of that upload"))
 	}
 	return f, nil
 }
@@ -113,16 +113,14 @@ func (j *jobs) wait(ctx context.Context, all []*followed) error {
 			hinted = true
 			j.Note("There is no row yet. What else is known:\n  %s", j.Command("jobs", all[0].key))
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
+		if err := cli.Pause(ctx, pause); err != nil {
+			return err
 		}
 	}
 }
 
-// poll reads the rows of an upload, prints what is new, and counts the jobs that
-// are not over.
+// poll reads the rows of an upload, prints what is new, and counts the jobs
+// that are not over.
 func (j *jobs) poll(ctx context.Context, f *followed) (left int, err error) {
 	rows, err := j.rowsOf(ctx, f.key)
 	if err != nil {
@@ -148,14 +146,14 @@ func (j *jobs) poll(ctx context.Context, f *followed) (left int, err error) {
 			}
 			continue
 		}
-		now := operator.Now(ctx)
-		fmt.Fprintf(j.Out, "%s  %s: %s %s %s\n", now.UTC().Format(time.TimeOnly), operator.Printable(f.key), operator.Printable(name), row.State, operator.Printable(outcome(row, now)))
+		now := j.Now()
+		fmt.Fprintf(j.Out, "%s  %s: %s %s %s\n", now.UTC().Format(time.TimeOnly), cli.Printable(f.key), cli.Printable(name), row.State, cli.Printable(outcome(row, now)))
 	}
 	return left, nil
 }
 
-// latest is the row of a job's last attempt, which may be the note that its whole
-// upload was rejected.
+// latest is the row of a job's last attempt, which may be the note that its
+// whole upload was rejected.
 func latest(rows []results.Row, upload, job string) (last results.Row, ok bool) {
 	for _, row := range rows {
 		if row.Upload == upload && (row.Job == job || row.Job == "") && (!ok || row.Attempt > last.Attempt || row.Attempt == last.Attempt && row.Job != "") {
@@ -177,7 +175,7 @@ func verdict(all []*followed) error {
 		}
 	}
 	if bad > 0 {
-		return errors.New(operator.Count(bad, "job") + fmt.Sprintf(" of %d did not succeed", jobs))
+		return errors.New(cli.Count(bad, "job") + fmt.Sprintf(" of %d did not succeed", jobs))
 	}
 	return nil
 }

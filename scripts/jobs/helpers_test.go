@@ -1,17 +1,11 @@
 package main
 
 import (
-	"context"
-	"net/http"
 	"slices"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
-	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
@@ -33,6 +27,7 @@ func start(t *testing.T, change func(*pipeline.Options)) *world {
 		}
 		pipelinetest.WithIttybit(o, w.ittybit.Options)
 	})
+	w.Command = script
 	return w
 }
 
@@ -106,37 +101,12 @@ func (w *world) wantJobs(key string, want int) {
 	}
 }
 
-// deny has the services refuse an operation to the operator.
-func (w *world) deny(service, operation string) {
-	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
-		if c.AccessKey == w.AccessKey && c.Service == service && c.Operation == operation {
-			return &endpoint.Fault{Type: "AccessDeniedException", Message: "not you", Status: http.StatusForbidden}
-		}
-		return nil
-	})
-}
-
-// fails runs the script, which must end with that exit code and say all that to
-// standard error.
-func (w *world) fails(code int, says []string, args ...string) pipelinetest.Result {
-	w.t.Helper()
-	return w.Says(code, says, script, args...)
-}
-
 // reject makes the row of an upload that was rejected.
 func (w *world) reject(key string) {
 	w.t.Helper()
 	u := media.Upload{Bucket: w.Bucket, Key: key, Size: 1, ETag: "e", Time: w.Clock.Now()}
 	ref := media.JobRef{Bucket: u.Bucket, Key: u.Key, Upload: u.ID(w.Table)}
 	if _, err := w.Results.Reject(w.t.Context(), w.Clock.Now(), u, ref, "no"); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// remove deletes an object.
-func (w *world) remove(key string) {
-	w.t.Helper()
-	if _, err := w.S3().DeleteObject(w.t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(w.Bucket), Key: aws.String(key)}); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -37,7 +38,7 @@ func (j *jobs) key(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	now := operator.Now(ctx)
+	now := j.Now()
 	var rows []results.Row
 	for _, row := range all {
 		if j.takes(row, now) {
@@ -46,9 +47,9 @@ func (j *jobs) key(ctx context.Context, key string) error {
 	}
 	switch {
 	case len(all) == 0:
-		return errors.Join(fmt.Errorf("%s has no row", operator.Printable(key)), j.explain(ctx, key), j.printLog(ctx, key))
+		return errors.Join(fmt.Errorf("%s has no row", cli.Printable(key)), j.explain(ctx, key), j.printLog(ctx, key))
 	case len(rows) == 0:
-		return fmt.Errorf("%s has %s, of which none fits", operator.Printable(key), operator.Count(len(all), "row"))
+		return fmt.Errorf("%s has %s, of which none fits", cli.Printable(key), cli.Count(len(all), "row"))
 	}
 	if err := j.printRows(key, rows, now); err != nil {
 		return err
@@ -109,7 +110,7 @@ func (j *jobs) object(ctx context.Context, key string) (object, error) {
 	case operator.Code(err) == "NotFound":
 		return object{}, errNoObject
 	case err != nil:
-		return object{}, fmt.Errorf("asking S3 for %s: %w", operator.Printable(key), err)
+		return object{}, fmt.Errorf("asking S3 for %s: %w", cli.Printable(key), err)
 	}
 	u := media.Upload{
 		Bucket:    bucket,
@@ -125,7 +126,7 @@ func (j *jobs) object(ctx context.Context, key string) (object, error) {
 // explain says why a key may have no row.
 func (j *jobs) explain(ctx context.Context, key string) error {
 	e := explanation{Key: key}
-	var errs []error
+	var errs [4]error
 	u := media.Upload{Key: key, Size: media.UnknownSize}
 	switch o, err := j.object(ctx, key); {
 	case err == nil:
@@ -133,42 +134,43 @@ func (j *jobs) explain(ctx context.Context, key string) error {
 	case errors.Is(err, errNoObject):
 		e.Missing = true
 	default:
-		errs = append(errs, err)
+		errs[0] = err
 	}
 	route, skip := j.routes.For(u, j.outputs())
 	e.Skipped = skip
 	for _, job := range route.Jobs {
 		e.Jobs = append(e.Jobs, job.Name)
 	}
-	e.RetryQueue = known(j.stack.QueueDepth(ctx, j.stack.Outputs.RetryQueueURL))(&errs)
-	e.DeadLetters = known(j.stack.QueueDepth(ctx, j.stack.Outputs.DeadLetterQueueURL))(&errs)
+	e.RetryQueue, errs[1] = j.stack.QueueDepth(ctx, j.stack.Outputs.RetryQueueURL)
+	e.DeadLetters, errs[2] = j.stack.QueueDepth(ctx, j.stack.Outputs.DeadLetterQueueURL)
 	if j.JSON {
-		return errors.Join(append(errs, j.PrintJSON(e))...)
+		errs[3] = j.PrintJSON(e)
+	} else {
+		j.printExplanation(e)
 	}
-	j.printExplanation(e)
-	return errors.Join(errs...)
+	return errors.Join(errs[:]...)
 }
 
 func (j *jobs) printExplanation(e explanation) {
-	fmt.Fprintf(j.Out, "%s\n\n", operator.Printable(e.Key))
-	l := newLines(j.Out)
-	l.print("rows", "none")
+	fmt.Fprintf(j.Out, "%s\n\n", cli.Printable(e.Key))
+	t := cli.NewTable(j.Out)
+	t.Row("rows", "none")
 	switch {
 	case e.Object != nil:
-		l.print("object", fmt.Sprintf("%s, made %s%s%s", operator.Count(e.Object.Size, "byte"), operator.Time(e.Object.Modified), detail("etag", e.Object.ETag), detail("version", e.Object.VersionID)))
+		t.Row("object", fmt.Sprintf("%s, made %s%s%s", cli.Count(e.Object.Size, "byte"), cli.Time(e.Object.Modified), detail("etag", e.Object.ETag), detail("version", e.Object.VersionID)))
 	case e.Missing:
-		l.print("object", "there is none in "+j.stack.Outputs.Bucket)
+		t.Row("object", "there is none in "+j.stack.Outputs.Bucket)
 	default:
-		l.print("object", unknown)
+		t.Row("object", unknown)
 	}
 	if e.Skipped != "" {
-		l.print("route", "dispatch makes no job of it: "+e.Skipped)
+		t.Row("route", "dispatch makes no job of it: "+e.Skipped)
 	} else {
-		l.print("route", "makes "+strings.Join(e.Jobs, ", "))
+		t.Row("route", "makes "+strings.Join(e.Jobs, ", "))
 	}
-	l.print("retry queue", depth(e.RetryQueue))
-	l.print("dead letters", depth(e.DeadLetters))
-	l.flush()
+	t.Row("retry queue", depth(e.RetryQueue))
+	t.Row("dead letters", depth(e.DeadLetters))
+	_ = t.Flush()
 	switch {
 	case e.Skipped != "" || e.Missing:
 	case e.DeadLetters != nil && e.DeadLetters.All() > 0:

@@ -7,8 +7,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
-	"ittybit-media/scripts/internal/operator"
-	"ittybit-media/scripts/local/aws/endpoint"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipelinetest"
 )
@@ -23,7 +22,7 @@ func TestWhatHappenedToAKey(t *testing.T) {
 	w.Put(key, "another version")
 	w.Quiet()
 
-	text := w.Want(operator.ExitOK, script, key)
+	text := w.Want(cli.ExitOK, key)
 	pipelinetest.WantIn(t, text, "upload "+first.Upload+" of ", ", etag "+first.ETag, "video 0 succeeded +", "audio 0 failed +", "codec: no such stream", first.JobID(), first.OutputURL)
 	if strings.ContainsRune(text, '\x1b') {
 		t.Errorf("the key steers the terminal: %q", text)
@@ -31,11 +30,11 @@ func TestWhatHappenedToAKey(t *testing.T) {
 	if n := strings.Count(text, "upload "); n != 2 || strings.Count(text, " succeeded ") != 4 {
 		t.Errorf("%d uploads:\n%s", n, text)
 	}
-	if url := "s3://" + w.Bucket + "/" + key; w.Want(operator.ExitOK, script, url) != text {
+	if url := "s3://" + w.Bucket + "/" + key; w.Want(cli.ExitOK, url) != text {
 		t.Errorf("%q is not the key", url)
 	}
 
-	rows := pipelinetest.Lines[results.Row](t, w.Want(operator.ExitOK, script, "-json", key))
+	rows := pipelinetest.Lines[results.Row](t, w.Want(cli.ExitOK, "-json", key))
 	if len(rows) != 6 {
 		t.Errorf("%d rows", len(rows))
 	}
@@ -52,16 +51,16 @@ func TestWhatHappenedToAKey(t *testing.T) {
 		"-id " + first.JobID():     1,
 		"-newer 1h -job thumbnail": 2,
 	} {
-		if got := pipelinetest.Lines[results.Row](t, w.Want(operator.ExitOK, script, append(append([]string{"-json"}, strings.Fields(args)...), key)...)); len(got) != want {
+		if got := pipelinetest.Lines[results.Row](t, w.Want(cli.ExitOK, append(append([]string{"-json"}, strings.Fields(args)...), key)...)); len(got) != want {
 			t.Errorf("%s: %d rows, want %d", args, len(got), want)
 		}
 	}
-	w.fails(operator.ExitFailed, []string{"has 6 rows, of which none fits"}, "-older", "1h", key)
+	w.Says(cli.ExitFailed, []string{"has 6 rows, of which none fits"}, "-older", "1h", key)
 
 	w.upload("uploads/été \"2\".mov") // as far as a log's pattern can say, the same
-	text = w.Want(operator.ExitOK, script, "-logs", key)
+	text = w.Want(cli.ExitOK, "-logs", key)
 	pipelinetest.WantIn(t, text, "dispatch job dispatched", "webhook result stored", "logged in the last 24 h", "state=failed")
-	lines := pipelinetest.Lines[logLine](t, strings.Join(strings.SplitAfter(w.Want(operator.ExitOK, script, "-json", "-logs", key), "\n")[6:], ""))
+	lines := pipelinetest.Lines[logLine](t, strings.Join(strings.SplitAfter(w.Want(cli.ExitOK, "-json", "-logs", key), "\n")[6:], ""))
 	for _, line := range lines {
 		if strings.Contains(string(line.Line), `\"2\"`) {
 			t.Errorf("a line about another key: %s", line.Line)
@@ -79,15 +78,15 @@ func TestNoSignedURLIsShown(t *testing.T) {
 	const url = "https://outputs.example/a.mp4"
 	ref := w.row("a.mov", "video", 0).Ref()
 	ref.Attempt = 1
-	_, err := w.Results.Apply(t.Context(), w.Clock.Now(), ref, media.Result{
+	_, err := w.Results.Apply(t.Context(), results.Report{At: w.Clock.Now(), Ref: ref, Result: media.Result{
 		JobID: "job_2", State: media.Succeeded,
 		Outputs: []media.Output{{URL: url + "?X-Amz-Signature=secret"}, {URL: url + "?sig=secret"}},
-	}, results.CreateOrUpdate)
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"a.mov"}, {"-json", "a.mov"}, {"-state", "succeeded"}, {"-state", "succeeded", "-json"}, {"-follow", "a.mov"}, {"-follow", "-json", "a.mov"}} {
-		got := w.Do(script, args...)
+		got := w.Do(args...)
 		if strings.Contains(got.Stdout+got.Stderr, "secret") || !strings.Contains(got.Stdout, url+"?[redacted]") {
 			t.Errorf("%q: %s%s", args, got.Stdout, got.Stderr)
 		}
@@ -113,10 +112,10 @@ func TestAKeyWithoutRows(t *testing.T) {
 			"ERROR upload not dispatched", "HTTP 503", "/scripts/backfill -local=", "-prefix waits.mov",
 		},
 	} {
-		got := w.fails(operator.ExitFailed, []string{fmt.Sprintf("%s has no row", key)}, key)
+		got := w.Says(cli.ExitFailed, []string{fmt.Sprintf("%s has no row", key)}, key)
 		pipelinetest.WantIn(t, got.Stdout, says...)
 	}
-	got := w.fails(operator.ExitFailed, nil, "-json", "empty.mov", "gone.mov")
+	got := w.Says(cli.ExitFailed, nil, "-json", "empty.mov", "gone.mov")
 	all := pipelinetest.Lines[map[string]any](t, got.Stdout)
 	if all[0]["pk"] != "empty.mov" || all[0]["skipped"] != "0 bytes" || all[0]["object"] == nil || all[0]["missing"] != false {
 		t.Errorf("%v", all[0])
@@ -126,12 +125,12 @@ func TestAKeyWithoutRows(t *testing.T) {
 	}
 
 	// What is denied does not hide the rest.
-	w.deny(endpoint.ServiceLogs, "FilterLogEvents")
-	got = w.fails(operator.ExitFailed, []string{"reading the log", "have this action allowed"}, "waits.mov")
+	w.Deny("FilterLogEvents")
+	got = w.Says(cli.ExitFailed, []string{"reading the log", "have this action allowed"}, "waits.mov")
 	pipelinetest.WantIn(t, got.Stdout, "retry queue 1")
-	w.deny(endpoint.ServiceSQS, "GetQueueAttributes")
-	got = w.fails(operator.ExitFailed, []string{"have this action allowed"}, "waits.mov")
+	w.Deny("GetQueueAttributes")
+	got = w.Says(cli.ExitFailed, []string{"have this action allowed"}, "waits.mov")
 	pipelinetest.WantIn(t, got.Stdout, "retry queue unknown", "upload not dispatched")
-	w.deny(endpoint.ServiceDynamoDB, "Query")
-	w.fails(operator.ExitFailed, []string{"allow the role dynamodb:Query"}, "waits.mov")
+	w.Deny("Query")
+	w.Says(cli.ExitFailed, []string{"allow the role dynamodb:Query"}, "waits.mov")
 }

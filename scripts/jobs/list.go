@@ -9,30 +9,30 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"ittybit-media/handlers/results"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 // list prints the rows that the filter takes, as they are found.
 func (j *jobs) list(ctx context.Context) error {
-	now := operator.Now(ctx)
-	l := newLines(j.Out)
+	now := j.Now()
+	t := cli.NewTable(j.Out)
 	found := 0
 	for row, err := range j.found(ctx, j.filter) {
 		if err != nil {
-			l.flush()
+			_ = t.Flush()
 			return err
 		}
 		if !j.JSON && found == 0 {
-			l.print("KEY", "JOB", "ATTEMPT", "STATE", "BEGAN", "JOB ID", "RESULT")
+			t.Row("KEY", "JOB", "ATTEMPT", "STATE", "BEGAN", "JOB ID", "RESULT")
 		}
 		found++
 		if !j.JSON {
-			l.print(row.Key, jobName(row), strconv.Itoa(row.Attempt), row.State, operator.Time(row.Since()), row.JobID(), outcome(row, now))
+			t.Row(row.Key, jobName(row), strconv.Itoa(row.Attempt), row.State, cli.Time(row.Since()), row.JobID(), outcome(row, now))
 		} else if err := j.PrintJSON(printable(row)); err != nil {
 			return err
 		}
 	}
-	l.flush()
+	_ = t.Flush()
 	if found == 0 {
 		j.Say("no row fits")
 	}
@@ -41,8 +41,8 @@ func (j *jobs) list(ctx context.Context) error {
 
 // found are the rows that a filter takes, as many as it wants.
 func (j *jobs) found(ctx context.Context, f filter) iter.Seq2[results.Row, error] {
-	now := operator.Now(ctx)
-	rows := j.table.Unfinished(ctx)
+	now := j.Now()
+	rows := j.table.UnfinishedRows(ctx)
 	if !f.indexed() {
 		rows = j.scan(ctx, f.state)
 	}
@@ -74,7 +74,7 @@ func (j *jobs) scan(ctx context.Context, state string) iter.Seq2[results.Row, er
 		}
 		progress := j.Progress()
 		defer progress.End()
-		for row, err := range j.table.ByState(ctx, &scanner{j.stack.DynamoDB(), progress, 0}, state) {
+		for row, err := range j.table.RowsByState(ctx, &scanner{j.stack.DynamoDB(), progress, 0}, state) {
 			progress.End() // a row may be printed
 			if !yield(row, err) {
 				return
@@ -85,13 +85,13 @@ func (j *jobs) scan(ctx context.Context, state string) iter.Seq2[results.Row, er
 
 // scanner counts the rows that are read, most of which may be of no interest.
 type scanner struct {
-	results.Scanner
-	progress *operator.Progress
+	dynamodb.ScanAPIClient
+	progress *cli.Progress
 	rows     int64
 }
 
 func (s *scanner) Scan(ctx context.Context, in *dynamodb.ScanInput, o ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error) {
-	out, err := s.Scanner.Scan(ctx, in, o...)
+	out, err := s.ScanAPIClient.Scan(ctx, in, o...)
 	if err == nil {
 		s.rows += int64(out.ScannedCount)
 		s.progress.Show(func() string { return fmt.Sprintf("%d rows read…", s.rows) })

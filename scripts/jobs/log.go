@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 // logged are the functions that log about uploads.
@@ -51,14 +51,14 @@ func (j *jobs) printLog(ctx context.Context, key string) error {
 		}
 		return errors.Join(errs...)
 	}
-	fmt.Fprintf(j.Out, "\nlogged in the last %s:\n", operator.Roughly(j.since))
+	fmt.Fprintf(j.Out, "\nlogged in the last %s:\n", cli.Roughly(j.since))
 	for i, n := range omitted {
 		if n > 0 {
-			fmt.Fprintf(j.Out, "  (%s of %s before these are left out)\n", operator.Count(n, "line"), logged[i])
+			fmt.Fprintf(j.Out, "  (%s of %s before these are left out)\n", cli.Count(n, "line"), logged[i])
 		}
 	}
 	for _, line := range all {
-		fmt.Fprintf(j.Out, "  %s\n", operator.Printable(line.text()))
+		fmt.Fprintf(j.Out, "  %s\n", cli.Printable(line.text()))
 	}
 	if err := errors.Join(errs...); len(all) > 0 || err != nil {
 		return err
@@ -70,7 +70,7 @@ func (j *jobs) printLog(ctx context.Context, key string) error {
 // logLines reads a function's lines about a key, the latest ones, and says how
 // many there are before these.
 func (j *jobs) logLines(ctx context.Context, function, key string) (lines []logLine, omitted int, err error) {
-	err = j.stack.EachLogLine(ctx, function, "key", key, operator.Now(ctx).Add(-j.since), func(at time.Time, text []byte) {
+	err = j.stack.EachLogLine(ctx, function, "key", key, j.Now().Add(-j.since), func(at time.Time, text []byte) {
 		var about struct{ Bucket string }
 		if json.Unmarshal(text, &about) != nil || about.Bucket != j.stack.Outputs.Bucket {
 			return

@@ -1,5 +1,5 @@
-// Command jobs tells what became of uploads and their jobs, and has failed ones
-// made again.
+// Command jobs shows what became of uploads and their jobs, and reruns failed
+// ones.
 package main
 
 import (
@@ -7,11 +7,14 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -53,9 +56,9 @@ nothing to make again, followed jobs did not all succeed, or sweep failed or has
 jobs left; 2 when the command line is wrong.
 `
 
-var script = operator.Script{Name: "jobs", Usage: usage, Flags: declare, Changes: true}
+var script = operator.Command("jobs", usage, declare)
 
-func main() { operator.Main(script) }
+func main() { cli.Main(script) }
 
 // command is what the command line says.
 type command struct {
@@ -109,60 +112,56 @@ func declare(flags *flag.FlagSet) func(context.Context, *operator.Call) error {
 	}
 }
 
-// forms are the flags that go with each form of the command, beside those of
-// every script.
+// common are the flags that go with every form of the command.
+var common = []string{"stack", "local", "json", "dry-run", "yes"}
+
+// forms are the flags that go with each form of the command beside [common].
 var forms = map[string][]string{
-	"settle": {"settle"},
-	"retry":  {"retry", "rate", "follow", "state", "older", "newer", "error", "job", "prefix", "id", "upload", "limit"},
-	"follow": {"follow", "upload"},
-	"key":    {"logs", "since", "state", "older", "newer", "error", "job", "id", "upload"},
-	"list":   {"state", "older", "newer", "error", "job", "prefix", "id", "upload", "limit"},
-	"count":  {"count"},
+	"-settle":        {"settle"},
+	"-retry":         {"retry", "rate", "follow", "state", "older", "newer", "error", "job", "prefix", "id", "upload", "limit"},
+	"-follow":        {"follow", "upload"},
+	"keys":           {"logs", "since", "state", "older", "newer", "error", "job", "id", "upload"},
+	"a list of jobs": {"state", "older", "newer", "error", "job", "prefix", "id", "upload", "limit"},
+	"-count":         {"count"},
 }
 
 func (c *command) form(keys bool) string {
 	switch {
 	case c.settle:
-		return "settle"
+		return "-settle"
 	case c.retry:
-		return "retry"
+		return "-retry"
 	case c.follow:
-		return "follow"
+		return "-follow"
 	case keys:
-		return "key"
+		return "keys"
 	case c.count:
-		return "count"
+		return "-count"
 	}
-	return "list"
+	return "a list of jobs"
 }
 
 // check refuses what makes no sense before anything is asked.
 func (c *command) check(given map[string]bool, keys bool) error {
-	common := map[string]bool{"stack": true, "local": true, "json": true, "dry-run": true, "yes": true}
 	form := c.form(keys)
-	for _, name := range forms[form] {
-		common[name] = true
-	}
-	for name := range given {
-		if !common[name] {
-			return operator.Usagef("-%s does not go with %s", name, map[string]string{
-				"settle": "-settle", "retry": "-retry", "follow": "-follow", "key": "keys", "list": "a list of jobs", "count": "-count",
-			}[form])
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if !slices.Contains(forms[form], name) && !slices.Contains(common, name) {
+			return cli.Usagef("-%s does not go with %s", name, form)
 		}
 	}
 	switch {
 	case keys && (c.settle || c.count):
-		return operator.Usagef("-%s takes no keys", form)
+		return cli.Usagef("%s takes no keys", form)
 	case c.follow && !keys:
-		return operator.Usagef("-follow needs the keys whose jobs to follow")
+		return cli.Usagef("-follow needs the keys whose jobs to follow")
 	case c.since <= 0:
-		return operator.Usagef("-since %v is not above 0", c.since)
+		return cli.Usagef("-since %v is not above 0", c.since)
 	case c.retry && !keys && !c.filter.given():
-		return operator.Usagef("-retry needs keys, or flags that say which jobs, such as -state failed")
+		return cli.Usagef("-retry needs keys, or flags that say which jobs, such as -state failed")
 	case c.retry && c.state != "" && !again(c.state):
-		return operator.Usagef("-retry is for jobs that failed, were cancelled or rejected; a job that succeeded runs again where -id names it")
+		return cli.Usagef("-retry is for jobs that failed, were cancelled or rejected; a job that succeeded runs again where -id names it")
 	}
-	return cmp.Or(operator.CheckRate(c.rate), c.filter.check())
+	return cmp.Or(cli.CheckRate(c.rate), c.filter.check())
 }
 
 // jobs is one call of the script.
@@ -199,12 +198,12 @@ func (j *jobs) outputs() media.Folder {
 // rowsOf reads all rows of a key.
 func (j *jobs) rowsOf(ctx context.Context, key string) ([]results.Row, error) {
 	if key == "" || len(key) > media.MaxKey {
-		return nil, operator.Usagef("%q is no key: S3's have 1 to %d bytes", operator.Printable(key), media.MaxKey)
+		return nil, cli.Usagef("%q is no key: S3's have 1 to %d bytes", cli.Printable(key), media.MaxKey)
 	}
 	var rows []results.Row
-	for row, err := range j.table.Key(ctx, key) {
+	for row, err := range j.table.RowsByKey(ctx, key) {
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", operator.Printable(key), err)
+			return nil, fmt.Errorf("%s: %w", cli.Printable(key), err)
 		}
 		rows = append(rows, row)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -37,42 +38,28 @@ type openJobs struct {
 func (j *jobs) overview(ctx context.Context) error {
 	out := j.stack.Outputs
 	o := overview{Stack: j.stack.Name, Region: out.Region, DailyLimit: out.Settings.DailyJobLimit}
-	var errs []error
-	o.Open = known(j.openJobs(ctx))(&errs)
-	o.JobsToday = known(j.table.JobsOn(ctx, operator.Now(ctx)))(&errs)
-	o.RetryQueue = known(j.stack.QueueDepth(ctx, out.RetryQueueURL))(&errs)
-	o.DeadLetters = known(j.stack.QueueDepth(ctx, out.DeadLetterQueueURL))(&errs)
+	var errs [6]error
+	o.Open, errs[0] = j.openJobs(ctx)
+	o.JobsToday, errs[1] = j.jobsToday(ctx)
+	o.RetryQueue, errs[2] = j.stack.QueueDepth(ctx, out.RetryQueueURL)
+	o.DeadLetters, errs[3] = j.stack.QueueDepth(ctx, out.DeadLetterQueueURL)
 	if j.count {
-		if states := known(j.countStates(ctx))(&errs); states != nil {
-			o.States = *states
-		}
+		o.States, errs[4] = j.countStates(ctx)
 	}
 	if j.JSON {
-		errs = append(errs, j.PrintJSON(o))
+		errs[5] = j.PrintJSON(o)
 	} else {
-		j.printOverview(ctx, o)
+		j.printOverview(o)
 	}
-	return errors.Join(errs...)
+	return errors.Join(errs[:]...)
 }
 
-// known is what was found out, nil where that failed. It leaves the error among
-// others.
-func known[T any](found T, err error) func(*[]error) *T {
-	return func(errs *[]error) *T {
-		if err != nil {
-			*errs = append(*errs, err)
-			return nil
-		}
-		return &found
-	}
-}
-
-func (j *jobs) openJobs(ctx context.Context) (openJobs, error) {
+func (j *jobs) openJobs(ctx context.Context) (*openJobs, error) {
 	var o openJobs
-	now := operator.Now(ctx)
-	for row, err := range j.table.Unfinished(ctx) {
+	now := j.Now()
+	for row, err := range j.table.UnfinishedRows(ctx) {
 		if err != nil {
-			return openJobs{}, err
+			return nil, err
 		}
 		o.Jobs++
 		if !row.CheckAt.Time().After(now) {
@@ -82,7 +69,15 @@ func (j *jobs) openJobs(ctx context.Context) (openJobs, error) {
 			o.Oldest = &row
 		}
 	}
-	return o, nil
+	return &o, nil
+}
+
+func (j *jobs) jobsToday(ctx context.Context) (*int64, error) {
+	n, err := j.table.JobCount(ctx, j.Now())
+	if err != nil {
+		return nil, err
+	}
+	return &n, nil
 }
 
 func (j *jobs) countStates(ctx context.Context) (map[string]int, error) {
@@ -96,21 +91,21 @@ func (j *jobs) countStates(ctx context.Context) (map[string]int, error) {
 	return counts, nil
 }
 
-func (j *jobs) printOverview(ctx context.Context, o overview) {
+func (j *jobs) printOverview(o overview) {
 	if j.stack.Local {
 		fmt.Fprint(j.Out, "the local run\n\n")
 	} else {
 		fmt.Fprintf(j.Out, "stack %s in %s\n\n", o.Stack, o.Region)
 	}
-	l := newLines(j.Out)
-	l.print("open jobs", o.Open.text(operator.Now(ctx)))
-	l.print("new jobs today (UTC)", o.today())
-	l.print("retry queue", depth(o.RetryQueue))
-	l.print("dead letters", depth(o.DeadLetters))
+	t := cli.NewTable(j.Out)
+	t.Row("open jobs", o.Open.text(j.Now()))
+	t.Row("new jobs today (UTC)", o.today())
+	t.Row("retry queue", depth(o.RetryQueue))
+	t.Row("dead letters", depth(o.DeadLetters))
 	for _, state := range slices.Sorted(maps.Keys(o.States)) {
-		l.print("rows "+state, fmt.Sprint(o.States[state]))
+		t.Row("rows "+state, fmt.Sprint(o.States[state]))
 	}
-	l.flush()
+	_ = t.Flush()
 	for _, hint := range j.hints(o) {
 		fmt.Fprintf(j.Out, "\n%s\n", hint)
 	}
@@ -126,7 +121,7 @@ func (o *openJobs) text(now time.Time) string {
 		return "0"
 	}
 	return fmt.Sprintf("%d, of which %d overdue; the oldest began %s ago: %s of %s",
-		o.Jobs, o.Overdue, operator.Roughly(now.Sub(o.Oldest.Since())), jobName(*o.Oldest), o.Oldest.Key)
+		o.Jobs, o.Overdue, cli.Roughly(now.Sub(o.Oldest.Since())), jobName(*o.Oldest), o.Oldest.Key)
 }
 
 func (o overview) today() string {
@@ -157,7 +152,7 @@ func (j *jobs) hints(o overview) []string {
 	}
 	if o.RetryQueue != nil && o.RetryQueue.All() > 0 {
 		hints = append(hints, fmt.Sprintf("Uploads in the retry queue are tried every %s, for %s. Why they fail is in dispatch's log, %s.",
-			operator.Roughly(media.RetryVisibility), operator.Roughly(media.RetryTime), j.stack.Outputs.LogGroups["dispatch"]))
+			cli.Roughly(media.RetryVisibility), cli.Roughly(media.RetryTime), j.stack.Outputs.LogGroups["dispatch"]))
 	}
 	if o.JobsToday != nil && o.DailyLimit > 0 && *o.JobsToday >= o.DailyLimit {
 		hints = append(hints, "The day's limit of new jobs is reached (dailyJobLimit): until 00:00 UTC, uploads wait in the retry queue.")

@@ -9,7 +9,7 @@ import (
 	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 // again reports whether a job in that state can be made again.
@@ -40,7 +40,7 @@ func (j *jobs) plan(rows []results.Row, now time.Time) plan {
 	for _, rows := range uploads {
 		isOld := inTime(whole(rows), whole(uploads[len(uploads)-1])) < 0
 		if err := j.planUpload(&p, rows, isOld, now); err != nil {
-			p.errs = append(p.errs, fmt.Errorf("%s: upload %s: %w", operator.Printable(rows[0].Key), rows[0].Upload, err))
+			p.errs = append(p.errs, fmt.Errorf("%s: upload %s: %w", cli.Printable(rows[0].Key), rows[0].Upload, err))
 		}
 	}
 	return p
@@ -89,8 +89,8 @@ func (j *jobs) uploadOf(rows []results.Row) (u media.Upload, known bool) {
 	return u, false
 }
 
-// names are the jobs of an upload: when it was rejected as a whole, all that its
-// route makes, and "" where that is none.
+// names are the jobs of an upload: when it was rejected as a whole, all that
+// its route makes, and "" where that is none.
 func names(rows []results.Row, route media.Route) []string {
 	names := map[string]bool{}
 	for _, row := range rows {

@@ -3,15 +3,14 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -24,35 +23,6 @@ func printable(r results.Row) results.Row {
 	}
 	return r
 }
-
-// lines is a table for people. It aligns some lines at a time, so that it need
-// not keep them all.
-type lines struct {
-	w *tabwriter.Writer
-	n int
-}
-
-const aligned = 100 // lines at a time
-
-func newLines(out io.Writer, header ...string) *lines {
-	l := &lines{w: tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
-	if len(header) > 0 {
-		l.print(header...)
-	}
-	return l
-}
-
-func (l *lines) print(cells ...string) {
-	for i, cell := range cells {
-		cells[i] = operator.Printable(cmp.Or(cell, "-"))
-	}
-	fmt.Fprintln(l.w, strings.Join(cells, "\t"))
-	if l.n++; l.n%aligned == 0 {
-		l.flush()
-	}
-}
-
-func (l *lines) flush() { _ = l.w.Flush() }
 
 // ended is when a row got its last state.
 func ended(r results.Row) time.Time {
@@ -76,7 +46,7 @@ func outcome(r results.Row, now time.Time) string {
 	case r.Open == "" || r.CheckAt == 0:
 		return ""
 	case r.CheckAt.Time().After(now):
-		return "sweep asks for it in " + operator.Roughly(r.CheckAt.Time().Sub(now))
+		return "sweep asks for it in " + cli.Roughly(r.CheckAt.Time().Sub(now))
 	}
 	return "overdue: the next sweep asks for it"
 }
@@ -86,17 +56,17 @@ func jobName(r results.Row) string { return cmp.Or(r.Job, "(all)") }
 
 // printKey prints the rows of a key, upload by upload, the first one first.
 func (j *jobs) printKey(key string, rows []results.Row, now time.Time) {
-	fmt.Fprintf(j.Out, "%s\n", operator.Printable(key))
+	fmt.Fprintf(j.Out, "%s\n", cli.Printable(key))
 	for _, rows := range byUpload(rows) {
 		upload := whole(rows)
 		since := upload.UploadedAt.Time()
-		fmt.Fprintf(j.Out, "\nupload %s of %s%s%s\n", upload.Upload, operator.Time(since), detail("etag", upload.ETag), detail("version", upload.VersionID))
-		l := newLines(j.Out, "JOB", "ATTEMPT", "STATE", "DISPATCHED", "CREATED", "ENDED", "JOB ID", "RESULT")
+		fmt.Fprintf(j.Out, "\nupload %s of %s%s%s\n", upload.Upload, cli.Time(since), detail("etag", upload.ETag), detail("version", upload.VersionID))
+		t := cli.NewTable(j.Out, "JOB", "ATTEMPT", "STATE", "DISPATCHED", "CREATED", "ENDED", "JOB ID", "RESULT")
 		for _, r := range rows {
-			l.print(jobName(r), strconv.Itoa(r.Attempt), r.State,
+			t.Row(jobName(r), strconv.Itoa(r.Attempt), r.State,
 				leg(since, r.DispatchedAt.Time()), leg(since, r.CreatedAt.Time()), leg(since, ended(r)), r.JobID(), outcome(r, now))
 		}
-		l.flush()
+		_ = t.Flush()
 	}
 }
 
@@ -104,23 +74,23 @@ func detail(name, value string) string {
 	if value == "" {
 		return ""
 	}
-	return ", " + name + " " + operator.Printable(value)
+	return ", " + name + " " + cli.Printable(value)
 }
 
 // leg is a time on the way, after the upload where that is known.
 func leg(since, t time.Time) string {
 	if since.IsZero() || t.IsZero() {
-		return operator.Time(t)
+		return cli.Time(t)
 	}
-	d := operator.Roughly(t.Sub(since))
+	d := cli.Roughly(t.Sub(since))
 	if strings.HasPrefix(d, "-") { // clocks differ
 		return d
 	}
 	return "+" + d
 }
 
-// byUpload are the rows of one key, upload by upload in the order in which these
-// came, and in each of them by job and attempt.
+// byUpload are the rows of one key, upload by upload in the order in which
+// these came, and in each of them by job and attempt.
 func byUpload(rows []results.Row) [][]results.Row {
 	groups := map[string][]results.Row{}
 	for _, r := range rows {
@@ -142,10 +112,10 @@ func whole(rows []results.Row) results.Row {
 	return slices.MaxFunc(rows, func(a, b results.Row) int { return cmp.Compare(a.UploadedAt, b.UploadedAt) })
 }
 
-// inTime orders the uploads of one key, as far as their rows tell. S3 tells times
-// to the second; within one, the sequencer that is the greater text came later
-// ("Why do I see duplicate messages in Amazon SQS for the same Amazon S3 event?",
-// AWS re:Post).
+// inTime orders the uploads of one key, as far as their rows tell. S3 tells
+// times to the second; within one, the sequencer that is the greater text came
+// later ("Why do I see duplicate messages in Amazon SQS for the same Amazon S3
+// event?", AWS re:Post).
 func inTime(a, b results.Row) int {
 	at := func(r results.Row) results.Millis {
 		return cmp.Or(r.UploadedAt, r.DispatchedAt, r.CreatedAt, r.UpdatedAt)

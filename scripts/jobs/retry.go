@@ -9,11 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 // makeAgain has jobs made again: it counts them, asks, and hands their uploads
@@ -23,7 +21,7 @@ func (j *jobs) makeAgain(ctx context.Context) error {
 	if j.DryRun || !j.Asks() {
 		return j.send(ctx, j.limit, warn)
 	}
-	count := j.repeater(ctx, j.limit, warn, func(event.Request) error { return nil })
+	count := j.repeater(j.limit, warn, func(event.Request) error { return nil })
 	if err := count.run(ctx); err != nil {
 		return err
 	}
@@ -40,27 +38,26 @@ func (j *jobs) makeAgain(ctx context.Context) error {
 func (j *jobs) question(ctx context.Context, r *repeater) string {
 	cost := "Ittybit charges for each job again."
 	if limit := j.stack.Outputs.Settings.DailyJobLimit; limit > 0 {
-		today, err := j.table.JobsOn(ctx, operator.Now(ctx))
+		today, err := j.table.JobCount(ctx, j.Now())
 		if room := max(limit-today, 0); err == nil && int64(r.jobs) > room {
 			cost += fmt.Sprintf(" The day's limit leaves room for %d; the others will wait in the retry queue.", room)
 		}
 	}
-	return fmt.Sprintf("%s Make %s of %s again?", cost, operator.Count(r.jobs, "job"), operator.Count(r.uploads, "upload"))
+	return fmt.Sprintf("%s Make %s of %s again?", cost, cli.Count(r.jobs, "job"), cli.Count(r.uploads, "upload"))
 }
 
 // send hands the uploads to dispatch, and follows the jobs if it is to.
 func (j *jobs) send(ctx context.Context, most int, warn func(error)) error {
-	limiter := rate.NewLimiter(rate.Limit(j.rate), 1)
-	dispatcher := j.stack.Dispatcher()
+	dispatcher := j.stack.Dispatcher(j.rate)
 	var asked []*followed
-	r := j.repeater(ctx, most, warn, func(request event.Request) error {
+	r := j.repeater(most, warn, func(request event.Request) error {
 		if j.DryRun {
 			return j.printRequest(request)
 		}
-		if err := limiter.Wait(ctx); err != nil {
+		if err := dispatcher.Turn(ctx); err != nil {
 			return err
 		}
-		finish, cancel := operator.Finish(ctx)
+		finish, cancel := cli.Finish(ctx)
 		defer cancel()
 		if err := dispatcher.Ask(finish, event.Retry, request); err != nil {
 			return err
@@ -94,13 +91,13 @@ func (j *jobs) told(r *repeater) error {
 	if j.DryRun {
 		done = "would be handed to dispatch"
 	}
-	j.Note("%s of %s %s", operator.Count(r.jobs, "job"), operator.Count(r.uploads, "upload"), done)
+	j.Note("%s of %s %s", cli.Count(r.jobs, "job"), cli.Count(r.uploads, "upload"), done)
 	for _, why := range slices.Sorted(maps.Keys(r.left)) {
-		j.Note("%s left alone: %s", operator.Count(r.left[why], "job"), why)
+		j.Note("%s left alone: %s", cli.Count(r.left[why], "job"), why)
 	}
 	switch {
 	case r.failed > 0:
-		return fmt.Errorf("%s cannot be asked for again", operator.Count(r.failed, "upload"))
+		return fmt.Errorf("%s cannot be asked for again", cli.Count(r.failed, "upload"))
 	case r.jobs == 0 && len(j.Args) > 0:
 		return errors.New("there is nothing to make again")
 	}
@@ -120,7 +117,7 @@ func (j *jobs) printRequest(r event.Request) error {
 	if j.JSON {
 		return j.PrintJSON(asked{r.Upload.Key, j.identity(r.Upload), r.Attempt, r.Jobs, !j.DryRun})
 	}
-	_, err := fmt.Fprintf(j.Out, "%s: attempt %d of %s\n", operator.Printable(r.Upload.Key), r.Attempt, operator.Printable(strings.Join(r.Jobs, ", ")))
+	_, err := fmt.Fprintf(j.Out, "%s: attempt %d of %s\n", cli.Printable(r.Upload.Key), r.Attempt, cli.Printable(strings.Join(r.Jobs, ", ")))
 	return err
 }
 
@@ -136,8 +133,8 @@ type repeater struct {
 	left                  map[string]int
 }
 
-func (j *jobs) repeater(ctx context.Context, most int, warn func(error), do func(event.Request) error) *repeater {
-	return &repeater{script: j, now: operator.Now(ctx), most: most, do: do, warn: warn, left: map[string]int{}}
+func (j *jobs) repeater(most int, warn func(error), do func(event.Request) error) *repeater {
+	return &repeater{script: j, now: j.Now(), most: most, do: do, warn: warn, left: map[string]int{}}
 }
 
 func (r *repeater) isFull() bool { return r.most > 0 && r.jobs >= r.most }
@@ -182,7 +179,7 @@ func (r *repeater) key(ctx context.Context, key string) error {
 	}
 	if len(rows) == 0 {
 		r.failed++
-		r.warn(fmt.Errorf("%s has no row; to see why:\n  %s", operator.Printable(key), r.script.Command("jobs", key)))
+		r.warn(fmt.Errorf("%s has no row; to see why:\n  %s", cli.Printable(key), r.script.Command("jobs", key)))
 		return nil
 	}
 	p := r.script.plan(rows, r.now)

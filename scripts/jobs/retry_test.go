@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
@@ -31,14 +31,14 @@ func TestFailedJobsAreMadeAgain(t *testing.T) {
 	w.heal()
 
 	// Nothing is done without an answer, or dry.
-	w.fails(operator.ExitUsage, []string{"Ittybit charges for each job again. Make 1 job of 1 upload again?", "-yes does it without asking"}, "-retry", "a.mov")
-	got := w.fails(operator.ExitOK, []string{"1 job of 1 upload would be handed to dispatch"}, "-retry", "-dry-run", "a.mov")
+	w.Says(cli.ExitUsage, []string{"Ittybit charges for each job again. Make 1 job of 1 upload again?", "-yes does it without asking"}, "-retry", "a.mov")
+	got := w.Says(cli.ExitOK, []string{"1 job of 1 upload would be handed to dispatch"}, "-retry", "-dry-run", "a.mov")
 	pipelinetest.WantIn(t, got.Stdout, "a.mov: attempt 1 of audio")
 	if n := w.AWS.Calls()["Lambda.Invoke"]; n != 0 {
 		t.Fatalf("%d invocations", n)
 	}
 
-	got = w.fails(operator.ExitOK, []string{"1 job of 1 upload handed to dispatch"}, "-retry", "-yes", "a.mov")
+	got = w.Says(cli.ExitOK, []string{"1 job of 1 upload handed to dispatch"}, "-retry", "-yes", "a.mov")
 	pipelinetest.WantIn(t, got.Stdout, "a.mov: attempt 1 of audio")
 	w.Quiet()
 	w.wantStates("a.mov", "audio", "failed", "succeeded")
@@ -49,16 +49,16 @@ func TestFailedJobsAreMadeAgain(t *testing.T) {
 		t.Errorf("the second attempt is of another upload: %+v", again)
 	}
 	// Once more, there is nothing to do.
-	w.fails(operator.ExitFailed, []string{"1 job left alone: an attempt succeeded", "there is nothing to make again"}, "-retry", "-yes", "a.mov")
+	w.Says(cli.ExitFailed, []string{"1 job left alone: an attempt succeeded", "there is nothing to make again"}, "-retry", "-yes", "a.mov")
 
 	// A list of all that failed or was cancelled.
-	asks := pipelinetest.Lines[asked](t, w.Want(operator.ExitOK, script, "-retry", "-yes", "-json", "-newer", "1h"))
+	asks := pipelinetest.Lines[asked](t, w.Want(cli.ExitOK, "-retry", "-yes", "-json", "-newer", "1h"))
 	if len(asks) != 1 || asks[0].Key != "b.mov" || asks[0].Attempt != 1 || !slices.Equal(asks[0].Jobs, []string{"video"}) || !asks[0].Sent || asks[0].Upload != w.row("b.mov", "video", 0).Upload {
 		t.Errorf("%+v", asks)
 	}
 	w.Quiet()
 	w.wantStates("b.mov", "video", "cancelled", "succeeded")
-	w.Want(operator.ExitOK, script, "-retry", "-yes", "-newer", "1h")
+	w.Want(cli.ExitOK, "-retry", "-yes", "-newer", "1h")
 	w.Quiet()
 	w.wantJobs("a.mov", 4)
 	w.wantJobs("b.mov", 4)
@@ -66,9 +66,9 @@ func TestFailedJobsAreMadeAgain(t *testing.T) {
 	// A third attempt, since the second failed, too.
 	w.ends(fakeittybit.Failed, "audio")
 	w.upload("c.mov")
-	w.Want(operator.ExitFailed, script, "-retry", "-yes", "-follow", "c.mov")
+	w.Want(cli.ExitFailed, "-retry", "-yes", "-follow", "c.mov")
 	w.heal()
-	text := w.Want(operator.ExitOK, script, "-retry", "-yes", "-follow", "c.mov")
+	text := w.Want(cli.ExitOK, "-retry", "-yes", "-follow", "c.mov")
 	pipelinetest.WantIn(t, text, "c.mov: attempt 2 of audio", "c.mov: audio succeeded http")
 	w.wantStates("c.mov", "audio", "failed", "failed", "succeeded")
 }
@@ -78,15 +78,15 @@ func TestNoJobIsMadeAgainThatIsOpen(t *testing.T) {
 	w := start(t, nil)
 	w.ends(fakeittybit.Processing, "audio")
 	w.upload("a.mov")
-	w.fails(operator.ExitFailed, []string{"there is nothing to make again"}, "-retry", "-yes", "a.mov")
+	w.Says(cli.ExitFailed, []string{"there is nothing to make again"}, "-retry", "-yes", "a.mov")
 	w.ends(fakeittybit.Failed, "audio")
 	w.upload("b.mov")
 	w.ends(fakeittybit.Processing, "audio")
-	w.Want(operator.ExitOK, script, "-retry", "-yes", "b.mov")
+	w.Want(cli.ExitOK, "-retry", "-yes", "b.mov")
 	w.Quiet()
 	w.wantStates("b.mov", "audio", "failed", "queued")
-	w.fails(operator.ExitFailed, []string{"1 job left alone: an attempt is open"}, "-retry", "-yes", "b.mov")
-	w.fails(operator.ExitOK, []string{"1 job left alone: an attempt is open"}, "-retry", "-yes", "-state", "failed")
+	w.Says(cli.ExitFailed, []string{"1 job left alone: an attempt is open"}, "-retry", "-yes", "b.mov")
+	w.Says(cli.ExitOK, []string{"1 job left alone: an attempt is open"}, "-retry", "-yes", "-state", "failed")
 	w.wantJobs("a.mov", 3)
 	w.wantJobs("b.mov", 4)
 }
@@ -101,7 +101,7 @@ func TestTwoRetriesBeforeDispatchRuns(t *testing.T) {
 	w.heal()
 	w.refuses(fakeittybit.List, http.StatusServiceUnavailable) // dispatch cannot begin
 	for range 3 {
-		text := w.Want(operator.ExitOK, script, "-retry", "-yes", "a.mov")
+		text := w.Want(cli.ExitOK, "-retry", "-yes", "a.mov")
 		pipelinetest.WantIn(t, text, "a.mov: attempt 1 of audio, video")
 		w.Quiet()
 	}
@@ -138,16 +138,16 @@ func TestARetryIsStoppedAndStartedAgain(t *testing.T) {
 			}
 			return nil
 		})
-		got := w.DoContext(ctx, script, "-retry", "-yes", "-rate", "1000", "-state", "failed")
+		got := w.DoContext(ctx, "-retry", "-yes", "-rate", "1000", "-state", "failed")
 		stop()
 		w.AWS.Intercept(nil)
-		if got.Code != operator.ExitFailed {
+		if got.Code != cli.ExitFailed {
 			t.Errorf("exit code %d: %s", got.Code, got.Stderr)
 		}
 		pipelinetest.WantIn(t, got.Stderr, "4 jobs of 4 uploads handed to dispatch", "interrupted", "What is left is made when the same command runs again.")
 		w.Quiet()
 	}
-	got := w.fails(operator.ExitOK, []string{"4 jobs of 4 uploads handed to dispatch"}, "-retry", "-yes", "-rate", "1000", "-state", "failed")
+	got := w.Says(cli.ExitOK, []string{"4 jobs of 4 uploads handed to dispatch"}, "-retry", "-yes", "-rate", "1000", "-state", "failed")
 	if strings.Count(got.Stdout, "\n") != 4 {
 		t.Error(got.Stdout)
 	}
@@ -164,13 +164,13 @@ func TestOnlyAsManyAsAgreed(t *testing.T) {
 	w.ends(fakeittybit.Failed, "audio", "video")
 	w.upload("a.mov", "b.mov")
 	w.heal()
-	got := w.fails(operator.ExitOK, []string{"3 jobs of 2 uploads handed to dispatch"}, "-retry", "-yes", "-limit", "3", "-state", "failed")
+	got := w.Says(cli.ExitOK, []string{"3 jobs of 2 uploads handed to dispatch"}, "-retry", "-yes", "-limit", "3", "-state", "failed")
 	pipelinetest.WantIn(t, got.Stdout, "a.mov: attempt 1 of audio, video", "b.mov: attempt 1 of audio")
 	w.Quiet()
 	w.wantStates("b.mov", "video", "failed")
 	// The other way round: one job by its name.
-	w.Want(operator.ExitFailed, script, "-retry", "-yes", "-job", "audio", "b.mov")
-	w.Want(operator.ExitOK, script, "-retry", "-yes", "-job", "video", "b.mov")
+	w.Want(cli.ExitFailed, "-retry", "-yes", "-job", "audio", "b.mov")
+	w.Want(cli.ExitOK, "-retry", "-yes", "-job", "video", "b.mov")
 	w.Quiet()
 	w.wantStates("b.mov", "video", "failed", "succeeded")
 	w.wantJobs("b.mov", 5)
@@ -183,7 +183,7 @@ func TestTheAnswerToAQuestion(t *testing.T) {
 	w.upload("a.mov", "b.mov")
 	w.heal()
 	list := []string{"-retry", "-state", "failed"}
-	if got := w.Answer("n", script, list...); got.Code != operator.ExitFailed || !strings.Contains(got.Stderr, "not confirmed; nothing was done") || got.Stdout != "" {
+	if got := w.Answer("n", list...); got.Code != cli.ExitFailed || !strings.Contains(got.Stderr, "not confirmed; nothing was done") || got.Stdout != "" {
 		t.Errorf("%+v", got)
 	}
 	w.Quiet()
@@ -195,20 +195,20 @@ func TestTheAnswerToAQuestion(t *testing.T) {
 		}
 		return nil
 	})
-	got := w.Answer("y", script, "-retry", "-newer", "1h")
+	got := w.Answer("y", "-retry", "-newer", "1h")
 	w.AWS.Intercept(nil)
-	if got.Code != operator.ExitOK || !strings.Contains(got.Stderr, "2 jobs of 1 upload handed to dispatch") {
+	if got.Code != cli.ExitOK || !strings.Contains(got.Stderr, "2 jobs of 1 upload handed to dispatch") {
 		t.Errorf("%+v", got)
 	}
 	pipelinetest.WantIn(t, got.Stdout, "0.mov: attempt 1 of audio, thumbnail")
-	got = w.Answer("yes", script, list...)
+	got = w.Answer("yes", list...)
 	pipelinetest.WantIn(t, got.Stderr, "Make 2 jobs of 2 uploads again? [y/N]", "2 jobs of 2 uploads handed to dispatch")
 	w.Quiet()
 	w.wantStates("a.mov", "audio", "failed", "succeeded")
 	w.wantStates("b.mov", "audio", "failed", "succeeded")
 	// Where there is nothing to do, nobody is asked.
-	got = w.Answer("y", script, list...)
-	if got.Code != operator.ExitOK || strings.Contains(got.Stderr, "[y/N]") {
+	got = w.Answer("y", list...)
+	if got.Code != cli.ExitOK || strings.Contains(got.Stderr, "[y/N]") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -221,7 +221,7 @@ func TestRejectedUploadsAreMadeAgain(t *testing.T) {
 	w.Pass(media.RetryDelay)
 	w.wantStates("jobs.mov", "audio", "rejected")
 	w.heal()
-	w.Want(operator.ExitOK, script, "-retry", "-yes", "-follow", "jobs.mov")
+	w.Want(cli.ExitOK, "-retry", "-yes", "-follow", "jobs.mov")
 	for _, job := range pipelinetest.Jobs {
 		if r := w.row("jobs.mov", job, 1); r.State != "succeeded" {
 			t.Errorf("%s: %+v", job, r)
@@ -230,26 +230,26 @@ func TestRejectedUploadsAreMadeAgain(t *testing.T) {
 
 	// A whole upload: all that its route makes.
 	w.reject("whole.mov")
-	w.Want(operator.ExitOK, script, "-retry", "-yes", "-follow", "whole.mov")
+	w.Want(cli.ExitOK, "-retry", "-yes", "-follow", "whole.mov")
 	for _, job := range pipelinetest.Jobs {
 		w.wantStates("whole.mov", job, "", "succeeded")
 	}
 	w.wantJobs("whole.mov", 3)
-	w.fails(operator.ExitFailed, []string{"3 jobs left alone: an attempt succeeded"}, "-retry", "-yes", "whole.mov")
+	w.Says(cli.ExitFailed, []string{"3 jobs left alone: an attempt succeeded"}, "-retry", "-yes", "whole.mov")
 
 	w.reject("none.txt")
-	w.fails(operator.ExitFailed, []string{"none.txt: upload ", "dispatch makes no job of it now: no route", "1 upload cannot be asked for again"}, "-retry", "-yes", "none.txt")
-	w.fails(operator.ExitFailed, []string{"nothing.mov has no row", "/scripts/jobs -local="}, "-retry", "-yes", "nothing.mov")
+	w.Says(cli.ExitFailed, []string{"none.txt: upload ", "dispatch makes no job of it now: no route", "1 upload cannot be asked for again"}, "-retry", "-yes", "none.txt")
+	w.Says(cli.ExitFailed, []string{"nothing.mov has no row", "/scripts/jobs -local="}, "-retry", "-yes", "nothing.mov")
 
 	// Rejected again: the next attempt is the one after that.
 	w.refuses(fakeittybit.Create, http.StatusUnprocessableEntity)
 	w.upload("twice.mov")
 	w.Pass(media.RetryDelay)
-	w.Want(operator.ExitOK, script, "-retry", "-yes", "twice.mov")
+	w.Want(cli.ExitOK, "-retry", "-yes", "twice.mov")
 	w.Quiet()
 	w.Pass(media.RetryDelay)
 	w.heal()
-	pipelinetest.WantIn(t, w.Want(operator.ExitOK, script, "-retry", "-yes", "twice.mov"), "twice.mov: attempt 2 of audio, thumbnail, video")
+	pipelinetest.WantIn(t, w.Want(cli.ExitOK, "-retry", "-yes", "twice.mov"), "twice.mov: attempt 2 of audio, thumbnail, video")
 }
 
 func TestAnUploadThatItsRowsDoNotTell(t *testing.T) {
@@ -272,9 +272,9 @@ func TestAnUploadThatItsRowsDoNotTell(t *testing.T) {
 	w.heal()
 	// One row that tells is enough.
 	forget("audio", "video")
-	w.Want(operator.ExitOK, script, "-retry", "-dry-run", "a.mov")
+	w.Want(cli.ExitOK, "-retry", "-dry-run", "a.mov")
 	forget("thumbnail")
-	got := w.fails(operator.ExitFailed, []string{"its rows do not tell which version of the object it is", "1 upload cannot be asked for again"}, "-retry", "-yes", "a.mov")
+	got := w.Says(cli.ExitFailed, []string{"its rows do not tell which version of the object it is", "1 upload cannot be asked for again"}, "-retry", "-yes", "a.mov")
 	pipelinetest.WantIn(t, got.Stderr, w.row("a.mov", "audio", 0).Upload, "scripts/backfill -local=", "-prefix a.mov")
 	w.wantJobs("a.mov", 3)
 }
@@ -288,7 +288,7 @@ func TestAnUploadThatWasReplaced(t *testing.T) {
 	w.Put("a.mov", "another")
 	w.Quiet()
 	w.heal()
-	text := w.Want(operator.ExitOK, script, "-retry", "-yes", "a.mov")
+	text := w.Want(cli.ExitOK, "-retry", "-yes", "a.mov")
 	w.Quiet()
 	if strings.Count(text, "attempt 1 of audio") != 1 {
 		t.Error(text)
@@ -302,8 +302,8 @@ func TestAnUploadThatWasReplaced(t *testing.T) {
 	if len(states) != 1 || states[old.Upload] != "" {
 		t.Errorf("%v were made again; the old one is %s", states, old.Upload)
 	}
-	w.fails(operator.ExitFailed, []string{"1 job left alone: a later upload is under the key now"}, "-retry", "-yes", "-id", old.JobID(), "a.mov")
-	w.Want(operator.ExitOK, script, "-retry", "-yes", "-upload", old.Upload, "a.mov")
+	w.Says(cli.ExitFailed, []string{"1 job left alone: a later upload is under the key now"}, "-retry", "-yes", "-id", old.JobID(), "a.mov")
+	w.Want(cli.ExitOK, "-retry", "-yes", "-upload", old.Upload, "a.mov")
 }
 
 func TestAJobThatSucceededRunsAgainWhereItIsNamed(t *testing.T) {
@@ -311,10 +311,10 @@ func TestAJobThatSucceededRunsAgainWhereItIsNamed(t *testing.T) {
 	w := start(t, nil)
 	w.upload("a.mov")
 	id := w.row("a.mov", "video", 0).JobID()
-	w.fails(operator.ExitFailed, []string{"there is nothing to make again"}, "-retry", "-yes", "a.mov")
-	w.Want(operator.ExitOK, script, "-retry", "-yes", "-follow", "-id", id, "a.mov")
+	w.Says(cli.ExitFailed, []string{"there is nothing to make again"}, "-retry", "-yes", "a.mov")
+	w.Want(cli.ExitOK, "-retry", "-yes", "-follow", "-id", id, "a.mov")
 	w.wantStates("a.mov", "video", "succeeded", "succeeded")
-	w.fails(operator.ExitOK, []string{"1 job left alone: a later attempt is not of those asked for"}, "-retry", "-yes", "-id", id)
+	w.Says(cli.ExitOK, []string{"1 job left alone: a later attempt is not of those asked for"}, "-retry", "-yes", "-id", id)
 	w.wantJobs("a.mov", 4)
 }
 
@@ -327,7 +327,7 @@ func TestAJobThatIsNoLongerMade(t *testing.T) {
 	if _, err := w.Results.Reject(t.Context(), w.Clock.Now(), u, ref, "no"); err != nil {
 		t.Fatal(err)
 	}
-	w.fails(operator.ExitFailed, []string{"1 job left alone: their route makes no job of that name now"}, "-retry", "-yes", "a.mov")
+	w.Says(cli.ExitFailed, []string{"1 job left alone: their route makes no job of that name now"}, "-retry", "-yes", "a.mov")
 }
 
 func TestARetryThatFails(t *testing.T) {
@@ -336,18 +336,18 @@ func TestARetryThatFails(t *testing.T) {
 	w.ends(fakeittybit.Failed, pipelinetest.Jobs...)
 	w.upload("a.mov")
 	w.heal()
-	w.fails(operator.ExitUsage, []string{"The day's limit leaves room for 1; the others will wait in the retry queue."}, "-retry", "a.mov")
-	w.deny(endpoint.ServiceLambda, "Invoke")
-	w.fails(operator.ExitFailed, []string{"handing a.mov to dispatch", "have this action allowed", "0 jobs of 0 uploads handed to dispatch"}, "-retry", "-yes", "a.mov")
-	w.deny(endpoint.ServiceDynamoDB, "Query")
-	w.fails(operator.ExitFailed, []string{"allow the role dynamodb:Query"}, "-retry", "-yes", "a.mov")
+	w.Says(cli.ExitUsage, []string{"The day's limit leaves room for 1; the others will wait in the retry queue."}, "-retry", "a.mov")
+	w.Deny("Invoke")
+	w.Says(cli.ExitFailed, []string{"handing a.mov to dispatch", "have this action allowed", "0 jobs of 0 uploads handed to dispatch"}, "-retry", "-yes", "a.mov")
+	w.Deny("Query")
+	w.Says(cli.ExitFailed, []string{"allow the role dynamodb:Query"}, "-retry", "-yes", "a.mov")
 	w.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
 		if c.Operation == "Invoke" && c.Ordinal%3 != 0 {
 			return &endpoint.Fault{Type: "TooManyRequestsException", Status: http.StatusTooManyRequests}
 		}
 		return nil
 	})
-	w.Want(operator.ExitOK, script, "-retry", "-yes", "a.mov")
+	w.Want(cli.ExitOK, "-retry", "-yes", "a.mov")
 	w.Quiet()
 	w.wantJobs("a.mov", 6)
 }

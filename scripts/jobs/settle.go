@@ -17,7 +17,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/record"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 // answerMargin is how much longer than sweep may run its answer is waited for.
@@ -27,13 +27,13 @@ const answerMargin = 30 * time.Second
 func (j *jobs) runSweep(ctx context.Context) error {
 	if j.DryRun {
 		overdue := 0
-		for _, err := range j.table.Overdue(ctx, operator.Now(ctx)) {
+		for _, err := range j.table.OverdueRows(ctx, j.Now()) {
 			if err != nil {
 				return err
 			}
 			overdue++
 		}
-		j.Say("sweep would ask Ittybit for %s", operator.Count(overdue, "job"))
+		j.Say("sweep would ask Ittybit for %s", cli.Count(overdue, "job"))
 		return nil
 	}
 	summary, err := j.invokeSweep(ctx)

@@ -5,13 +5,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"ittybit-media/handlers/record"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
@@ -23,13 +22,13 @@ func unscheduled(o *pipeline.Options) { o.Stack.SweepInterval = 24 * time.Hour }
 func TestSettleAsksForWhatIsOverdue(t *testing.T) {
 	t.Parallel()
 	w := start(t, unscheduled)
-	pipelinetest.WantIn(t, w.Want(operator.ExitOK, script, "-settle"), "no job is overdue")
+	pipelinetest.WantIn(t, w.Want(cli.ExitOK, "-settle"), "no job is overdue")
 	w.ittybit.Mute.Store(true)
 	w.upload("a.mov", "b.mov")
 	w.Pass(30*time.Minute + time.Second)
 	w.wantStates("a.mov", "video", "queued")
-	pipelinetest.WantIn(t, w.Want(operator.ExitOK, script, "-settle", "-dry-run"), "sweep would ask Ittybit for 6 jobs")
-	all := pipelinetest.Lines[record.Summary](t, w.Want(operator.ExitOK, script, "-settle", "-json"))
+	pipelinetest.WantIn(t, w.Want(cli.ExitOK, "-settle", "-dry-run"), "sweep would ask Ittybit for 6 jobs")
+	all := pipelinetest.Lines[record.Summary](t, w.Want(cli.ExitOK, "-settle", "-json"))
 	if len(all) != 1 || all[0].Jobs["settled"] != 6 || all[0].Behind {
 		t.Errorf("%+v", all)
 	}
@@ -51,24 +50,25 @@ func TestASettleThatFails(t *testing.T) {
 		}
 		return nil
 	})
-	w.fails(operator.ExitFailed, []string{"running sweep", "if it began, it goes on", "sweep"}, "-settle")
+	w.Says(cli.ExitFailed, []string{"running sweep", "if it began, it goes on", "sweep"}, "-settle")
 	if n := w.Sweep.Stats().Invocations - before; n != 1 {
 		t.Errorf("%d sweeps", n)
 	}
 	w.wantStates("a.mov", "video", "succeeded")
 
-	w.deny(endpoint.ServiceLambda, "Invoke")
-	w.fails(operator.ExitFailed, []string{"have this action allowed"}, "-settle")
+	w.Deny("Invoke")
+	w.Says(cli.ExitFailed, []string{"have this action allowed"}, "-settle")
 	w.AWS.Intercept(nil)
 
 	// Ittybit refuses the key: sweep fails and says so, without any secret.
 	w.upload("b.mov")
 	w.Pass(30*time.Minute + time.Second)
 	w.Ittybit.SetKeys("another")
-	w.fails(operator.ExitFailed, []string{"sweep failed: ", "check the API key", "its log is /aws/lambda/sweep"}, "-settle")
+	w.Says(cli.ExitFailed, []string{"sweep failed: ", "check the API key", "its log is /aws/lambda/sweep"}, "-settle")
 }
 
-// A sweep that is behind ran for as long as it may: here, somebody else says so.
+// A sweep that is behind ran for as long as it may: here, somebody else says
+// so.
 func TestASettleThatIsBehind(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
@@ -82,10 +82,7 @@ func TestASettleThatIsBehind(t *testing.T) {
 	defer aws.Close()
 	access := w.Access()
 	access.AWSURL = aws.URL
-	file := filepath.Join(t.TempDir(), "local.json")
-	if err := access.Write(file); err != nil {
-		t.Fatal(err)
-	}
+	file := pipelinetest.WriteAccess(t, access)
 	for _, tt := range []struct {
 		answer, stdout, stderr string
 		args                   []string
@@ -95,10 +92,9 @@ func TestASettleThatIsBehind(t *testing.T) {
 		{"[]", "", "sweep's answer is not one of this version", nil},
 	} {
 		answer = tt.answer
-		var stdout, stderr strings.Builder
-		code := script.Run(t.Context(), append([]string{"-local=" + file, "-settle"}, tt.args...), nil, &stdout, &stderr)
-		if code != operator.ExitFailed || !strings.Contains(stderr.String(), tt.stderr) || tt.args != nil && pipelinetest.Lines[record.Summary](t, stdout.String())[0].Jobs["settled"] != 1040 || tt.args == nil && strings.TrimSpace(stdout.String()) != tt.stdout {
-			t.Errorf("%d, %s%s", code, &stdout, &stderr)
+		got := w.Says(cli.ExitFailed, []string{tt.stderr}, append([]string{"-local=" + file, "-settle"}, tt.args...)...)
+		if tt.args != nil && pipelinetest.Lines[record.Summary](t, got.Stdout)[0].Jobs["settled"] != 1040 || tt.args == nil && strings.TrimSpace(got.Stdout) != tt.stdout {
+			t.Errorf("%+v", got)
 		}
 	}
 }

@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
@@ -25,7 +27,7 @@ func TestResultEventsAreShown(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var o observer
+		o := newObserver()
 		p, err := pipeline.Start(t.Context(), pipeline.Options{
 			Stack: config, Name: "dev", Binaries: pipelinetest.Binaries(t), Observe: o.step,
 			Ittybit: func(o *fakeittybit.Options) { o.Instant = true },
@@ -34,9 +36,9 @@ func TestResultEventsAreShown(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer p.Close()
-		var stdout, stderr bytes.Buffer
-		c := command{timeout: time.Minute}
-		if err := c.follow(t.Context(), p, &o, config, []upload{{filepath.FromSlash(sample), "uploads/a.mov"}}, &stdout, &stderr); err != nil {
+		var stderr bytes.Buffer
+		c := command{Call: &cli.Call{Out: io.Discard, Err: &stderr}, timeout: time.Minute}
+		if err := c.follow(t.Context(), p, o, config, []upload{{filepath.FromSlash(sample), "uploads/a.mov"}}); err != nil {
 			t.Fatalf("%v\n%s", err, &stderr)
 		}
 		if got := strings.Count(stderr.String(), `uploads/a.mov: event: Media Job Succeeded {"version":"1","stack":"dev",`); got != want {

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,6 +19,7 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/pipeline"
 )
 
@@ -40,10 +39,10 @@ type followed struct {
 
 // follow uploads the files, waits until all of their jobs are over and prints
 // the rows.
-func (c command) follow(ctx context.Context, p *pipeline.Pipeline, o *observer, config stack.Config, uploads []upload, stdout, stderr io.Writer) error {
+func (c command) follow(ctx context.Context, p *pipeline.Pipeline, o *observer, config stack.Config, uploads []upload) error {
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	f := follower{pipeline: p, table: results.New(p.DynamoDB(), p.Table, results.Options{}), files: map[string]*followed{}, progress: newProgress(stderr)}
+	f := follower{pipeline: p, table: results.New(p.DynamoDB(), p.Table, results.Options{}), files: map[string]*followed{}, progress: &progress{c.Progress(), c.Err}}
 	for _, u := range uploads {
 		file := &followed{upload: u, states: map[string]string{}}
 		if route, ok := config.Routes.Match(u.key); ok {
@@ -66,19 +65,19 @@ func (c command) follow(ctx context.Context, p *pipeline.Pipeline, o *observer, 
 	if err == nil && p.Events != nil {
 		err = f.events(limited, o)
 	}
-	f.progress.end()
+	f.progress.End()
 	cancel()
 	_ = sending.Wait()
 	switch {
 	case ctx.Err() != nil:
-		err = errors.New("interrupted")
+		err = ctx.Err()
 	case limited.Err() != nil && err != nil:
 		err = fmt.Errorf("not over after %v (-timeout): %s", c.timeout, strings.Join(f.unfinished(), ", "))
 	}
-	if c.json {
-		return errors.Join(err, printJSON(stdout, f.order), f.verdict())
+	if c.JSON {
+		return errors.Join(err, c.printRows(f.order), f.verdict())
 	}
-	printTable(stdout, f.order, time.Since(start))
+	printTable(c.Out, f.order, time.Since(start))
 	return errors.Join(err, f.verdict())
 }
 
@@ -105,7 +104,6 @@ type follower struct {
 }
 
 func (f *follower) wait(ctx context.Context, o *observer, sent <-chan error) error {
-	news := o.news()
 	for {
 		f.progress.show(f.order)
 		if !slices.ContainsFunc(f.order, func(file *followed) bool { return !file.over }) {
@@ -119,7 +117,7 @@ func (f *follower) wait(ctx context.Context, o *observer, sent <-chan error) err
 				return err
 			}
 			sent = nil
-		case <-news:
+		case <-o.news:
 			changed := map[*followed]bool{}
 			for _, s := range o.take() {
 				f.progress.step(s)
@@ -168,7 +166,7 @@ func (f *follower) read(ctx context.Context, file *followed) error {
 	id := file.upl.ID(f.pipeline.Table)
 	file.rows = nil
 	over := map[string]bool{}
-	for row, err := range f.table.Key(ctx, file.key) {
+	for row, err := range f.table.RowsByKey(ctx, file.key) {
 		if err != nil {
 			return err
 		}
@@ -219,13 +217,11 @@ func (f *follower) verdict() error {
 	return nil
 }
 
-// printJSON prints the rows as they are in the table.
-func printJSON(stdout io.Writer, files []*followed) error {
-	e := json.NewEncoder(stdout)
-	e.SetEscapeHTML(false)
+// printRows prints the rows as they are in the table.
+func (c command) printRows(files []*followed) error {
 	for _, file := range files {
 		for _, row := range file.rows {
-			if err := e.Encode(row); err != nil {
+			if err := c.PrintJSON(row); err != nil {
 				return err
 			}
 		}
@@ -233,21 +229,20 @@ func printJSON(stdout io.Writer, files []*followed) error {
 	return nil
 }
 
-func printTable(stdout io.Writer, files []*followed, took time.Duration) {
-	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "KEY\tJOB\tSTATE\tKIND\tOUTPUT")
+func printTable(out io.Writer, files []*followed, took time.Duration) {
+	t := cli.NewTable(out, "KEY", "JOB", "STATE", "KIND", "OUTPUT")
 	rows := 0
 	for _, file := range files {
 		for _, r := range file.rows {
 			rows++
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", printable(r.Key), cmp.Or(r.Job, "-"), r.State, cmp.Or(printable(r.Kind), "-"), printable(cmp.Or(r.OutputURL, r.Error, "-")))
+			t.Row(r.Key, r.Job, r.State, r.Kind, cmp.Or(r.OutputURL, r.Error))
 		}
 		if len(file.rows) == 0 {
-			fmt.Fprintf(w, "%s\t-\t-\t-\t%s\n", printable(file.key), printable(cmp.Or(file.reason, "no row")))
+			t.Row(file.key, "", "", "", cmp.Or(file.reason, "no row"))
 		}
 	}
-	_ = w.Flush()
-	fmt.Fprintf(stdout, "%d rows in %.1f s\n", rows, took.Seconds())
+	_ = t.Flush()
+	fmt.Fprintf(out, "%d rows in %.1f s\n", rows, took.Seconds())
 }
 
 // jobStates is how far the jobs of a file are, in a few words.

@@ -37,24 +37,17 @@ func TestMain(m *testing.M) {
 
 const sample = "testdata/sample.mov"
 
-type result struct {
-	code           int
-	stdout, stderr string
-}
-
-func local(t *testing.T, args ...string) result {
+func local(t *testing.T, args ...string) pipelinetest.Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	var stdout, stderr bytes.Buffer
-	code := run(ctx, args, &stdout, &stderr)
-	return result{code, stdout.String(), stderr.String()}
+	return pipelinetest.Do(ctx, script, args...)
 }
 
 // rows are the JSON lines; anything else in stdout is an error.
-func (r result) rows(t *testing.T) []map[string]any {
+func rows(t *testing.T, r pipelinetest.Result) []map[string]any {
 	t.Helper()
-	return pipelinetest.Lines[map[string]any](t, r.stdout)
+	return pipelinetest.Lines[map[string]any](t, r.Stdout)
 }
 
 // withoutFFmpeg hides ffmpeg, not go: copies take no time to make.
@@ -82,22 +75,22 @@ func write(t *testing.T, name, content string) string {
 
 func TestTheReadmesCommand(t *testing.T) {
 	r := local(t, sample)
-	if r.code != 0 || strings.Count(r.stdout, "succeeded") != 3 || !strings.Contains(r.stdout, "3 rows in") {
-		t.Errorf("%d\n%s\n%s", r.code, r.stdout, r.stderr)
+	if r.Code != 0 || strings.Count(r.Stdout, "succeeded") != 3 || !strings.Contains(r.Stdout, "3 rows in") {
+		t.Errorf("%d\n%s\n%s", r.Code, r.Stdout, r.Stderr)
 	}
 }
 
 func TestRowsAsJSON(t *testing.T) {
 	withoutFFmpeg(t)
 	r := local(t, "-json", sample)
-	if r.code != 0 {
+	if r.Code != 0 {
 		t.Fatal(r)
 	}
-	if strings.Count(r.stderr, "ffmpeg is not on PATH") != 1 {
-		t.Errorf("it does not say once that the outputs are copies:\n%s", r.stderr)
+	if strings.Count(r.Stderr, "ffmpeg is not on PATH") != 1 {
+		t.Errorf("it does not say once that the outputs are copies:\n%s", r.Stderr)
 	}
 	var jobs []string
-	for _, row := range r.rows(t) {
+	for _, row := range rows(t, r) {
 		jobs = append(jobs, row["job"].(string))
 		id, _ := row["sk"].(string)
 		if row["pk"] != "uploads/sample.mov" || !strings.HasPrefix(id, "task#job_") || row["state"] != "succeeded" || row["status"] != "completed" ||
@@ -114,11 +107,11 @@ func TestKeysAreTakenAsTheyAre(t *testing.T) {
 	withoutFFmpeg(t)
 	for _, key := range []string{"uploads/a b+c%41#?&'\"😀\u200f//../x.MOV", "uploads/" + strings.Repeat("k", 980) + ".Mp4"} {
 		r := local(t, "-json", "-key", key, sample)
-		rows := r.rows(t)
-		if r.code != 0 || len(rows) != 3 {
-			t.Fatalf("%d and %d rows", r.code, len(rows))
+		all := rows(t, r)
+		if r.Code != 0 || len(all) != 3 {
+			t.Fatalf("%d and %d rows", r.Code, len(all))
 		}
-		for _, row := range rows {
+		for _, row := range all {
 			if row["pk"] != key || row["input"] != "s3://my-media-bucket/"+key {
 				t.Errorf("%q became %v", key, row["pk"])
 			}
@@ -137,8 +130,8 @@ func TestWhatIsNotPickedUpFailsWithItsReason(t *testing.T) {
 		{"ittybit-output/x.mov", "x", "skipped: output folder"},
 	} {
 		r := local(t, "-key", tt.key, write(t, "file", tt.content))
-		if r.code != 1 || !strings.Contains(r.stdout, tt.says) || !strings.Contains(r.stderr, "1 of 1 files did not get all of their results") {
-			t.Errorf("%s: %d\n%s\n%s", tt.key, r.code, r.stdout, r.stderr)
+		if r.Code != 1 || !strings.Contains(r.Stdout, tt.says) || !strings.Contains(r.Stderr, "1 of 1 files did not get all of their results") {
+			t.Errorf("%s: %d\n%s\n%s", tt.key, r.Code, r.Stdout, r.Stderr)
 		}
 	}
 }
@@ -146,7 +139,7 @@ func TestWhatIsNotPickedUpFailsWithItsReason(t *testing.T) {
 func TestSeveralFiles(t *testing.T) {
 	withoutFFmpeg(t)
 	r := local(t, "-json", write(t, "a.mov", "x"), write(t, "b.mp4", "x"), write(t, "c.txt", "x"))
-	if r.code != 1 || len(r.rows(t)) != 6 {
+	if r.Code != 1 || len(rows(t, r)) != 6 {
 		t.Error(r)
 	}
 }
@@ -163,11 +156,11 @@ func TestABucketWhoseNotificationsAreNotManaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := local(t, "-stack", "/../"+there, sample) // from Pulumi.STACK.yaml in the root
-	if r.code != 0 || !strings.Contains(r.stderr, "somebody has to turn EventBridge on") {
+	if r.Code != 0 || !strings.Contains(r.Stderr, "somebody has to turn EventBridge on") {
 		t.Error(r)
 	}
-	if r := local(t, sample); strings.Contains(r.stderr, "EventBridge") {
-		t.Errorf("a stack that makes its bucket says %s", r.stderr)
+	if r := local(t, sample); strings.Contains(r.Stderr, "EventBridge") {
+		t.Errorf("a stack that makes its bucket says %s", r.Stderr)
 	}
 }
 
@@ -176,11 +169,11 @@ func TestACorruptFileFails(t *testing.T) {
 		t.Skip("without ffmpeg nothing looks into a file")
 	}
 	r := local(t, "-json", write(t, "corrupt.mov", "this is no video"))
-	rows := r.rows(t)
-	if r.code != 1 || len(rows) != 3 {
+	all := rows(t, r)
+	if r.Code != 1 || len(all) != 3 {
 		t.Fatal(r)
 	}
-	for _, row := range rows {
+	for _, row := range all {
 		if row["state"] != "failed" || row["error"] == nil {
 			t.Errorf("row %v", row)
 		}
@@ -189,47 +182,42 @@ func TestACorruptFileFails(t *testing.T) {
 
 func TestWrongUsage(t *testing.T) {
 	t.Parallel()
-	for says, args := range map[string][]string{
-		"-nonsense":                 {"-nonsense"},
-		"-key names the object":     {"-key", "k"},
-		"there are 2":               {"-key", "k", sample, sample},
-		"1025 bytes":                {"-key", strings.Repeat("k", 1025), sample},
-		"not above 0":               {"-timeout", "0s", sample},
-		"no-such-file":              {"no-such-file"},
-		"testdata is not a file":    {"testdata"},
-		"flags go before the files": {sample, "-json"},
-		"no stack file":             {"-stack", "nowhere", sample},
-		"would have the same key":   {sample, write(t, "sample.mov", "x")},
-		"there are Pulumi.dev.yaml": {"-stack", "nowhere"},
-		"invalid value \"soon\"":    {"-timeout", "soon"},
-		"-chaos goes with":          {"-chaos", sample},
-		"uploads and routes of its": {"-chaos", "-stack", "dev"},
-		"-uploads 0":                {"-chaos", "-uploads", "0"},
-		"are for -chaos":            {"-seed", "7", sample},
-	} {
-		r := local(t, args...)
-		if r.code != 2 || !strings.Contains(r.stderr, says) || r.stdout != "" {
-			t.Errorf("%v: %d, %q does not say %q", args, r.code, r.stderr, says)
-		}
-	}
+	pipelinetest.WantUsage(t, script, map[string]string{
+		"-nonsense":                       "-nonsense",
+		"-key k":                          "-key names the object",
+		"-key k " + sample + " " + sample: "there are 2",
+		"-key " + strings.Repeat("k", 1025) + " " + sample: "1025 bytes",
+		"-timeout 0s":              "not above 0",
+		"-timeout soon":            `invalid value "soon"`,
+		"no-such-file":             "no-such-file",
+		"testdata":                 "testdata is not a file",
+		sample + " -json":          "flags go before",
+		"-stack nowhere " + sample: "no stack file",
+		"-stack nowhere":           "there are Pulumi.dev.yaml",
+		sample + " " + write(t, "sample.mov", "x"): "would have the same key",
+		"-chaos " + sample:                         "-chaos goes with",
+		"-chaos -stack dev":                        "uploads and routes of its",
+		"-chaos -uploads 0":                        "-uploads 0",
+		"-seed 7 " + sample:                        "are for -chaos",
+	})
 }
 
 func TestChaosReports(t *testing.T) {
 	t.Parallel()
 	r := local(t, "-chaos", "-uploads", "4", "-seed", "7", "-json")
 	var report struct{ Seed, Uploads, Jobs, Doubled, Lost, Wrong, Forged int }
-	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil {
+	if err := json.Unmarshal([]byte(r.Stdout), &report); err != nil {
 		t.Fatalf("%v in %+v", err, r)
 	}
-	if r.code != 0 || report.Seed != 7 || report.Uploads != 4 || report.Jobs != 12 || report.Doubled+report.Lost+report.Wrong+report.Forged != 0 {
-		t.Errorf("%d %+v", r.code, report)
+	if r.Code != 0 || report.Seed != 7 || report.Uploads != 4 || report.Jobs != 12 || report.Doubled+report.Lost+report.Wrong+report.Forged != 0 {
+		t.Errorf("%d %+v", r.Code, report)
 	}
 }
 
 func TestHelpTeaches(t *testing.T) {
 	t.Parallel()
 	r := local(t, "-h")
-	if r.code != 0 || !strings.Contains(r.stderr, "go run ./scripts/local testdata/sample.mov") || !strings.Contains(r.stderr, "-timeout") {
+	if r.Code != 0 || !strings.Contains(r.Stderr, "go run ./scripts/local testdata/sample.mov") || !strings.Contains(r.Stderr, "-timeout") {
 		t.Error(r)
 	}
 }
@@ -237,7 +225,7 @@ func TestHelpTeaches(t *testing.T) {
 func TestItEndsInTime(t *testing.T) {
 	withoutFFmpeg(t)
 	r := local(t, "-timeout", "1ms", sample)
-	if r.code != 1 || !strings.Contains(r.stderr, "not over after 1ms (-timeout): uploads/sample.mov") {
+	if r.Code != 1 || !strings.Contains(r.Stderr, "not over after 1ms (-timeout): uploads/sample.mov") {
 		t.Error(r)
 	}
 }
@@ -250,8 +238,8 @@ func TestATakenPortIsOneLine(t *testing.T) {
 	}
 	defer l.Close()
 	r := local(t, "-addr", l.Addr().String())
-	lines := strings.Split(strings.TrimSpace(r.stderr), "\n")
-	if last := lines[len(lines)-1]; r.code != 1 || !strings.Contains(last, "the S3 endpoint cannot listen") || !strings.Contains(last, l.Addr().String()) {
+	lines := strings.Split(strings.TrimSpace(r.Stderr), "\n")
+	if last := lines[len(lines)-1]; r.Code != 1 || !strings.Contains(last, "the S3 endpoint cannot listen") || !strings.Contains(last, l.Addr().String()) {
 		t.Error(r)
 	}
 }
@@ -259,9 +247,9 @@ func TestATakenPortIsOneLine(t *testing.T) {
 func TestKeepSaysWhere(t *testing.T) {
 	withoutFFmpeg(t)
 	r := local(t, "-keep", sample)
-	_, dir, ok := strings.Cut(r.stderr, "kept in ")
+	_, dir, ok := strings.Cut(r.Stderr, "kept in ")
 	dir = strings.TrimSpace(dir)
-	if r.code != 0 || !ok {
+	if r.Code != 0 || !ok {
 		t.Fatal(r)
 	}
 	defer os.RemoveAll(dir)

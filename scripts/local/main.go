@@ -1,30 +1,26 @@
-// Command local runs the whole pipeline on this machine, with the real handlers
-// and stand-ins for AWS and Ittybit: files given to it go in, finished rows come
-// out. It needs Go and nothing else; with ffmpeg on PATH the outputs are real.
+// Command local runs the whole pipeline on this machine, with the real
+// handlers, emulators of the AWS services and a fake Ittybit.
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/access"
 	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/page"
 	"ittybit-media/scripts/local/pipeline"
-	"ittybit-media/scripts/process"
-	"ittybit-media/scripts/version"
 )
 
 const usage = `Run the pipeline on this machine.
@@ -50,219 +46,180 @@ twice and no forgery was taken. The same seed makes the same faults.
   go run ./scripts/local -key 'uploads/a b+c.mov' testdata/sample.mov
   go run ./scripts/local -chaos -uploads 500 -seed 7
 
-Flags:
+-json prints the rows, or of -chaos the report.
 `
+
+var script = cli.Command{Name: "local", Usage: usage, Flags: declare}
+
+func main() { cli.Main(script) }
 
 // command is what the command line says.
 type command struct {
-	files   []string
+	*cli.Call
 	stack   string
 	key     string
 	addr    string
 	page    string
 	timeout time.Duration
-	json    bool
 	keep    bool
 	chaos   bool
 	count   int // of uploads
 	seed    uint64
-	version bool
 }
 
-func main() {
-	process.Main(func(ctx context.Context) int { return run(ctx, os.Args[1:], os.Stdout, os.Stderr) })
-}
-
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	cmd, err := parse(args, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return process.OK
-	case err != nil:
-		fmt.Fprintf(stderr, "local: %v\nlocal -h says how it is used\n", err)
-		return process.Usage
-	}
-	if err := cmd.run(ctx, stdout, stderr); err != nil {
-		fmt.Fprintf(stderr, "local: %v\n", err)
-		if _, ok := errors.AsType[usageError](err); ok {
-			return process.Usage
-		}
-		return process.Failed
-	}
-	return process.OK
-}
-
-// usageError is what the user can put right in the command line or in a file.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
-func parse(args []string, stderr io.Writer) (command, error) {
+func declare(flags *flag.FlagSet) func(context.Context, *cli.Call) error {
 	var c command
-	flags := flag.NewFlagSet("local", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
 	flags.StringVar(&c.stack, "stack", "dev", "take routes, connection and limits from Pulumi.`STACK`.yaml")
 	flags.StringVar(&c.key, "key", "", "upload the one file as this object `key`")
 	flags.StringVar(&c.addr, "addr", "127.0.0.1:0", "`address` of the S3 endpoint; port 0 takes a free one")
 	flags.StringVar(&c.page, "page", "127.0.0.1:0", "`address` of the page, on loopback; port 0 takes a free one")
 	flags.DurationVar(&c.timeout, "timeout", 2*time.Minute, "how long to follow the files")
-	flags.BoolVar(&c.json, "json", false, "print nothing to standard output but the rows, one JSON object a line; of -chaos, the report")
 	flags.BoolVar(&c.keep, "keep", false, "keep objects and outputs in a folder when done, and say where")
 	flags.BoolVar(&c.chaos, "chaos", false, "run uploads through every kind of fault and report")
 	flags.IntVar(&c.count, "uploads", 500, "how many uploads -chaos makes")
-	flags.BoolVar(&c.version, "version", false, "say which version this is")
 	flags.Uint64Var(&c.seed, "seed", 1, "which faults -chaos makes")
-	err := flags.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stderr, usage)
-		flags.SetOutput(stderr)
-		flags.PrintDefaults()
-	}
-	if err != nil {
-		return c, err
-	}
-	c.files = flags.Args()
-	given := map[string]bool{}
-	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	switch {
-	case c.chaos && (len(c.files) > 0 || given["stack"] || given["key"] || given["addr"] || given["timeout"] || given["keep"]):
-		return c, errors.New("-chaos goes with -uploads, -seed and -json alone: it has uploads and routes of its own")
-	case !c.chaos && (given["uploads"] || given["seed"]):
-		return c, errors.New("-uploads and -seed are for -chaos")
-	case c.count < 1:
-		return c, fmt.Errorf("-uploads %d is not above 0", c.count)
-	case c.key != "" && len(c.files) != 1:
-		return c, fmt.Errorf("-key names the object of one file; there are %d", len(c.files))
-	case len(c.key) > media.MaxKey:
-		return c, fmt.Errorf("-key has %d bytes; S3 takes %d", len(c.key), media.MaxKey)
-	case c.timeout <= 0:
-		return c, fmt.Errorf("-timeout %v is not above 0", c.timeout)
-	}
-	for _, file := range c.files {
-		info, err := os.Stat(file)
-		switch {
-		case err != nil && strings.HasPrefix(file, "-"):
-			return c, fmt.Errorf("%s is no file; flags go before the files", file)
-		case err != nil:
-			return c, fmt.Errorf("cannot read the file: %w", err)
-		case !info.Mode().IsRegular():
-			return c, fmt.Errorf("%s is not a file", file)
+	return func(ctx context.Context, call *cli.Call) error {
+		c.Call = call
+		given := map[string]bool{}
+		flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+		if err := c.check(given); err != nil {
+			return err
 		}
+		root, err := bundle.FindRoot()
+		if err != nil {
+			return cli.Usagef("%w", err)
+		}
+		if c.chaos {
+			return c.runChaos(ctx, root)
+		}
+		return c.run(ctx, root)
 	}
-	return c, nil
 }
 
-func (c command) run(ctx context.Context, stdout, stderr io.Writer) error {
-	if c.version {
-		_, err := fmt.Fprintln(stdout, version.Line())
-		return err
+// check refuses what makes no sense before anything is started.
+func (c command) check(given map[string]bool) error {
+	switch {
+	case c.chaos && (len(c.Args) > 0 || given["stack"] || given["key"] || given["addr"] || given["timeout"] || given["keep"]):
+		return cli.Usagef("-chaos goes with -uploads, -seed and -json alone: it has uploads and routes of its own")
+	case !c.chaos && (given["uploads"] || given["seed"]):
+		return cli.Usagef("-uploads and -seed are for -chaos")
+	case c.count < 1:
+		return cli.Usagef("-uploads %d is not above 0", c.count)
+	case c.key != "" && len(c.Args) != 1:
+		return cli.Usagef("-key names the object of one file; there are %d", len(c.Args))
+	case len(c.key) > media.MaxKey:
+		return cli.Usagef("-key has %d bytes; S3 takes %d", len(c.key), media.MaxKey)
+	case c.timeout <= 0:
+		return cli.Usagef("-timeout %v is not above 0", c.timeout)
 	}
-	root, err := bundle.FindRoot()
+	for _, file := range c.Args {
+		info, err := os.Stat(file)
+		switch {
+		case err != nil:
+			return cli.Usagef("cannot read the file: %w", err)
+		case !info.Mode().IsRegular():
+			return cli.Usagef("%s is not a file", file)
+		}
+	}
+	return nil
+}
+
+// run starts the pipeline and, while it runs, follows the files or serves.
+func (c command) run(ctx context.Context, root string) error {
+	config, err := c.readStack(filepath.Join(root, "Pulumi."+c.stack+".yaml"))
 	if err != nil {
-		return usageError{err}
-	}
-	if c.chaos {
-		return c.runChaos(ctx, root, stdout, stderr)
-	}
-	config, err := readStack(filepath.Join(root, "Pulumi."+c.stack+".yaml"), stderr)
-	if err != nil {
-		return usageError{err}
+		return cli.Usagef("%w", err)
 	}
 	uploads, err := c.uploads(config.Routes)
 	if err != nil {
-		return usageError{err}
+		return cli.Usagef("%w", err)
 	}
-	binaries, err := compile(ctx, root, stderr)
+	binaries, err := c.compile(ctx, root)
 	if err != nil {
 		return err
 	}
-	dir, done, err := c.folder(stderr)
+	dir, done, err := c.folder()
 	if err != nil {
 		return err
 	}
 	defer done()
-	ffmpeg, err := exec.LookPath("ffmpeg")
-	if err != nil {
-		fmt.Fprintln(stderr, "ffmpeg is not on PATH: every output is a copy of its input. Install ffmpeg to see real outputs.")
-		ffmpeg = ""
-	}
+	ffmpeg := c.ffmpeg()
 	if !config.ManageNotifications {
-		fmt.Fprintln(stderr, "manageNotifications is false: here the bucket's events are on all the same; on AWS somebody has to turn EventBridge on for it.")
+		c.Note("manageNotifications is false: here the bucket's events are on all the same; on AWS somebody has to turn EventBridge on for it.")
 	}
-	var observe observer
+	observe := newObserver()
 	o := pipeline.Options{
-		Stack:    config,
-		Name:     c.stack,
-		Binaries: binaries,
-		Addr:     c.addr,
-		Dir:      dir,
-		Clock:    clock.New(),
-		Observe:  observe.step,
+		Stack: config, Name: c.stack, Binaries: binaries,
+		Addr: c.addr, Dir: dir, Clock: clock.New(), Observe: observe.step,
 		Ittybit: func(o *fakeittybit.Options) {
 			o.FFmpeg = ffmpeg
-			o.Notice = func(text string) { fmt.Fprintln(stderr, text) }
+			o.Notice = func(text string) { c.Note("%s", text) }
 		},
 	}
-	pipeline.SaveMemory()
-	var page *page.Page
+	var console *page.Page
 	if len(uploads) == 0 {
-		page = withPage(&o, c.page, ffmpeg != "")
-		defer page.Close()
+		console = withPage(&o, c.page, ffmpeg != "")
+		defer console.Close()
 	}
+	pipeline.SaveMemory()
 	p, err := pipeline.Start(ctx, o)
 	if err != nil {
-		return interrupted(ctx, err)
+		return cmp.Or(ctx.Err(), err)
 	}
 	defer p.Close()
-	if page != nil {
-		address, err := page.Start(p)
-		if err != nil {
-			return err
-		}
-		return serve(ctx, p, address, &observe, config, access.File(root), stdout)
+	if console == nil {
+		return c.follow(ctx, p, observe, config, uploads)
 	}
-	return c.follow(ctx, p, &observe, config, uploads, stdout, stderr)
+	address, err := console.Start(p)
+	if err != nil {
+		return err
+	}
+	return serve(ctx, p, address, observe, config, access.File(root), c.Out)
 }
 
-// withPage has a page hear of everything.
+// ffmpeg returns the path of ffmpeg; "" when there is none, which it says.
+func (c command) ffmpeg() string {
+	path, err := exec.LookPath("ffmpeg")
+	if err != nil {
+		c.Note("ffmpeg is not on PATH: every output is a copy of its input. Install ffmpeg to see real outputs.")
+		return ""
+	}
+	return path
+}
+
+// withPage returns a page that hears of everything.
 func withPage(o *pipeline.Options, addr string, ffmpeg bool) *page.Page {
-	page := page.New(page.Options{Addr: addr, Clock: o.Clock, Routes: o.Stack.Routes, Outputs: o.Stack.OutputPrefix, FFmpeg: ffmpeg})
+	console := page.New(page.Options{Addr: addr, Clock: o.Clock, Routes: o.Stack.Routes, Outputs: o.Stack.OutputPrefix, FFmpeg: ffmpeg})
 	observe, ittybit := o.Observe, o.Ittybit
 	o.Observe = func(s pipeline.Step) {
 		observe(s)
-		page.Observe(s)
+		console.Observe(s)
 	}
 	o.Ittybit = func(o *fakeittybit.Options) {
 		ittybit(o)
-		page.Ittybit(o)
+		console.Ittybit(o)
 	}
-	return page
+	return console
 }
 
-func compile(ctx context.Context, root string, stderr io.Writer) (map[string]string, error) {
-	fmt.Fprintln(stderr, "Compiling the handlers…")
+// compile compiles the handlers. The error of an interruption is ctx's.
+func (c command) compile(ctx context.Context, root string) (map[string]string, error) {
+	c.Note("Compiling the handlers…")
 	binaries, err := bundle.Compile(ctx, bundle.Options{Root: root, Target: bundle.Host()})
 	if err != nil {
-		return nil, interrupted(ctx, err)
+		return nil, cmp.Or(ctx.Err(), err)
 	}
 	return binaries, nil
 }
 
-func interrupted(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return errors.New("interrupted")
-	}
-	return err
-}
-
-func readStack(file string, stderr io.Writer) (stack.Config, error) {
+func (c command) readStack(file string) (stack.Config, error) {
 	values, err := stack.ReadFile(file)
 	if err != nil {
 		return stack.Config{}, err
 	}
 	config, warnings, err := stack.Parse(values)
 	for _, w := range warnings {
-		fmt.Fprintf(stderr, "warning: %s: %v\n", filepath.Base(file), w)
+		c.Note("warning: %s: %v", filepath.Base(file), w)
 	}
 	if err != nil {
 		return config, fmt.Errorf("%s is wrong:\n%w", filepath.Base(file), err)
@@ -270,15 +227,15 @@ func readStack(file string, stderr io.Writer) (stack.Config, error) {
 	return config, nil
 }
 
-// folder is where the objects and outputs are, and what is to be done with them
-// in the end.
-func (c command) folder(stderr io.Writer) (dir string, done func(), err error) {
+// folder makes the folder for the objects and outputs. done deletes it in the
+// end or, with -keep, says where it is.
+func (c command) folder() (dir string, done func(), err error) {
 	dir, err = os.MkdirTemp("", "ittybit-media-")
 	if err != nil {
 		return "", nil, fmt.Errorf("no folder for the objects: %w", err)
 	}
 	if c.keep {
-		return dir, func() { fmt.Fprintf(stderr, "Objects and outputs are kept in %s\n", dir) }, nil
+		return dir, func() { c.Note("Objects and outputs are kept in %s", dir) }, nil
 	}
 	return dir, func() { _ = os.RemoveAll(dir) }, nil
 }
@@ -292,7 +249,7 @@ type upload struct {
 func (c command) uploads(routes media.Routes) ([]upload, error) {
 	files := map[string]string{}
 	var all []upload
-	for _, file := range c.files {
+	for _, file := range c.Args {
 		key := c.key
 		if key == "" {
 			key = pipeline.DefaultKey(routes, filepath.Base(file))

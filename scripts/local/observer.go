@@ -6,40 +6,28 @@ import (
 	"ittybit-media/scripts/local/pipeline"
 )
 
-// observer hands the pipeline's steps on to whoever is listening. A listener
-// never holds the pipeline up.
+// observer keeps the pipeline's steps for one listener, which never holds the
+// pipeline up.
 type observer struct {
-	mu     sync.Mutex
-	steps  []pipeline.Step
-	signal chan struct{}
+	news chan struct{} // has a value when there are steps to take
+
+	mu    sync.Mutex
+	steps []pipeline.Step
 }
+
+func newObserver() *observer { return &observer{news: make(chan struct{}, 1)} }
 
 func (o *observer) step(s pipeline.Step) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	o.steps = append(o.steps, s)
+	o.mu.Unlock()
 	select {
-	case o.more() <- struct{}{}:
+	case o.news <- struct{}{}:
 	default:
 	}
 }
 
-// more has a value when there are steps to take. The lock must be held.
-func (o *observer) more() chan struct{} {
-	if o.signal == nil {
-		o.signal = make(chan struct{}, 1)
-	}
-	return o.signal
-}
-
-// news is the channel that has a value when there are steps to take.
-func (o *observer) news() <-chan struct{} {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.more()
-}
-
-// take returns the steps since the last call.
+// take returns the steps since the last call; nil for none.
 func (o *observer) take() []pipeline.Step {
 	o.mu.Lock()
 	defer o.mu.Unlock()

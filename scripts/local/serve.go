@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/pipeline"
 )
@@ -41,12 +42,11 @@ The scripts take -local in place of -stack while this runs.
 Ctrl-C ends it.
 
 `, p.S3URL, endpoint.Region, p.Bucket, p.AccessKey, p.SecretKey, key, page)
-	news := o.news()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-news:
+		case <-o.news:
 			for _, s := range o.take() {
 				if line := stepLine(s); line != "" {
 					fmt.Fprintln(stdout, line)
@@ -64,7 +64,7 @@ func stepLine(s pipeline.Step) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %-11s ", s.Time.Format("15:04:05.000"), s.Source)
 	if s.Upload.Key != "" {
-		fmt.Fprintf(&b, "%s: ", printable(s.Upload.Key))
+		fmt.Fprintf(&b, "%s: ", cli.Printable(s.Upload.Key))
 	}
 	if s.Kind != pipeline.Logged {
 		b.WriteString(string(s.Kind))
@@ -72,16 +72,6 @@ func stepLine(s pipeline.Step) string {
 			b.WriteString(": ")
 		}
 	}
-	b.WriteString(printable(s.Text))
+	b.WriteString(cli.Printable(s.Text))
 	return b.String()
-}
-
-// printable keeps a key or a message from steering the terminal.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '\uFFFD'
-		}
-		return r
-	}, text)
 }

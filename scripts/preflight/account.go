@@ -103,8 +103,8 @@ func accountOf(queue string) string {
 // Guide). Of an account that has less, it reserves nothing.
 const leastUnreserved = 100
 
-// concurrency compares the account's quota of concurrent executions, which young
-// accounts have little of, with what the stack reserves.
+// concurrency compares the account's quota of concurrent executions, which
+// young accounts have little of, with what the stack reserves.
 func (s *subject) concurrency(ctx context.Context) []finding {
 	place, wait := s.clients("reservedConcurrency")
 	if wait != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -188,5 +189,5 @@ func count(n int, thing string) string {
 	if n == 0 {
 		return "no " + thing + "s"
 	}
-	return operator.Count(n, thing)
+	return cli.Count(n, thing)
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"ittybit-media/scripts/internal/atomicfile"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -52,7 +53,7 @@ func (s *subject) enableEventBridge(ctx context.Context) error {
 	wanted := *had
 	wanted.EventBridgeConfiguration = &types.EventBridgeConfiguration{}
 	for _, other := range describe(had) {
-		s.call.Say("kept: the notification to %s", operator.Printable(other))
+		s.call.Say("kept: the notification to %s", cli.Printable(other))
 	}
 	if s.call.DryRun {
 		return s.tell(enabled{Bucket: bucket, Configuration: plain(&wanted)}, "Bucket %s would get this configuration: %s", bucket, plain(&wanted))
@@ -99,13 +100,13 @@ func (s *subject) bucketToEnable() (*s3.Client, error) {
 	const rest = "preflight without flags says more"
 	switch {
 	case s.unread != nil:
-		return nil, operator.Usagef("%w", s.unread)
+		return nil, cli.Usagef("%w", s.unread)
 	case s.waits(bucketKeys...) != nil:
-		return nil, operator.Usagef("%s says wrong which bucket is watched; %s:\n%w", s.file, rest, s.mistakes)
+		return nil, cli.Usagef("%s says wrong which bucket is watched; %s:\n%w", s.file, rest, s.mistakes)
 	case s.config.BucketName == "":
-		return nil, operator.Usagef("%s names no bucket: up makes one, and turns EventBridge on for it", s.file)
+		return nil, cli.Usagef("%s names no bucket: up makes one, and turns EventBridge on for it", s.file)
 	case s.config.ManageNotifications:
-		return nil, operator.Usagef("manageNotifications is true in %s: up turns EventBridge on and deletes all other notifications of bucket %s; say false to keep them", s.file, s.config.BucketName)
+		return nil, cli.Usagef("manageNotifications is true in %s: up turns EventBridge on and deletes all other notifications of bucket %s; say false to keep them", s.file, s.config.BucketName)
 	}
 	place, err := s.place()
 	if err != nil {
@@ -117,30 +118,18 @@ func (s *subject) bucketToEnable() (*s3.Client, error) {
 // backUp leaves a configuration in a file, in the form that the AWS CLI puts
 // back.
 func (s *subject) backUp(had *types.NotificationConfiguration) (string, error) {
-	dir := filepath.Join(s.call.Root, ".build")
-	name := fmt.Sprintf("notifications-%s-%s-*.json", s.config.BucketName, time.Now().UTC().Format("20060102T150405Z"))
-	err := os.MkdirAll(dir, 0o755)
-	if err != nil {
-		return "", err
-	}
-	file, err := os.CreateTemp(dir, name) // with mode 0600
-	if err != nil {
-		return "", err
-	}
-	_, err = file.Write(append(plain(had), '\n'))
-	if err := errors.Join(err, file.Close()); err != nil {
-		return "", errors.Join(err, os.Remove(file.Name()))
-	}
-	return file.Name(), nil
+	name := fmt.Sprintf("notifications-%s-%s.json", s.config.BucketName, s.call.Now().UTC().Format("20060102T150405.000000000Z"))
+	path := filepath.Join(s.call.Root, ".build", name)
+	return path, atomicfile.Write(path, append(plain(had), '\n'))
 }
 
-// writeAttempts are few: where no answer comes, reading tells what has become of
-// the write.
+// writeAttempts are few: where no answer comes, reading tells what has become
+// of the write.
 const writeAttempts = 3
 
-// The pauses between the readings that verify a change: a bucket's configuration
-// is consistent in the end only ("Amazon S3 data consistency model", S3 User
-// Guide).
+// The pauses between the readings that verify a change: a bucket's
+// configuration is consistent in the end only ("Amazon S3 data consistency
+// model", S3 User Guide).
 var pauses = []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}
 
 // verify reads what the bucket has now. It returns nil when EventBridge is on
@@ -151,9 +140,7 @@ func (s *subject) verify(ctx context.Context, client *s3.Client, had *types.Noti
 		if problem == nil || i == len(pauses) {
 			return problem
 		}
-		select {
-		case <-time.After(pauses[i]):
-		case <-ctx.Done():
+		if cli.Pause(ctx, pauses[i]) != nil {
 			return problem
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/pipeline"
 )
 
@@ -26,10 +26,10 @@ const (
 // did reads what -json printed of -enable-eventbridge.
 func (r result) did(t *testing.T) (did enabled) {
 	t.Helper()
-	d := json.NewDecoder(strings.NewReader(r.stdout))
+	d := json.NewDecoder(strings.NewReader(r.Stdout))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&did); err != nil || strings.Count(r.stdout, "\n") != 1 {
-		t.Fatalf("%v: %q", err, r.stdout)
+	if err := d.Decode(&did); err != nil || strings.Count(r.Stdout, "\n") != 1 {
+		t.Fatalf("%v: %q", err, r.Stdout)
 	}
 	return did
 }
@@ -61,11 +61,11 @@ func TestEventBridgeIsTurnedOn(t *testing.T) {
 	}
 
 	r := w.local("-enable-eventbridge", "-dry-run")
-	if r.code != operator.ExitOK || !strings.Contains(r.stdout, `"EventBridgeConfiguration":{}`) || !strings.Contains(r.stdout, "kept: the notification to queue arn:aws:sqs:us-east-1:000000000000:audit") {
-		t.Errorf("-dry-run: exit code %d, %s%s", r.code, r.stdout, r.stderr)
+	if r.Code != cli.ExitOK || !strings.Contains(r.Stdout, `"EventBridgeConfiguration":{}`) || !strings.Contains(r.Stdout, "kept: the notification to queue arn:aws:sqs:us-east-1:000000000000:audit") {
+		t.Errorf("-dry-run: exit code %d, %s%s", r.Code, r.Stdout, r.Stderr)
 	}
-	if r := w.local("-enable-eventbridge"); r.code != operator.ExitUsage || !strings.Contains(r.stderr, "keep 3 other notifications?: there is no terminal") {
-		t.Errorf("without a terminal: exit code %d, %s", r.code, r.stderr)
+	if r := w.local("-enable-eventbridge"); r.Code != cli.ExitUsage || !strings.Contains(r.Stderr, "keep 3 other notifications?: there is no terminal") {
+		t.Errorf("without a terminal: exit code %d, %s", r.Code, r.Stderr)
 	}
 	w.untouched()
 	if files, _ := filepath.Glob(filepath.Join(w.root, ".build", "*")); len(files) > 0 {
@@ -79,8 +79,8 @@ func TestEventBridgeIsTurnedOn(t *testing.T) {
 	})
 	r = w.local("-enable-eventbridge", "-yes", "-json")
 	did := r.did(t)
-	if r.code != operator.ExitOK || did.Bucket != w.Bucket || !did.Changed || !strings.Contains(r.stderr, "about five minutes") {
-		t.Errorf("exit code %d, %+v, %s", r.code, did, r.stderr)
+	if r.Code != cli.ExitOK || did.Bucket != w.Bucket || !did.Changed || !strings.Contains(r.Stderr, "about five minutes") {
+		t.Errorf("exit code %d, %+v, %s", r.Code, did, r.Stderr)
 	}
 	if skip.Load() != "true" {
 		t.Error("a destination that is broken would be in the way")
@@ -89,8 +89,8 @@ func TestEventBridgeIsTurnedOn(t *testing.T) {
 	w.wantBackup(did.Backup)
 
 	again := w.local("-enable-eventbridge", "-yes", "-json")
-	if did := again.did(t); again.code != operator.ExitOK || did.Changed || did.Backup != "" || w.toS3.count(writing) != 1 {
-		t.Errorf("again: exit code %d, %+v, %d writes", again.code, did, w.toS3.count(writing))
+	if did := again.did(t); again.Code != cli.ExitOK || did.Changed || did.Backup != "" || w.toS3.count(writing) != 1 {
+		t.Errorf("again: exit code %d, %+v, %d writes", again.Code, did, w.toS3.count(writing))
 	}
 
 	w.Put("after.mov", "x")
@@ -123,20 +123,20 @@ func TestNothingIsDone(t *testing.T) {
 		code   int
 		says   string
 	}{
-		"up manages the notifications": {func(w *world) { w.set("manageNotifications", true) }, operator.ExitUsage, "say false to keep them"},
-		"up makes the bucket":          {func(w *world) { w.set("bucketName", nil); w.set("manageNotifications", nil) }, operator.ExitUsage, "up makes one"},
-		"no stack file":                {func(w *world) { w.values = nil }, operator.ExitUsage, "there is no stack file"},
-		"a wrong name":                 {func(w *world) { w.set("bucketName", "My_Bucket") }, operator.ExitUsage, `"My_Bucket" is no bucket's name`},
-		"no bucket":                    {func(w *world) { w.set("bucketName", "no-such-bucket") }, operator.ExitFailed, "there is no bucket no-such-bucket: correct bucketName"},
-		"no reading":                   {func(w *world) { w.toS3.answer(reading, s3Fault(403, "AccessDenied")) }, operator.ExitFailed, "have this action allowed"},
+		"up manages the notifications": {func(w *world) { w.set("manageNotifications", true) }, cli.ExitUsage, "say false to keep them"},
+		"up makes the bucket":          {func(w *world) { w.set("bucketName", nil); w.set("manageNotifications", nil) }, cli.ExitUsage, "up makes one"},
+		"no stack file":                {func(w *world) { w.values = nil }, cli.ExitUsage, "there is no stack file"},
+		"a wrong name":                 {func(w *world) { w.set("bucketName", "My_Bucket") }, cli.ExitUsage, `"My_Bucket" is no bucket's name`},
+		"no bucket":                    {func(w *world) { w.set("bucketName", "no-such-bucket") }, cli.ExitFailed, "there is no bucket no-such-bucket: correct bucketName"},
+		"no reading":                   {func(w *world) { w.toS3.answer(reading, s3Fault(403, "AccessDenied")) }, cli.ExitFailed, "have this action allowed"},
 		"no writing": {
 			func(w *world) { w.toS3.answer(writing, s3Fault(403, "AccessDenied")) },
-			operator.ExitFailed, "nothing was changed: operation error S3: PutBucketNotificationConfiguration",
+			cli.ExitFailed, "nothing was changed: operation error S3: PutBucketNotificationConfiguration",
 		},
-		"no credentials": {func(w *world) { w.access.AccessKey, w.access.SecretKey = "", "" }, operator.ExitFailed, "there are no AWS credentials"},
+		"no credentials": {func(w *world) { w.access.AccessKey, w.access.SecretKey = "", "" }, cli.ExitFailed, "there are no AWS credentials"},
 		"no place for the backup": {
 			func(w *world) { w.write(".build", "a file") },
-			operator.ExitFailed, ".build",
+			cli.ExitFailed, ".build",
 		},
 		"somebody else is at it": {
 			func(w *world) {
@@ -150,7 +150,7 @@ func TestNothingIsDone(t *testing.T) {
 					w.toS3.next.ServeHTTP(rw, r)
 				})
 			},
-			operator.ExitFailed, "somebody has just changed the notifications",
+			cli.ExitFailed, "somebody has just changed the notifications",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -158,8 +158,8 @@ func TestNothingIsDone(t *testing.T) {
 			w.foreign()
 			tt.change(w)
 			r := w.onAWS("-enable-eventbridge", "-yes")
-			if r.code != tt.code || !strings.Contains(r.stderr, tt.says) {
-				t.Errorf("exit code %d, %s%s", r.code, r.stdout, r.stderr)
+			if r.Code != tt.code || !strings.Contains(r.Stderr, tt.says) {
+				t.Errorf("exit code %d, %s%s", r.Code, r.Stdout, r.Stderr)
 			}
 			if has := w.has(); has.EventBridgeConfiguration != nil || !slices.Equal(describe(has), describe(foreign())) {
 				t.Errorf("the bucket has %s", plain(has))
@@ -184,8 +184,8 @@ func TestAnAnswerIsLost(t *testing.T) {
 				answer(rw, r)
 			})
 			r := w.local("-enable-eventbridge", "-yes", "-json")
-			if did := r.did(t); r.code != operator.ExitOK || !did.Changed {
-				t.Errorf("exit code %d, %+v, %s", r.code, did, r.stderr)
+			if did := r.did(t); r.Code != cli.ExitOK || !did.Changed {
+				t.Errorf("exit code %d, %+v, %s", r.Code, did, r.Stderr)
 			}
 			w.on()
 		})
@@ -198,12 +198,13 @@ func TestARequestIsLost(t *testing.T) {
 	w := newWorld(t)
 	w.foreign()
 	w.toS3.answer(writing, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	if r := w.local("-enable-eventbridge", "-yes"); r.code != operator.ExitFailed || !strings.Contains(r.stderr, "EventBridge is still off") || !strings.Contains(r.stderr, "PutBucketNotificationConfiguration") {
-		t.Errorf("exit code %d, %s%s", r.code, r.stdout, r.stderr)
+	if r := w.local("-enable-eventbridge", "-yes"); r.Code != cli.ExitFailed || !strings.Contains(r.Stderr, "EventBridge is still off") || !strings.Contains(r.Stderr, "PutBucketNotificationConfiguration") {
+		t.Errorf("exit code %d, %s%s", r.Code, r.Stdout, r.Stderr)
 	}
 }
 
-// TestSomebodyElseWritesToo: S3 keeps what is written last, and preflight tells.
+// TestSomebodyElseWritesToo: S3 keeps what is written last, and preflight
+// tells.
 func TestSomebodyElseWritesToo(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -229,8 +230,8 @@ func TestSomebodyElseWritesToo(t *testing.T) {
 				w.put(tt.theirs())
 			})
 			r := w.local("-enable-eventbridge", "-yes")
-			if r.code != operator.ExitFailed || !strings.Contains(r.stderr, tt.says) || !strings.Contains(r.stderr, filepath.Join(w.root, ".build", "notifications-")) {
-				t.Errorf("exit code %d, %s%s", r.code, r.stdout, r.stderr)
+			if r.Code != cli.ExitFailed || !strings.Contains(r.Stderr, tt.says) || !strings.Contains(r.Stderr, filepath.Join(w.root, ".build", "notifications-")) {
+				t.Errorf("exit code %d, %s%s", r.Code, r.Stdout, r.Stderr)
 			}
 		})
 	}
@@ -262,8 +263,8 @@ func TestS3IsConsistentInTheEnd(t *testing.T) {
 		}
 		w.toS3.next.ServeHTTP(rw, r)
 	})
-	if r := w.local("-enable-eventbridge", "-yes"); r.code != operator.ExitOK || late.Load() != 3 {
-		t.Errorf("exit code %d after %d readings, %s%s", r.code, late.Load(), r.stdout, r.stderr)
+	if r := w.local("-enable-eventbridge", "-yes"); r.Code != cli.ExitOK || late.Load() != 3 {
+		t.Errorf("exit code %d after %d readings, %s%s", r.Code, late.Load(), r.Stdout, r.Stderr)
 	}
 	w.on()
 }
@@ -282,7 +283,7 @@ func TestInterruptions(t *testing.T) {
 					panic(http.ErrAbortHandler)
 				})
 			},
-			operator.ExitFailed,
+			cli.ExitFailed,
 		},
 		"before it writes": {
 			func(w *world, cancel func()) {
@@ -292,7 +293,7 @@ func TestInterruptions(t *testing.T) {
 					}
 				}
 			},
-			operator.ExitFailed,
+			cli.ExitFailed,
 		},
 		"while it writes": {
 			func(w *world, cancel func()) {
@@ -301,7 +302,7 @@ func TestInterruptions(t *testing.T) {
 					w.toS3.next.ServeHTTP(rw, r)
 				})
 			},
-			operator.ExitOK,
+			cli.ExitOK,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -311,17 +312,17 @@ func TestInterruptions(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			tt.interrupt(w, cancel)
 			r := w.run(ctx, w.localFlag(), "-enable-eventbridge", "-yes")
-			if r.code != tt.code {
-				t.Errorf("exit code %d, %s%s", r.code, r.stdout, r.stderr)
+			if r.Code != tt.code {
+				t.Errorf("exit code %d, %s%s", r.Code, r.Stdout, r.Stderr)
 			}
-			if tt.code == operator.ExitOK {
+			if tt.code == cli.ExitOK {
 				w.on()
 				return
 			}
 			w.untouched()
 			w.toS3.answer(reading, nil)
-			if r := w.local("-enable-eventbridge", "-yes"); r.code != operator.ExitOK {
-				t.Errorf("again: exit code %d, %s%s", r.code, r.stdout, r.stderr)
+			if r := w.local("-enable-eventbridge", "-yes"); r.Code != cli.ExitOK {
+				t.Errorf("again: exit code %d, %s%s", r.Code, r.Stdout, r.Stderr)
 			}
 			w.on()
 		})

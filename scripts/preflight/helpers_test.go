@@ -4,17 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -193,10 +188,7 @@ func (w *world) deploy(change func(*stack.Outputs)) {
 }
 
 // result is how preflight ended.
-type result struct {
-	code           int
-	stdout, stderr string
-}
+type result struct{ pipelinetest.Result }
 
 // local runs preflight against the pipeline as a local run.
 func (w *world) local(args ...string) result {
@@ -206,11 +198,7 @@ func (w *world) local(args ...string) result {
 
 func (w *world) localFlag() string {
 	w.t.Helper()
-	file := filepath.Join(w.t.TempDir(), "local.json")
-	if err := w.access.Write(file); err != nil {
-		w.t.Fatal(err)
-	}
-	return "-local=" + file
+	return "-local=" + pipelinetest.WriteAccess(w.t, w.access)
 }
 
 // onAWS runs preflight with the pipeline in the place of AWS. It changes
@@ -244,7 +232,7 @@ func (w *world) run(ctx context.Context, args ...string) result {
 			w.t.Errorf("a secret shows:\n%s%s", &stdout, &stderr)
 		}
 	}
-	return result{code, stdout.String(), stderr.String()}
+	return result{pipelinetest.Result{Code: code, Stdout: stdout.String(), Stderr: stderr.String()}}
 }
 
 // listener is told what is written before it is.
@@ -263,117 +251,7 @@ func (l listener) Write(p []byte) (int, error) {
 // findings reads what -json printed.
 func (r result) findings(t *testing.T) []finding {
 	t.Helper()
-	var all []finding
-	for line := range strings.Lines(r.stdout) {
-		var f finding
-		d := json.NewDecoder(strings.NewReader(line))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&f); err != nil {
-			t.Fatalf("%v: %s", err, line)
-		}
-		all = append(all, f)
-	}
-	return all
-}
-
-// front stands before a service and can answer in its place.
-type front struct {
-	URL  string
-	next http.Handler
-
-	mu      sync.Mutex
-	answers map[string]http.HandlerFunc
-	asked   []string
-}
-
-func newFront(t *testing.T, target string) *front {
-	t.Helper()
-	to, err := url.Parse(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &front{answers: map[string]http.HandlerFunc{}}
-	f.next = &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(to)
-			r.Out.Host = r.In.Host // signed
-		},
-		ErrorLog: log.New(io.Discard, "", 0), // of tests that end before the answer
-	}
-	server := httptest.NewServer(f)
-	t.Cleanup(server.Close)
-	f.URL = server.URL
-	return f
-}
-
-// ServeHTTP knows a request by the operation that its X-Amz-Target names, or by
-// its method with its path or the name of its parameter: "PUT ?notification".
-func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	_, name, ok := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	if !ok {
-		name = r.Method + " " + r.URL.Path
-		for _, parameter := range []string{"notification", "versioning"} {
-			if r.URL.Query().Has(parameter) {
-				name = r.Method + " ?" + parameter
-			}
-		}
-	}
-	f.mu.Lock()
-	f.asked = append(f.asked, name)
-	answer := f.answers[name]
-	f.mu.Unlock()
-	if answer == nil {
-		answer = f.next.ServeHTTP
-	}
-	answer(w, r)
-}
-
-func (f *front) answer(name string, answer http.HandlerFunc) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.answers[name] = answer
-}
-
-// count is how often an operation was asked for.
-func (f *front) count(name string) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	n := 0
-	for _, asked := range f.asked {
-		if asked == name {
-			n++
-		}
-	}
-	return n
-}
-
-func says(status int, format string, args ...any) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-		w.WriteHeader(status)
-		_, _ = fmt.Fprintf(w, format, args...)
-	}
-}
-
-// fault is a refusal in the shape of AWS's JSON services. It quotes what was
-// asked for, as AWS does.
-func fault(code string) http.HandlerFunc {
-	return says(http.StatusBadRequest, `{"__type":%q,"message":"no: %s"}`, code, apiKey)
-}
-
-// s3Fault is a refusal in the shape of S3's.
-func s3Fault(status int, code string) http.HandlerFunc {
-	return says(status, `<Error><Code>%s</Code><Message>no</Message></Error>`, code)
-}
-
-// stsFault is a refusal in the shape of STS's.
-func stsFault(code string) http.HandlerFunc {
-	return says(http.StatusForbidden, `<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>no</Message></Error></ErrorResponse>`, code)
-}
-
-// signedFor tells for which region a request is signed.
-func signedFor(r *http.Request, region string) bool {
-	return strings.Contains(r.Header.Get("Authorization"), "/"+region+"/")
+	return pipelinetest.Lines[finding](t, r.Stdout)
 }
 
 // foreign gives the bucket the notifications of others, and takes EventBridge

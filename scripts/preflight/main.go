@@ -1,5 +1,5 @@
-// Command preflight looks at everything that the first `pulumi up` of a stack
-// needs, before it.
+// Command preflight checks, before the first `pulumi up` of a stack, everything
+// that it needs.
 package main
 
 import (
@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"ittybit-media/infra/bundle"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -49,32 +50,27 @@ failed, 2 when the command line is wrong.
 `
 
 // script looks at the module in the folder that root finds.
-func script(root func() (string, error)) operator.Script {
-	return operator.Script{
-		Name:    "preflight",
-		Usage:   usage,
-		Changes: true,
-		Flags: func(flags *flag.FlagSet) func(context.Context, *operator.Call) error {
-			enable := flags.Bool("enable-eventbridge", false, "have the stack file's bucket tell EventBridge of its uploads")
-			return func(ctx context.Context, call *operator.Call) error {
-				if len(call.Args) > 0 {
-					return operator.Usagef("%q is too much: preflight takes flags only", call.Args[0])
-				}
-				var err error
-				if call.Root, err = root(); err != nil {
-					return operator.Usagef("%w", err)
-				}
-				s, err := open(ctx, call)
-				if err != nil {
-					return err
-				}
-				if *enable {
-					return s.enableEventBridge(ctx)
-				}
-				return s.look(ctx)
+func script(root func() (string, error)) cli.Command {
+	return operator.Command("preflight", usage, func(flags *flag.FlagSet) func(context.Context, *operator.Call) error {
+		enable := flags.Bool("enable-eventbridge", false, "have the stack file's bucket tell EventBridge of its uploads")
+		return func(ctx context.Context, call *operator.Call) error {
+			if len(call.Args) > 0 {
+				return cli.Usagef("%q is too much: preflight takes flags only", call.Args[0])
 			}
-		},
-	}
+			var err error
+			if call.Root, err = root(); err != nil {
+				return cli.Usagef("%w", err)
+			}
+			s, err := open(ctx, call)
+			if err != nil {
+				return err
+			}
+			if *enable {
+				return s.enableEventBridge(ctx)
+			}
+			return s.look(ctx)
+		}
+	})
 }
 
 // look makes all checks, and fails when there is something to fix.
@@ -106,4 +102,4 @@ func (s *subject) look(ctx context.Context) error {
 	return nil
 }
 
-func main() { operator.Main(script(bundle.FindRoot)) }
+func main() { cli.Main(script(bundle.FindRoot)) }

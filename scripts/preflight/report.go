@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 // patience is how long one check may take: fetching a Go toolchain is the
@@ -76,7 +76,7 @@ func (s *subject) report(ctx context.Context, checks []check) (toFix int, err er
 			return 0, ctx.Err()
 		}
 		for _, f := range findings {
-			f.Check, f.Detail, f.How = c.name, operator.OneLine(f.Detail), operator.OneLine(f.How)
+			f.Check, f.Detail, f.How = c.name, cli.OneLine(f.Detail), cli.OneLine(f.How)
 			if f.Status == fix {
 				toFix++
 			}

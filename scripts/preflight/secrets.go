@@ -18,8 +18,8 @@ import (
 )
 
 // Nothing here quotes the name of a secret that is not there: somebody may have
-// written the secret itself into the stack file. AWS's refusals quote it too, so
-// only their codes are shown.
+// written the secret itself into the stack file. AWS's refusals quote it too,
+// so only their codes are shown.
 
 // The keys of the stack file that name secrets.
 const (
@@ -82,7 +82,8 @@ func (s *subject) fill() string {
 	return fmt.Sprintf("aws secretsmanager put-secret-value --region %s --secret-id NAME --secret-string file://FILE", s.region)
 }
 
-// webhookSecret reads the secret that callbacks are signed with, where they are.
+// webhookSecret reads the secret that callbacks are signed with, where they
+// are.
 func (s *subject) webhookSecret(ctx context.Context) []finding {
 	if wait := s.waits("webhookAuth", hookSecret, kmsKey); wait != nil {
 		return wait
@@ -186,8 +187,8 @@ func (s *subject) failed(err error, what string) []finding {
 }
 
 // encrypted compares the KMS key of a secret or a parameter, which may be given
-// as an ARN, an id or an alias, with the one that the functions may use. The keys
-// of the services themselves need no permission.
+// as an ARN, an id or an alias, with the one that the functions may use. The
+// keys of the services themselves need no permission.
 func (s *subject) encrypted(key, with string) (doubts, problem []finding) {
 	ours := s.config.SecretKMSKeyARN
 	const set = "set " + kmsKey + " to the ARN of that key, so that the functions may decrypt it"

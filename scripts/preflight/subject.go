@@ -90,8 +90,8 @@ func (s *subject) replace(run *operator.Stack) {
 // local tells that a local run is looked at.
 func (s *subject) local() bool { return s.call.Local != "" }
 
-// waits is why a check that goes by these keys of the stack file cannot be made;
-// nil when it can.
+// waits is why a check that goes by these keys of the stack file cannot be
+// made; nil when it can.
 func (s *subject) waits(keys ...string) []finding {
 	if s.unread != nil {
 		return skipped("it goes by the stack file, which cannot be read")

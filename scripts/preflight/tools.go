@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,8 +8,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
+
+	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/semver"
 
 	"ittybit-media/infra/bundle"
 	"ittybit-media/scripts/internal/operator"
@@ -42,46 +43,39 @@ func (s *subject) pulumi(ctx context.Context) []finding {
 	if err != nil {
 		return bad(getPulumi, "%v", err)
 	}
-	text := strings.TrimSpace(string(out))
-	version, ok := parseVersion(text)
-	oldest, _ := parseVersion(oldestPulumi)
+	version := strings.TrimSpace(string(out))
 	sdk, err := s.sdkVersion()
 	if err != nil {
 		return bad("restore go.mod", "%v", err)
 	}
-	tried, _ := parseVersion(sdk)
 	switch {
-	case !ok:
-		return doubtful(getPulumi, "it does not tell its version: %s", text)
-	case slices.Compare(version, oldest) < 0:
-		return bad(getPulumi, "%s is too old to read Pulumi.yaml; %s can", text, oldestPulumi)
-	case slices.Compare(version, tried) < 0 || version[0] != tried[0]:
-		return doubtful(getPulumi, "%s is not what the program is made for: its SDK is %s", text, sdk)
+	case !semver.IsValid(version):
+		return doubtful(getPulumi, "it does not tell its version: %s", version)
+	case semver.Compare(version, oldestPulumi) < 0:
+		return bad(getPulumi, "%s is too old to read Pulumi.yaml; %s can", version, oldestPulumi)
+	case semver.Compare(version, sdk) < 0 || semver.Major(version) != semver.Major(sdk):
+		return doubtful(getPulumi, "%s is not what the program is made for: its SDK is %s", version, sdk)
 	}
-	return good("%s", text)
+	return good("%s", version)
 }
 
-// sdkVersion is that of the Pulumi SDK in go.mod. By hand: golang.org/x/mod
-// would be one more dependency for one line.
+// sdkVersion returns the version of the Pulumi SDK in go.mod.
 func (s *subject) sdkVersion() (string, error) {
 	file := filepath.Join(s.call.Root, "go.mod")
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return "", err
 	}
-	for line := range bytes.Lines(text) {
-		if words := bytes.Fields(bytes.TrimPrefix(line, []byte("require "))); len(words) >= 2 && string(words[0]) == pulumiSDK {
-			return string(words[1]), nil
+	mod, err := modfile.ParseLax(file, text, nil)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range mod.Require {
+		if r.Mod.Path == pulumiSDK {
+			return r.Mod.Version, nil
 		}
 	}
 	return "", fmt.Errorf("%s does not require %s", file, pulumiSDK)
-}
-
-// parseVersion reads v1.2.3; what follows is of no interest here.
-func parseVersion(text string) ([]int, bool) {
-	v := make([]int, 3)
-	n, _ := fmt.Sscanf(text, "v%d.%d.%d", &v[0], &v[1], &v[2])
-	return v, n == len(v)
 }
 
 // login tells whether the CLI has a backend to keep the stack's state in. The

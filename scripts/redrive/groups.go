@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"ittybit-media/handlers/media"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 // group is the dead letters of one reason.
@@ -32,31 +32,52 @@ const (
 	otherReasons = "other reasons"
 )
 
+// quota is how many dead letters are wanted. Its methods may be called by any
+// goroutine.
+type quota struct {
+	most  int // 0: all
+	mutex sync.Mutex
+	taken int
+}
+
+// take takes one; false when there are as many as are wanted.
+func (q *quota) take() bool {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	if q.most > 0 && q.taken >= q.most {
+		return false
+	}
+	q.taken++
+	return true
+}
+
+func (q *quota) isFull() bool {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	return q.most > 0 && q.taken >= q.most
+}
+
 // groups counts dead letters by reason. Of the letters themselves it keeps no
 // more than a key for each reason. Its methods may be called by any goroutine.
 type groups struct {
-	most int // letters; 0: all
+	quota
 
 	mu            sync.Mutex
 	byReason      map[string]*group
 	all, readable int
 }
 
-func newGroups(most int) *groups { return &groups{most: most, byReason: map[string]*group{}} }
-
-func (g *groups) isFull() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.most > 0 && g.all >= g.most
+func newGroups(most int) *groups {
+	return &groups{quota: quota{most: most}, byReason: map[string]*group{}}
 }
 
 // add counts a letter, unless there are as many as are wanted.
 func (g *groups) add(l letter) (added bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.most > 0 && g.all >= g.most {
+	if !g.take() {
 		return false
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.all++
 	if l.err == nil {
 		g.readable++
@@ -98,7 +119,7 @@ func (r *redrive) look(ctx context.Context, wanted func(letter) bool) (*groups, 
 		return false, nil
 	}).run(ctx, g.isFull)
 	if g.all > 0 || err == nil { // what was seen is worth showing
-		r.print(g, operator.Now(ctx))
+		r.print(g, r.Now())
 	}
 	return g, err
 }
@@ -115,15 +136,13 @@ func (r *redrive) print(g *groups, now time.Time) {
 		fmt.Fprintln(r.Out, "There are no such dead letters.")
 		return
 	}
-	fmt.Fprintf(r.Out, "%s\n\n", operator.Count(g.all, "dead letter"))
-	w := tabwriter.NewWriter(r.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "COUNT\tFAILED FIRST\tLATEST\tDELETED IN\tEXAMPLE\tREASON")
+	fmt.Fprintf(r.Out, "%s\n\n", cli.Count(g.all, "dead letter"))
+	t := cli.NewTable(r.Out, "COUNT", "FAILED FIRST", "LATEST", "DELETED IN", "EXAMPLE", "REASON")
 	for _, one := range all {
-		fmt.Fprintf(w, "%d\t%s ago\t%s ago\t%s\t%s\t%s\n", one.Count,
-			operator.Roughly(now.Sub(one.Oldest)), operator.Roughly(now.Sub(one.Newest)), operator.Roughly(one.Deleted.Sub(now)),
-			operator.Printable(cmp.Or(one.Key, "-")), operator.Printable(one.Reason))
+		t.Row(strconv.Itoa(one.Count), cli.Roughly(now.Sub(one.Oldest))+" ago", cli.Roughly(now.Sub(one.Newest))+" ago",
+			cli.Roughly(one.Deleted.Sub(now)), one.Key, one.Reason)
 	}
-	_ = w.Flush()
+	_ = t.Flush()
 }
 
 // hint says what can be done about what was seen.

@@ -25,8 +25,9 @@ type letter struct {
 	err         error // why it cannot be read
 }
 
-// read takes a message apart. The sender of an event that could not be delivered
-// says why in attributes, the one of an invocation that failed in the message.
+// read takes a message apart. The sender of an event that could not be
+// delivered says why in attributes, the one of an invocation that failed in the
+// message.
 func read(m types.Message) letter {
 	l := letter{id: aws.ToString(m.MessageId), receipt: aws.ToString(m.ReceiptHandle)}
 	if ms, err := strconv.ParseInt(m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)], 10, 64); err == nil {
@@ -50,9 +51,9 @@ func read(m types.Message) letter {
 // errProbe is why there is nothing to be done with a probe.
 var errProbe = errors.New("a probe of the retry path, which is about no upload")
 
-// failure is why an asynchronous invocation failed ("Capturing records of Lambda
-// asynchronous invocations", AWS Lambda Developer Guide); "" where the message
-// is none of one.
+// failure is why an asynchronous invocation failed ("Capturing records of
+// Lambda asynchronous invocations", AWS Lambda Developer Guide); "" where the
+// message is none of one.
 func failure(body []byte) string {
 	var envelope struct {
 		RequestContext struct {
@@ -81,12 +82,12 @@ func undelivered(attributes map[string]types.MessageAttributeValue) string {
 	return strings.Trim(code+": "+message, ": ")
 }
 
-// unlike is what differs from one failure to the next of the same reason: times,
-// and words that may be ids.
+// unlike is what differs from one failure to the next of the same reason:
+// times, and words that may be ids.
 var unlike = regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\w{20,}`)
 
-// alike is the text of a reason that failures of one kind have in common, on one
-// line.
+// alike is the text of a reason that failures of one kind have in common, on
+// one line.
 func alike(text string) string {
 	text = unlike.ReplaceAllStringFunc(text, func(word string) string {
 		if strings.ContainsAny(word, "0123456789") {

@@ -1,5 +1,5 @@
-// Command redrive shows the dead letters, which are the uploads that dispatch
-// could not be brought to make jobs of, and sends them back to it.
+// Command redrive shows the messages in the dead-letter queue and sends them
+// back to dispatch.
 package main
 
 import (
@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -38,9 +39,9 @@ The exit code is 0 when it is done; 1 when something failed, or some of what was
 to be sent cannot be read; 2 when the command line is wrong.
 `
 
-var script = operator.Script{Name: "redrive", Usage: usage, Flags: declare, Changes: true}
+var script = operator.Command("redrive", usage, declare)
 
-func main() { operator.Main(script) }
+func main() { cli.Main(script) }
 
 // command is what the command line says.
 type command struct {
@@ -64,11 +65,11 @@ func declare(flags *flag.FlagSet) func(context.Context, *operator.Call) error {
 	return func(ctx context.Context, call *operator.Call) error {
 		switch {
 		case len(call.Args) > 0:
-			return operator.Usagef("%q is no flag: -key says which keys", operator.Printable(call.Args[0]))
+			return cli.Usagef("%q is no flag: -key says which keys", cli.Printable(call.Args[0]))
 		case c.send && c.delete:
-			return operator.Usagef("-send and -delete-unreadable do not go together")
+			return cli.Usagef("-send and -delete-unreadable do not go together")
 		}
-		if err := cmp.Or(operator.CheckRate(c.rate), operator.CheckLimit(c.limit), c.Ages.Check()); err != nil {
+		if err := cmp.Or(cli.CheckRate(c.rate), cli.CheckLimit(c.limit), c.Ages.Check()); err != nil {
 			return err
 		}
 		stack, err := call.Connect(ctx)
@@ -100,7 +101,7 @@ func (r *redrive) run(ctx context.Context) error {
 
 // filter says which dead letters are wanted; its zero value takes all.
 type filter struct {
-	operator.Ages // since the first failure
+	cli.Ages // since the first failure
 
 	reason string
 	prefix string

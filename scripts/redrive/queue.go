@@ -16,17 +16,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"golang.org/x/sync/errgroup"
 
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 // A queue cannot be listed. To look at a message is to receive it, which hides
-// it from everybody for a time; if it were shown again at once, the next receive
-// could bring the same one, and the rest never come. So a visit hides what it
-// receives for longer than it takes, keeps the receipt of what it does not
-// delete, and shows that again in the end, however it ends. A receipt is some
-// 400 bytes, and there are at most mostHeld of them: SQS itself lets no more than
-// 120,000 messages be in flight ("Amazon SQS message quotas", Amazon SQS
-// Developer Guide).
+// it from everybody for a time; if it were shown again at once, the next
+// receive could bring the same one, and the rest never come. So a visit hides
+// what it receives for longer than it takes, keeps the receipt of what it does
+// not delete, and shows that again in the end, however it ends. A receipt is
+// some 400 bytes, and there are at most mostHeld of them: SQS itself lets no
+// more than 120,000 messages be in flight ("Amazon SQS message quotas", Amazon
+// SQS Developer Guide).
 const (
 	mostHeld   = 100_000
 	lookTime   = 10 * time.Minute
@@ -37,9 +37,9 @@ const (
 // batch is the most that SQS takes or gives at a time.
 const batch = 10
 
-// longPoll is how long an empty queue is listened to, in seconds: only a receive
-// that waits asks all of SQS's servers ("Amazon SQS short and long polling",
-// Amazon SQS Developer Guide).
+// longPoll is how long an empty queue is listened to, in seconds: only a
+// receive that waits asks all of SQS's servers ("Amazon SQS short and long
+// polling", Amazon SQS Developer Guide).
 const longPoll = 2
 
 // releasing is how many batches are shown again at a time.
@@ -106,7 +106,7 @@ func (v *visit) run(ctx context.Context, isFull func() bool) (err error) {
 // they may. An interruption does not cut it off: what the answer would have
 // brought would be hidden, and nobody have its receipts.
 func (v *visit) receive(ctx context.Context) ([]letter, error) {
-	finish, cancel := operator.Finish(ctx)
+	finish, cancel := cli.Finish(ctx)
 	defer cancel()
 	for ctx.Err() == nil {
 		out, err := v.sqs.ReceiveMessage(finish, &sqs.ReceiveMessageInput{
@@ -157,7 +157,7 @@ func (v *visit) batch(ctx context.Context, letters []letter) error {
 // release shows the messages again that were not deleted. An interruption does
 // not keep it from that.
 func (v *visit) release(ctx context.Context) error {
-	ctx, cancel := operator.Finish(ctx)
+	ctx, cancel := cli.Finish(ctx)
 	defer cancel()
 	var group errgroup.Group
 	group.SetLimit(releasing)
@@ -178,13 +178,13 @@ func (v *visit) release(ctx context.Context) error {
 	}
 	_ = group.Wait()
 	if failed > 0 {
-		return fmt.Errorf("%s cannot be shown again, but will be within %s: %w", operator.Count(failed, "dead letter"), operator.Roughly(v.hidden), first)
+		return fmt.Errorf("%s cannot be shown again, but will be within %s: %w", cli.Count(failed, "dead letter"), cli.Roughly(v.hidden), first)
 	}
 	return nil
 }
 
-// notInFlight is the end of the code of what is visible already, or was deleted:
-// only the answer was lost.
+// notInFlight is the end of the code of what is visible already, or was
+// deleted: only the answer was lost.
 const notInFlight = "MessageNotInflight"
 
 // unhide makes messages visible, and counts those that are not.

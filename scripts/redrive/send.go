@@ -3,28 +3,29 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"ittybit-media/handlers/event"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
 // show prints what is there.
 func (r *redrive) show(ctx context.Context) error {
-	g, err := r.look(ctx, r.wanted(ctx))
+	g, err := r.look(ctx, r.wanted())
 	if err == nil && !r.JSON {
 		r.hint(g)
 	}
 	return err
 }
 
-// wanted reports whether a dead letter is one of those that the command is about.
-func (r *redrive) wanted(ctx context.Context) func(letter) bool {
-	now := operator.Now(ctx)
+// wanted reports whether a dead letter is one of those that the command is
+// about.
+func (r *redrive) wanted() func(letter) bool {
+	now := r.Now()
 	return func(l letter) bool { return r.takes(l, now) && (!r.delete || l.err != nil) }
 }
 
@@ -32,22 +33,22 @@ func (r *redrive) wanted(ctx context.Context) func(letter) bool {
 func (r *redrive) sendBack(ctx context.Context) error {
 	most := r.limit
 	if r.DryRun || r.Asks() {
-		g, err := r.look(ctx, r.wanted(ctx))
+		g, err := r.look(ctx, r.wanted())
 		if err != nil {
 			return err
 		}
 		if r.DryRun {
-			r.Note("%s would be sent back to dispatch", operator.Count(g.readable, "upload"))
+			r.Note("%s would be sent back to dispatch", cli.Count(g.readable, "upload"))
 		}
 		if r.DryRun || g.readable == 0 {
 			return unreadable(g.all - g.readable)
 		}
-		if err := r.Confirm(ctx, fmt.Sprintf("Ittybit charges for the jobs that are made. Send %s back to dispatch?", operator.Count(g.readable, "upload"))); err != nil {
+		if err := r.Confirm(ctx, fmt.Sprintf("Ittybit charges for the jobs that are made. Send %s back to dispatch?", cli.Count(g.readable, "upload"))); err != nil {
 			return err
 		}
 		most = g.readable // no more than was agreed to
 	}
-	s := &sender{redrive: r, wanted: r.wanted(ctx), limiter: rate.NewLimiter(rate.Limit(r.rate), 1), dispatcher: r.stack.Dispatcher(), most: most, stay: newGroups(0)}
+	s := &sender{redrive: r, wanted: r.wanted(), dispatcher: r.stack.Dispatcher(r.rate), quota: quota{most: most}, stay: newGroups(0)}
 	depth, err := r.stack.QueueDepth(ctx, r.url)
 	if err != nil {
 		return err
@@ -55,9 +56,9 @@ func (r *redrive) sendBack(ctx context.Context) error {
 	seconds := float64(cmp.Or(int64(most), depth.All())) / r.rate
 	pace := time.Duration(min(seconds, mostHidden.Seconds()) * float64(time.Second))
 	err = r.visit(lookTime+pace, s.letter).run(ctx, s.isFull)
-	r.Note("%s handed to dispatch: what it fails at again goes to the retry queue", operator.Count(s.sent, "upload"))
+	r.Note("%s handed to dispatch: what it fails at again goes to the retry queue", cli.Count(s.sent, "upload"))
 	for _, one := range s.stay.sorted() {
-		r.Note("%s: %s", operator.Count(one.Count, "dead letter"), operator.Printable(one.Reason))
+		r.Note("%s: %s", cli.Count(one.Count, "dead letter"), cli.Printable(one.Reason))
 	}
 	if err != nil {
 		return err
@@ -69,37 +70,19 @@ func unreadable(n int) error {
 	if n == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s left that nobody can read", operator.Count(n, "dead letter"))
+	return fmt.Errorf("%s left that nobody can read", cli.Count(n, "dead letter"))
 }
 
 // sender hands dead letters to dispatch.
 type sender struct {
 	*redrive
 	wanted     func(letter) bool
-	limiter    *rate.Limiter
 	dispatcher operator.Dispatcher
-	most       int     // 0: all
-	stay       *groups // cannot be read
+	quota
+	stay *groups // cannot be read
 
-	mu          sync.Mutex
-	begun, sent int
-}
-
-func (s *sender) isFull() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.most > 0 && s.begun >= s.most
-}
-
-// begin takes one of those that are to be sent.
-func (s *sender) begin() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.most > 0 && s.begun >= s.most {
-		return false
-	}
-	s.begun++
-	return true
+	mu   sync.Mutex
+	sent int
 }
 
 // letter sends one dead letter. It is deleted only after dispatch has it: when
@@ -113,19 +96,21 @@ func (s *sender) letter(ctx context.Context, l letter) (deleted bool, err error)
 		s.stay.add(l)
 		return false, nil
 	}
-	if !s.begin() {
+	if !s.take() {
 		return false, nil
 	}
-	if err := s.limiter.Wait(ctx); err != nil {
-		return false, cmp.Or(context.Cause(ctx), errLate) // it says beforehand that it would be late
+	if err := s.dispatcher.Turn(ctx); errors.Is(err, operator.ErrNoTurn) {
+		return false, errLate
+	} else if err != nil {
+		return false, err
 	}
-	ctx, cancel := operator.Finish(ctx)
+	ctx, cancel := cli.Finish(ctx)
 	defer cancel()
 	if err := s.dispatcher.Ask(ctx, event.Redrive, l.request); err != nil {
 		return false, err
 	}
 	if err := s.remove(ctx, l); err != nil {
-		return false, fmt.Errorf("%s was handed to dispatch: %w", operator.Printable(l.request.Upload.Key), err)
+		return false, fmt.Errorf("%s was handed to dispatch: %w", cli.Printable(l.request.Upload.Key), err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,14 +131,14 @@ type sent struct {
 
 // deleteUnreadable deletes what nobody can read, after it has shown and asked.
 func (r *redrive) deleteUnreadable(ctx context.Context) error {
-	wanted := r.wanted(ctx)
+	wanted := r.wanted()
 	g := newGroups(r.limit)
 	if r.DryRun || r.Asks() {
 		seen, err := r.look(ctx, wanted)
 		if err != nil || r.DryRun || seen.all == 0 {
 			return err
 		}
-		if err := r.Confirm(ctx, fmt.Sprintf("Delete %s for good?", operator.Count(seen.all, "dead letter"))); err != nil {
+		if err := r.Confirm(ctx, fmt.Sprintf("Delete %s for good?", cli.Count(seen.all, "dead letter"))); err != nil {
 			return err
 		}
 		g.most = seen.all // no more than was agreed to
@@ -163,7 +148,7 @@ func (r *redrive) deleteUnreadable(ctx context.Context) error {
 		if !wanted(l) || !g.add(l) {
 			return false, nil
 		}
-		ctx, cancel := operator.Finish(ctx)
+		ctx, cancel := cli.Finish(ctx)
 		defer cancel()
 		if err := r.remove(ctx, l); err != nil {
 			return false, err
@@ -173,6 +158,6 @@ func (r *redrive) deleteUnreadable(ctx context.Context) error {
 		deleted++
 		return true, nil
 	}).run(ctx, g.isFull)
-	r.Say("%s deleted", operator.Count(deleted, "dead letter"))
+	r.Say("%s deleted", cli.Count(deleted, "dead letter"))
 	return err
 }

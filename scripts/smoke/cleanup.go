@@ -11,7 +11,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 // cleanUp deletes what the run made. What it cannot delete it names.
@@ -27,7 +27,7 @@ func (s *smoke) cleanUp(ctx context.Context) error {
 		return fmt.Errorf("not everything could be deleted; look for keys with %s in the bucket %s and in the table %s: %w", s.marker, s.out.Bucket, s.out.Table, err)
 	}
 	if len(s.missing(rows)) > 0 {
-		s.call.Note("Dispatch may still get %s, from EventBridge or the retry queue: its jobs will fail then, for there is nothing any more", operator.Printable(s.key))
+		s.call.Note("Dispatch may still get %s, from EventBridge or the retry queue: its jobs will fail then, for there is nothing any more", cli.Printable(s.key))
 	}
 	return nil
 }
@@ -115,7 +115,7 @@ func (s *smoke) deleteRows(ctx context.Context, rows []results.Row) error {
 		}
 	}
 	if stay > 0 {
-		s.call.Note("%s of %s not over: the rows stay, and the jobs will fail without their upload", operator.Count(stay, "job"), operator.Printable(s.key))
+		s.call.Note("%s of %s not over: the rows stay, and the jobs will fail without their upload", cli.Count(stay, "job"), cli.Printable(s.key))
 	}
 	return nil
 }

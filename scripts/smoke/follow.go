@@ -11,7 +11,7 @@ import (
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
 )
 
 // way is how far the upload came.
@@ -27,7 +27,7 @@ type way struct {
 func (w *way) problemf(format string, args ...any) {
 	for i, arg := range args {
 		if text, ok := arg.(string); ok {
-			args[i] = operator.OneLine(text)
+			args[i] = cli.OneLine(text)
 		}
 	}
 	w.problems = append(w.problems, fmt.Errorf(format, args...))
@@ -92,7 +92,7 @@ func (s *smoke) follow(ctx context.Context) way {
 // rows are all rows of the key: nobody else has one under it.
 func (s *smoke) rows(ctx context.Context) ([]results.Row, error) {
 	var rows []results.Row
-	for row, err := range s.table.Key(ctx, s.key) {
+	for row, err := range s.table.RowsByKey(ctx, s.key) {
 		if err != nil {
 			return nil, err
 		}
@@ -136,8 +136,8 @@ func (s *smoke) doingFor(rows []results.Row) string {
 	return "waiting for Ittybit: " + strings.Join(states, ", ")
 }
 
-// skipped is why dispatch does not take the upload; "" if it has made a job: then
-// only the event's repetition was skipped.
+// skipped is why dispatch does not take the upload; "" if it has made a job:
+// then only the event's repetition was skipped.
 func skipped(lines []line) (reason string) {
 	for _, l := range lines {
 		if l.ID != "" {
@@ -206,7 +206,7 @@ func (s *smoke) refusals(w way) string {
 	if w.refused == 0 {
 		return "Webhook has refused no callback meanwhile"
 	}
-	return fmt.Sprintf("Webhook has refused %s meanwhile, the last one because: %s", operator.Count(w.refused, "callback"), w.refusal.Error)
+	return fmt.Sprintf("Webhook has refused %s meanwhile, the last one because: %s", cli.Count(w.refused, "callback"), w.refusal.Error)
 }
 
 // diagnose says where the upload is stuck.
@@ -282,5 +282,5 @@ func (s *smoke) deep(ctx context.Context) string {
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf(" (the retry queue has %s)", operator.Count(n, "message"))
+	return fmt.Sprintf(" (the retry queue has %s)", cli.Count(n, "message"))
 }

@@ -20,18 +20,20 @@ var hurried = pace{look: 10 * time.Millisecond, again: time.Minute, comeBack: ti
 // start starts a pipeline with Ittybit as the test wants it, nil for as it is.
 func start(t *testing.T, ittybit func(*fakeittybit.Options), change func(*pipeline.Options)) *pipelinetest.Run {
 	t.Helper()
-	return pipelinetest.Start(t, func(o *pipeline.Options) {
+	run := pipelinetest.Start(t, func(o *pipeline.Options) {
 		if change != nil {
 			change(o)
 		}
 		pipelinetest.WithIttybit(o, ittybit)
 	})
+	run.Command = script(hurried)
+	return run
 }
 
 // try runs smoke while the test goes on.
-func try(t *testing.T, r *pipelinetest.Run, p pace, args ...string) <-chan pipelinetest.Result {
+func try(t *testing.T, r *pipelinetest.Run, args ...string) <-chan pipelinetest.Result {
 	done := make(chan pipelinetest.Result, 1)
-	go func() { done <- r.DoContext(t.Context(), script(p), args...) }()
+	go func() { done <- r.DoContext(t.Context(), args...) }()
 	return done
 }
 
@@ -88,6 +90,11 @@ func objects(t *testing.T, r *pipelinetest.Run) []string {
 	}
 	slices.Sort(keys)
 	return keys
+}
+
+// questionJobs are the jobs at Ittybit that questions made: no one calls back.
+func questionJobs(r *pipelinetest.Run) []fakeittybit.Job {
+	return slices.DeleteFunc(r.Ittybit.Jobs(), func(j fakeittybit.Job) bool { return j.WebhookURL != "" })
 }
 
 // states are those of all rows of jobs and uploads.

@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"ittybit-media/handlers/env"
 	"ittybit-media/handlers/function"
@@ -17,9 +17,9 @@ import (
 	"ittybit-media/handlers/secrets"
 )
 
-// openIttybit makes a client with the key that the functions use. It fails where
-// nothing could work: without a key, or with one that Ittybit refuses. Where only
-// this machine cannot ask Ittybit, it goes on without.
+// openIttybit makes a client with the key that the functions use. It fails
+// where nothing could work: without a key, or with one that Ittybit refuses.
+// Where only this machine cannot ask Ittybit, it goes on without.
 func (s *smoke) openIttybit(ctx context.Context) error {
 	settings := s.out.Settings
 	client, _, err := function.OpenAccount(s.stack.AWS(), settings.IttybitAPIURL,
@@ -80,13 +80,6 @@ func (s *smoke) connected(input string, at media.Placement, connection string) r
 	return r
 }
 
-// newKey is an idempotency key that was never used.
-func newKey() string {
-	b := make([]byte, 16)
-	_, _ = rand.Read(b) // it never fails
-	return hex.EncodeToString(b)
-}
-
 // end is what became of a job that was asked for.
 type end struct {
 	id  string
@@ -131,7 +124,7 @@ func refused(e *ittybit.Error) bool {
 
 // run makes a job and waits for its end.
 func (s *smoke) run(ctx context.Context, r request) end {
-	e := s.create(ctx, r, newKey())
+	e := s.create(ctx, r, rand.Text())
 	if e.id == "" {
 		return e
 	}
@@ -160,15 +153,10 @@ func (s *smoke) run(ctx context.Context, r request) end {
 // runAll runs jobs at once.
 func (s *smoke) runAll(ctx context.Context, requests []request) []end {
 	ends := make([]end, len(requests))
-	done := make(chan struct{})
+	var running sync.WaitGroup
 	for i, r := range requests {
-		go func() {
-			ends[i] = s.run(ctx, r)
-			done <- struct{}{}
-		}()
+		running.Go(func() { ends[i] = s.run(ctx, r) })
 	}
-	for range requests {
-		<-done
-	}
+	running.Wait()
 	return ends
 }

@@ -1,6 +1,5 @@
-// Command smoke tries a stack from end to end after pulumi up: it uploads the
-// sample, follows it to its rows, proves the way through the retry queue, tries
-// what nobody knows of Ittybit for sure, and takes away what it made.
+// Command smoke tests a deployed stack from end to end with an upload of its
+// own.
 package main
 
 import (
@@ -8,6 +7,7 @@ import (
 	"flag"
 	"time"
 
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -55,7 +55,8 @@ type options struct {
 	keep          bool
 }
 
-// pace is how often smoke looks and how long it waits, by the clock on the wall.
+// pace is how often smoke looks and how long it waits, by the clock on the
+// wall.
 type pace struct {
 	look     time.Duration // between two looks
 	again    time.Duration // until an upload that nobody noticed is uploaded again
@@ -72,28 +73,23 @@ var unhurried = pace{
 	inLog:    time.Minute,
 }
 
-func main() { operator.Main(script(unhurried)) }
+func main() { cli.Main(script(unhurried)) }
 
-func script(p pace) operator.Script {
-	return operator.Script{
-		Name:    "smoke",
-		Usage:   usage,
-		Changes: true,
-		Flags: func(flags *flag.FlagSet) func(context.Context, *operator.Call) error {
-			var o options
-			flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to follow the upload")
-			flags.BoolVar(&o.noQuestions, "no-questions", false, "do not try what is open about Ittybit: no jobs beside the route's")
-			flags.BoolVar(&o.skipRetryPath, "skip-retry-path", false, "send no probe through the retry queue")
-			flags.BoolVar(&o.keep, "keep", false, "leave the upload, its outputs and its rows there")
-			return func(ctx context.Context, c *operator.Call) error {
-				switch {
-				case len(c.Args) > 0:
-					return operator.Usagef("smoke takes no arguments, but there is %q", c.Args[0])
-				case o.timeout <= 0:
-					return operator.Usagef("-timeout %v is not above 0", o.timeout)
-				}
-				return run(ctx, c, o, p)
+func script(p pace) cli.Command {
+	return operator.Command("smoke", usage, func(flags *flag.FlagSet) func(context.Context, *operator.Call) error {
+		var o options
+		flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to follow the upload")
+		flags.BoolVar(&o.noQuestions, "no-questions", false, "do not try what is open about Ittybit: no jobs beside the route's")
+		flags.BoolVar(&o.skipRetryPath, "skip-retry-path", false, "send no probe through the retry queue")
+		flags.BoolVar(&o.keep, "keep", false, "leave the upload, its outputs and its rows there")
+		return func(ctx context.Context, c *operator.Call) error {
+			switch {
+			case len(c.Args) > 0:
+				return cli.Usagef("smoke takes no arguments, but there is %q", c.Args[0])
+			case o.timeout <= 0:
+				return cli.Usagef("-timeout %v is not above 0", o.timeout)
 			}
-		},
-	}
+			return run(ctx, c, o, p)
+		}
+	})
 }

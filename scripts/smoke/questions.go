@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"maps"
 	"slices"
@@ -278,7 +279,7 @@ func quoted(characters []string) string {
 }
 
 func (s *smoke) askRace(ctx context.Context, _ way) (answer, found, means string) {
-	key := newKey()
+	key := rand.Text()
 	var ends [2]end
 	var racing sync.WaitGroup
 	start := make(chan struct{})
@@ -308,7 +309,7 @@ func (s *smoke) askRace(ctx context.Context, _ way) (answer, found, means string
 // askRefusal uses one key for a job that must be refused and then for one that
 // must not.
 func (s *smoke) askRefusal(ctx context.Context, _ way) (answer, found, means string) {
-	key := newKey()
+	key := rand.Text()
 	bad := s.small(s.input())
 	bad["kind"] = "smoke"
 	if e := s.create(ctx, bad, key); e.no == nil {

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -131,19 +131,18 @@ func (s *smoke) printJSON(r report) error {
 
 func (s *smoke) printPeople(r report) {
 	out := s.call.Out
-	fmt.Fprintf(out, "Uploaded s3://%s/%s in %s\n\n", s.out.Bucket, operator.Printable(r.key), shown(new(r.uploading.Seconds())))
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "JOB\tSTATE\tEVENT\tCREATED\tPROCESSING\tCALLBACK\tTOTAL")
+	fmt.Fprintf(out, "Uploaded s3://%s/%s in %s\n\n", s.out.Bucket, cli.Printable(r.key), shown(new(r.uploading.Seconds())))
+	t := cli.NewTable(out, "JOB", "STATE", "EVENT", "CREATED", "PROCESSING", "CALLBACK", "TOTAL")
 	for _, row := range r.rows {
 		l := legsOf(row)
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", cmp.Or(row.Job, "-"), row.State, shown(l.Event), shown(l.Created), shown(l.Processing), shown(l.Callback), shown(l.Total))
+		t.Row(row.Job, row.State, shown(l.Event), shown(l.Created), shown(l.Processing), shown(l.Callback), shown(l.Total))
 	}
 	for _, name := range s.missing(r.rows) {
 		if !slices.ContainsFunc(r.rows, func(row results.Row) bool { return row.Job == name }) {
-			fmt.Fprintf(w, "%s\tno row\t-\t-\t-\t-\t-\n", name)
+			t.Row(name, "no row", "", "", "", "", "")
 		}
 	}
-	_ = w.Flush()
+	_ = t.Flush()
 	if p := r.retryPath; p != nil {
 		fmt.Fprintf(out, "\nRetry path, after the probe was sent: failed at dispatch %s, in the queue %s, back at dispatch %s\n",
 			shown(between(p.sent, p.failed)), shown(between(p.sent, p.queued)), shown(between(p.sent, p.done)))
@@ -152,9 +151,9 @@ func (s *smoke) printPeople(r report) {
 		fmt.Fprintln(out)
 	}
 	for _, f := range r.findings {
-		fmt.Fprintf(out, "%-14s  %s\n%16s%s\n", f.Answer, f.Question, "", operator.OneLine(f.Found))
+		fmt.Fprintf(out, "%-14s  %s\n%16s%s\n", f.Answer, f.Question, "", cli.OneLine(f.Found))
 		if f.Means != "" {
-			fmt.Fprintf(out, "%16s→ %s\n", "", operator.OneLine(f.Means))
+			fmt.Fprintf(out, "%16s→ %s\n", "", cli.OneLine(f.Means))
 		}
 	}
 }
@@ -163,5 +162,5 @@ func shown(l leg) string {
 	if l == nil {
 		return "-"
 	}
-	return operator.Roughly(time.Duration(*l * float64(time.Second)))
+	return cli.Roughly(time.Duration(*l * float64(time.Second)))
 }

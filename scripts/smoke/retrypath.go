@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// retryPath is how far the probe came. The times are zero where it was not seen.
+// retryPath is how far the probe came. The times are zero where it was not
+// seen.
 type retryPath struct {
 	sent    time.Time
 	failed  time.Time // at dispatch, on purpose
@@ -18,7 +19,10 @@ type retryPath struct {
 // depth is about how many messages are in the retry queue.
 func (s *smoke) depth(ctx context.Context) (int64, error) {
 	d, err := s.stack.QueueDepth(ctx, s.out.RetryQueueURL)
-	return d.All(), err
+	if err != nil {
+		return 0, err
+	}
+	return d.All(), nil
 }
 
 // probe sends a probe and waits until it comes back from the retry queue.
@@ -32,7 +36,7 @@ func (s *smoke) probe(ctx context.Context) retryPath {
 		s.note(partProbe, "%v", err)
 	}
 	p := retryPath{sent: time.Now()}
-	if err := s.stack.Dispatcher().Probe(ctx, s.marker); err != nil {
+	if err := s.stack.Dispatcher(1).Probe(ctx, s.marker); err != nil {
 		p.problem = err
 		return p
 	}

@@ -20,6 +20,7 @@ import (
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 )
 
@@ -47,7 +48,7 @@ type smoke struct {
 
 	uploaded bool // once at least
 
-	progress *operator.Progress
+	progress *cli.Progress
 	mu       sync.Mutex
 	doing    map[string]string // part → what it waits for
 	noted    map[string]bool   // by what it was about
@@ -85,17 +86,17 @@ func run(ctx context.Context, c *operator.Call, o options, p pace) error {
 		c.Say("Kept: s3://%s/%s, its outputs and its rows", s.out.Bucket, s.key)
 		return err
 	}
-	finish, cancel := operator.Finish(ctx)
+	finish, cancel := cli.Finish(ctx)
 	defer cancel()
 	return errors.Join(err, s.cleanUp(finish))
 }
 
-// place finds a key for the sample that a route takes, under the name of its own
-// that outputs will have as well.
+// place finds a key for the sample that a route takes, under the name of its
+// own that outputs will have as well.
 func (s *smoke) place() error {
 	info, err := os.Stat(s.sample)
 	if err != nil {
-		return operator.Usagef("the sample cannot be read: %w", err)
+		return cli.Usagef("the sample cannot be read: %w", err)
 	}
 	s.size = info.Size()
 	if s.routes, err = s.out.Settings.ParseRoutes(); err != nil {
@@ -112,7 +113,7 @@ func (s *smoke) place() error {
 			return nil
 		}
 	}
-	return operator.Usagef("no route takes the sample, of %d bytes, under its prefix: see settings.routes in pulumi stack output", s.size)
+	return cli.Usagef("no route takes the sample, of %d bytes, under its prefix: see settings.routes in pulumi stack output", s.size)
 }
 
 // fits takes the first key under the prefix that a route has, and reports
@@ -140,7 +141,7 @@ func (s *smoke) plan() error {
 	if s.call.JSON {
 		return s.call.PrintJSON(p)
 	}
-	s.call.Say("Would upload %s (%d bytes) as s3://%s/%s and follow its %s for up to %v", filepath.Base(s.sample), s.size, s.out.Bucket, s.key, operator.Count(len(s.route.Jobs), "job"), s.timeout)
+	s.call.Say("Would upload %s (%d bytes) as s3://%s/%s and follow its %s for up to %v", filepath.Base(s.sample), s.size, s.out.Bucket, s.key, cli.Count(len(s.route.Jobs), "job"), s.timeout)
 	if !s.skipRetryPath {
 		s.call.Say("Would send a probe through the retry queue")
 	}
@@ -202,12 +203,7 @@ func (s *smoke) put(ctx context.Context, key string) error {
 
 // pause waits until it is time to look again; false when ctx has ended.
 func (s *smoke) pause(ctx context.Context) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(s.pace.look):
-		return true
-	}
+	return cli.Pause(ctx, s.pace.look) == nil
 }
 
 // done ends what [smoke.waits] shows of a part.
@@ -220,7 +216,7 @@ func (s *smoke) done(part string) {
 // waits shows what a part of the run waits for.
 func (s *smoke) waits(part, format string, args ...any) {
 	s.mu.Lock()
-	s.doing[part] = operator.Printable(fmt.Sprintf(format, args...))
+	s.doing[part] = cli.Printable(fmt.Sprintf(format, args...))
 	s.mu.Unlock()
 	s.progress.Show(func() string {
 		s.mu.Lock()
@@ -242,8 +238,8 @@ const (
 	partQuestions = "questions"
 )
 
-// note tells what is worth a line while the run goes on, once of each thing that
-// it is about.
+// note tells what is worth a line while the run goes on, once of each thing
+// that it is about.
 func (s *smoke) note(about, format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -252,5 +248,5 @@ func (s *smoke) note(about, format string, args ...any) {
 	}
 	s.noted[about] = true
 	s.progress.End()
-	s.call.Note("%s", operator.OneLine(fmt.Sprintf(format, args...)))
+	s.call.Note("%s", cli.OneLine(fmt.Sprintf(format, args...)))
 }

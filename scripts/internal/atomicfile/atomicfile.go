@@ -8,7 +8,9 @@ import (
 )
 
 // Write puts the text at path in the place of what is there, for the user alone
-// to read. It makes the folder.
+// to read. It makes the folder. The file reaches the disk before it gets its
+// name: else, after a power cut, the name could be of an empty file, and what
+// it replaced would be lost.
 func Write(path string, text []byte) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -19,6 +21,9 @@ func Write(path string, text []byte) error {
 		return err
 	}
 	_, err = file.Write(text)
+	if err == nil {
+		err = file.Sync()
+	}
 	err = errors.Join(err, file.Close())
 	if err == nil {
 		err = os.Rename(file.Name(), path)

@@ -89,7 +89,7 @@ func TestCommandsInDocumentsAreThere(t *testing.T) {
 			}
 			// The flags that follow are declared there, or for every script.
 			var code strings.Builder
-			shared, _ := filepath.Glob("*.go")
+			shared, _ := filepath.Glob("../*/*.go")
 			for _, source := range append(sources, shared...) {
 				text, err := os.ReadFile(source)
 				if err != nil {

@@ -1,7 +1,6 @@
 package operator_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,210 +8,75 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/smithy-go"
 
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/internal/operator"
 	"ittybit-media/scripts/local/access"
 	"ittybit-media/scripts/local/pipelinetest"
 )
 
-// script is one that does what the test says.
-func script(run func(context.Context, *operator.Call) error) operator.Script {
-	return operator.Script{
-		Name: "try", Usage: "Try something.\n\n  go run ./scripts/try\n", Changes: true,
-		Flags: func(flags *flag.FlagSet) func(context.Context, *operator.Call) error {
-			flags.Int("limit", 0, "how many")
-			return run
-		},
-	}
+// try runs a command for a stack that does what run says.
+func try(t *testing.T, run func(context.Context, *operator.Call) error, args ...string) pipelinetest.Result {
+	declare := func(*flag.FlagSet) func(context.Context, *operator.Call) error { return run }
+	return pipelinetest.Do(t.Context(), operator.Command("try", "Try something.\n", declare), args...)
 }
 
-func TestCommandLine(t *testing.T) {
-	t.Parallel()
-	for name, tt := range map[string]struct {
-		args   []string
-		run    func(context.Context, *operator.Call) error
-		code   int
-		stderr string // part of it
-	}{
-		"help":          {args: []string{"-h"}, stderr: "Try something."},
-		"help's flags":  {args: []string{"-h"}, stderr: "-dry-run"},
-		"unknown flag":  {args: []string{"-no"}, code: operator.ExitUsage, stderr: "go run ./scripts/try -h says how it is used"},
-		"flag too late": {args: []string{"a key", "-limit"}, code: operator.ExitUsage, stderr: "-limit comes too late"},
-		"done":          {},
-		"failed":        {run: func(context.Context, *operator.Call) error { return errors.New("it broke") }, code: operator.ExitFailed, stderr: "try: it broke\n"},
-		"wrong": {
-			run: func(context.Context, *operator.Call) error {
-				return fmt.Errorf("no: %w", operator.Usagef("say %s", "which"))
-			},
-			code: operator.ExitUsage, stderr: "try: no: say which\n",
-		},
-		"no terminal to ask at": {
-			run:  func(ctx context.Context, c *operator.Call) error { return c.Confirm(ctx, "sure?") },
-			code: operator.ExitUsage, stderr: "-yes does it without asking",
-		},
-		"no need to ask": {args: []string{"-yes"}, run: func(ctx context.Context, c *operator.Call) error { return c.Confirm(ctx, "sure?") }},
-		"a secret": {
-			run:  func(context.Context, *operator.Call) error { return errors.New("GET /webhook?token=abc.def") },
-			code: operator.ExitFailed, stderr: "token=[redacted]",
-		},
-		"denied": {
-			run: func(context.Context, *operator.Call) error {
-				return fmt.Errorf("listing: %w", &smithy.GenericAPIError{Code: "AccessDenied", Message: "not you"})
-			},
-			code: operator.ExitFailed, stderr: "have this action allowed",
-		},
-		"nobody": {
-			run: func(context.Context, *operator.Call) error {
-				return errors.New("operation error STS: GetCallerIdentity, get identity: get credentials: no EC2 IMDS role found")
-			},
-			code: operator.ExitFailed, stderr: "try: there are no AWS credentials",
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			run := tt.run
-			if run == nil {
-				run = func(context.Context, *operator.Call) error { return nil }
-			}
-			var stdout, stderr bytes.Buffer
-			code := script(run).Run(t.Context(), tt.args, strings.NewReader("y\n"), &stdout, &stderr)
-			if code != tt.code || !strings.Contains(stderr.String(), tt.stderr) || (tt.stderr == "") != (stderr.Len() == 0) {
-				t.Errorf("exit code %d, said %q", code, stderr.String())
-			}
-			if stdout.Len() > 0 {
-				t.Errorf("standard output has %q", stdout.String())
-			}
-		})
-	}
-}
-
-func TestWhatACallKnows(t *testing.T) {
+func TestTargets(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		args []string
-		want func(*operator.Call) bool
+		want operator.Target
 	}{
-		"the defaults":        {nil, func(c *operator.Call) bool { return c.Stack == "dev" && c.Local == "" && !c.JSON && !c.DryRun }},
-		"a stack":             {[]string{"-stack", "prod", "key"}, func(c *operator.Call) bool { return c.Stack == "prod" && len(c.Args) == 1 && c.Args[0] == "key" }},
-		"a local run":         {[]string{"-local", "key"}, func(c *operator.Call) bool { return c.Local != "" && len(c.Args) == 1 }},
-		"a certain local run": {[]string{"-local=/tmp/x"}, func(c *operator.Call) bool { return c.Local == "/tmp/x" }},
-		"switches":            {[]string{"-json", "-dry-run"}, func(c *operator.Call) bool { return c.JSON && c.DryRun }},
+		"the default":         {nil, operator.Target{Stack: "dev"}},
+		"a stack":             {[]string{"-stack", "prod", "key"}, operator.Target{Stack: "prod"}},
+		"a local run":         {[]string{"-local", "key"}, operator.Target{Stack: "dev", Local: "true"}},
+		"a certain local run": {[]string{"-local=/tmp/x", "key"}, operator.Target{Stack: "dev", Local: "/tmp/x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var out bytes.Buffer
-			code := script(func(_ context.Context, c *operator.Call) error {
-				if !tt.want(c) {
-					t.Errorf("%+v", c)
+			got := try(t, func(_ context.Context, c *operator.Call) error {
+				if c.Target != tt.want || tt.args != nil && (len(c.Args) != 1 || c.Args[0] != "key") {
+					t.Errorf("%+v, %q", c.Target, c.Args)
 				}
 				return nil
-			}).Run(t.Context(), tt.args, nil, &out, &out)
-			if code != operator.ExitOK {
-				t.Error(out.String())
+			}, tt.args...)
+			if got.Code != cli.ExitOK || got.Stderr != "" {
+				t.Errorf("%+v", got)
 			}
 		})
 	}
 }
 
-func TestVersion(t *testing.T) {
+func TestErrorsSayWhatToDo(t *testing.T) {
 	t.Parallel()
-	var out, errout bytes.Buffer
-	code := script(func(context.Context, *operator.Call) error { return errors.New("it runs") }).Run(t.Context(), []string{"-version"}, nil, &out, &errout)
-	if code != operator.ExitOK || !strings.HasPrefix(out.String(), "ittybit-media ") || !strings.Contains(out.String(), runtime.Version()) || errout.Len() > 0 {
-		t.Errorf("%d, %q, %q", code, out.String(), errout.String())
-	}
-}
-
-func TestAnInterruptionIsSaid(t *testing.T) {
-	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	var out bytes.Buffer
-	code := script(func(ctx context.Context, _ *operator.Call) error {
-		cancel()
-		return fmt.Errorf("listing: %w", ctx.Err())
-	}).Run(ctx, nil, nil, &out, &out)
-	if code != operator.ExitFailed || out.String() != "try: interrupted\n" {
-		t.Errorf("%d, %q", code, out.String())
-	}
-}
-
-// What went wrong beside the interruption is not lost.
-func TestAnInterruptionHidesNothingElse(t *testing.T) {
-	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	var out bytes.Buffer
-	code := script(func(ctx context.Context, _ *operator.Call) error {
-		cancel()
-		return errors.Join(fmt.Errorf("listing: %w", ctx.Err()), errors.New("not tidied up"))
-	}).Run(ctx, nil, nil, &out, &out)
-	if code != operator.ExitFailed || out.String() != "try: interrupted\nnot tidied up\n" {
-		t.Errorf("%d, %q", code, out.String())
-	}
-}
-
-func TestWhatHasBegunIsFinished(t *testing.T) {
-	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	finish, cancel := operator.Finish(ctx)
-	defer cancel()
-	if _, limited := finish.Deadline(); finish.Err() != nil || !limited {
-		t.Errorf("%v, %v", finish.Err(), limited)
-	}
-}
-
-func TestTheTime(t *testing.T) {
-	t.Parallel()
-	if d := time.Since(operator.Now(t.Context())); d < 0 || d > time.Minute {
-		t.Errorf("%v off the wall", d)
-	}
-	then := time.Date(2026, 11, 24, 10, 0, 0, 0, time.FixedZone("", 3600))
-	if got := operator.Now(operator.WithClock(t.Context(), func() time.Time { return then })); !got.Equal(then) {
-		t.Error(got)
-	}
-	if got := operator.Time(then); got != "2026-11-24 09:00:00 UTC" {
-		t.Error(got)
-	}
-	if got := operator.Time(time.Time{}); got != "-" {
-		t.Error(got)
-	}
-	for d, want := range map[time.Duration]string{
-		0: "0.0 s", 1234 * time.Millisecond: "1.2 s", -3 * time.Second: "-3.0 s", 90 * time.Second: "90 s",
-		15 * time.Minute: "15 min", 90 * time.Minute: "90 min", 24 * time.Hour: "24 h", 73 * time.Hour: "3 days",
+	for name, tt := range map[string]struct {
+		err  error
+		want string
+	}{
+		"a secret": {errors.New("GET /webhook?token=abc.def"), "token=[redacted]"},
+		"denied":   {fmt.Errorf("listing: %w", &smithy.GenericAPIError{Code: "AccessDenied", Message: "not you"}), "have this action allowed"},
+		"no credentials": {
+			errors.New("operation error STS: GetCallerIdentity, get identity: get credentials: no EC2 IMDS role found"),
+			"try: there are no AWS credentials",
+		},
 	} {
-		if got := operator.Roughly(d); got != want {
-			t.Errorf("%v: %s, want %s", d, got, want)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := try(t, func(context.Context, *operator.Call) error { return tt.err })
+			if got.Code != cli.ExitFailed || !strings.Contains(got.Stderr, tt.want) {
+				t.Errorf("%+v", got)
+			}
+		})
 	}
 }
 
-func TestTexts(t *testing.T) {
+func TestCommandLinesForTheSameTarget(t *testing.T) {
 	t.Parallel()
-	for url, want := range map[string]string{
-		"https://x/a.mp4":                            "https://x/a.mp4",
-		"https://x/a.mp4?X-Amz-Signature=abc&b=c":    "https://x/a.mp4?[redacted]",
-		"s3://my-bucket/ittybit-output/what?why.mp4": "s3://my-bucket/ittybit-output/what?why.mp4",
-		"": "",
-	} {
-		if got := operator.OutputURL(url); got != want {
-			t.Errorf("%s: %s", url, got)
-		}
-	}
-	for n, want := range map[int]string{0: "0 jobs", 1: "1 job", 2: "2 jobs"} {
-		if got := operator.Count(n, "job"); got != want {
-			t.Error(got)
-		}
-	}
-	if got := operator.OneLine("  one\n\x1btwo?token=abc\n"); got != "  one; \uFFFDtwo?token=[redacted]" {
-		t.Errorf("%q", got)
-	}
 	for want, target := range map[string]operator.Target{
 		"go run ./scripts/jobs -stack prod -retry ":     {Stack: "prod"},
 		"go run ./scripts/jobs -local -retry ":          {Stack: "dev", Local: "true"},
@@ -228,37 +92,17 @@ func TestTexts(t *testing.T) {
 	}
 }
 
-func TestWhatIsAnswered(t *testing.T) {
+func TestOutputURLsHaveNoSignature(t *testing.T) {
 	t.Parallel()
-	for answer, code := range map[string]int{"y\n": operator.ExitOK, "Yes\n": operator.ExitOK, "n\n": operator.ExitFailed, "\n": operator.ExitFailed, "yes, no\n": operator.ExitFailed} {
-		var out bytes.Buffer
-		s := script(func(ctx context.Context, c *operator.Call) error { return c.Confirm(ctx, "sure?") })
-		if got := s.Run(t.Context(), nil, pipelinetest.Terminal(t, answer), &out, &out); got != code || !strings.HasPrefix(out.String(), "sure? [y/N] ") {
-			t.Errorf("%q: %d, %q", answer, got, out.String())
+	for url, want := range map[string]string{
+		"https://x/a.mp4":                            "https://x/a.mp4",
+		"https://x/a.mp4?X-Amz-Signature=abc&b=c":    "https://x/a.mp4?[redacted]",
+		"s3://my-bucket/ittybit-output/what?why.mp4": "s3://my-bucket/ittybit-output/what?why.mp4",
+		"": "",
+	} {
+		if got := operator.OutputURL(url); got != want {
+			t.Errorf("%s: %s", url, got)
 		}
-	}
-}
-
-func TestAQuestionCanBeInterrupted(t *testing.T) {
-	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(10*time.Millisecond, cancel) // before or after it asks
-	var out bytes.Buffer
-	code := script(func(ctx context.Context, c *operator.Call) error { return c.Confirm(ctx, "sure?") }).Run(ctx, nil, pipelinetest.Terminal(t, ""), &out, &out)
-	if code != operator.ExitFailed || out.String() != "sure? [y/N] \ntry: interrupted\n" {
-		t.Errorf("%d, %q", code, out.String())
-	}
-}
-
-func TestJSONIsOneLineOnStandardOutput(t *testing.T) {
-	t.Parallel()
-	var stdout, stderr bytes.Buffer
-	script(func(_ context.Context, c *operator.Call) error {
-		c.Say("for people")
-		return c.PrintJSON(map[string]string{"key": "a&b"})
-	}).Run(t.Context(), []string{"-json"}, nil, &stdout, &stderr)
-	if stdout.String() != "{\"key\":\"a&b\"}\n" || stderr.String() != "for people\n" {
-		t.Errorf("%q and %q", stdout.String(), stderr.String())
 	}
 }
 

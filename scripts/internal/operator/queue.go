@@ -19,8 +19,8 @@ type Depth struct {
 // All is how many there are.
 func (d Depth) All() int64 { return d.Visible + d.InFlight + d.Delayed }
 
-// QueueDepth asks how many messages a queue holds.
-func (s *Stack) QueueDepth(ctx context.Context, queueURL string) (Depth, error) {
+// QueueDepth asks how many messages a queue holds; nil with an error.
+func (s *Stack) QueueDepth(ctx context.Context, queueURL string) (*Depth, error) {
 	out, err := s.SQS().GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: &queueURL,
 		AttributeNames: []types.QueueAttributeName{
@@ -30,13 +30,13 @@ func (s *Stack) QueueDepth(ctx context.Context, queueURL string) (Depth, error) 
 		},
 	})
 	if err != nil {
-		return Depth{}, fmt.Errorf("counting the messages of %s: %w", queueURL, err)
+		return nil, fmt.Errorf("counting the messages of %s: %w", queueURL, err)
 	}
 	count := func(name types.QueueAttributeName) int64 {
 		n, _ := strconv.ParseInt(out.Attributes[string(name)], 10, 64)
 		return n
 	}
-	return Depth{
+	return &Depth{
 		Visible:  count(types.QueueAttributeNameApproximateNumberOfMessages),
 		InFlight: count(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible),
 		Delayed:  count(types.QueueAttributeNameApproximateNumberOfMessagesDelayed),

@@ -4,30 +4,26 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
-	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/middleware"
-	"golang.org/x/time/rate"
 
 	"ittybit-media/handlers/awsclient"
-	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
+	"ittybit-media/scripts/internal/cli"
 	"ittybit-media/scripts/local/access"
 )
 
@@ -49,27 +45,17 @@ type Stack struct {
 // Connect finds the target's outputs and the credentials for its region. It
 // asks AWS nothing: the first request of a client does.
 func (t Target) Connect(ctx context.Context) (*Stack, error) {
-	root, err := t.root()
-	if err != nil {
-		return nil, err
-	}
-	if t.Local != "" {
-		return t.local(root)
-	}
-	outputs, err := pulumiOutputs(ctx, root, t.Stack)
-	if err != nil {
-		return nil, err
-	}
-	cfg, err := LoadAWS(ctx, outputs.Region)
-	if err != nil {
-		return nil, err
-	}
-	return &Stack{Name: t.Stack, Root: root, Outputs: outputs, aws: cfg}, nil
+	return t.open(ctx, func(root string) (stack.Outputs, error) { return pulumiOutputs(ctx, root, t.Stack) })
 }
 
 // Ahead is the target before its first deployment: the credentials for its
-// region, and no outputs. Of a local run it is all that [Target.Connect] finds.
+// region, and no other outputs. Of a local run it is all that [Target.Connect]
+// finds.
 func (t Target) Ahead(ctx context.Context, region string) (*Stack, error) {
+	return t.open(ctx, func(string) (stack.Outputs, error) { return stack.Outputs{Region: region}, nil })
+}
+
+func (t Target) open(ctx context.Context, outputs func(root string) (stack.Outputs, error)) (*Stack, error) {
 	root, err := t.root()
 	if err != nil {
 		return nil, err
@@ -77,11 +63,14 @@ func (t Target) Ahead(ctx context.Context, region string) (*Stack, error) {
 	if t.Local != "" {
 		return t.local(root)
 	}
-	cfg, err := LoadAWS(ctx, region)
-	if err != nil {
+	s := &Stack{Name: t.Stack, Root: root}
+	if s.Outputs, err = outputs(root); err != nil {
 		return nil, err
 	}
-	return &Stack{Name: t.Stack, Root: root, aws: cfg}, nil
+	if s.aws, err = loadAWS(ctx, s.Outputs.Region); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func (t Target) root() (string, error) {
@@ -90,7 +79,7 @@ func (t Target) root() (string, error) {
 	}
 	root, err := bundle.FindRoot()
 	if err != nil {
-		return "", usageError{err}
+		return "", cli.Usagef("%w", err)
 	}
 	return root, nil
 }
@@ -120,9 +109,9 @@ func (t Target) local(root string) (*Stack, error) {
 
 var apiOptions = []func(*middleware.Stack) error{awsclient.KeepConnections}
 
-// LoadAWS finds the credentials as every AWS tool does: in the environment, the
+// loadAWS finds the credentials as every AWS tool does: in the environment, the
 // shared files, AWS_PROFILE, SSO, a role.
-func LoadAWS(ctx context.Context, region string) (aws.Config, error) {
+func loadAWS(ctx context.Context, region string) (aws.Config, error) {
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(region), config.WithAppID(awsclient.AppID), config.WithRetryMaxAttempts(maxAttempts), config.WithAPIOptions(apiOptions))
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("the AWS configuration (environment, ~/.aws, AWS_PROFILE) cannot be used: %w", err)
@@ -172,76 +161,3 @@ func (s *Stack) Parameters() *ssm.Client { return ssm.NewFromConfig(s.aws) }
 
 // STS is a client that tells whose the credentials are.
 func (s *Stack) STS() *sts.Client { return sts.NewFromConfig(s.aws) }
-
-// Dispatcher hands uploads to dispatch.
-type Dispatcher struct {
-	lambda   *lambda.Client
-	function string
-}
-
-// Dispatcher invokes the stack's dispatch.
-func (s *Stack) Dispatcher() Dispatcher {
-	return Dispatcher{s.Lambda(), s.Outputs.Functions["dispatch"]}
-}
-
-// PacedDispatcher is a [Stack.Dispatcher] that invokes dispatch at most so many
-// times a second: whoever asks waits for their turn. Requests that are sent again,
-// because Lambda throttled or did not answer, wait for one of their own.
-func (s *Stack) PacedDispatcher(perSecond float64) Dispatcher {
-	limiter := rate.NewLimiter(rate.Limit(perSecond), 1)
-	d := s.Dispatcher()
-	d.lambda = lambda.NewFromConfig(s.aws, func(o *lambda.Options) {
-		o.Retryer = paced{retry.NewStandard(), limiter}
-	})
-	return d
-}
-
-// paced has every attempt at a request wait for its turn.
-type paced struct {
-	*retry.Standard
-	limiter *rate.Limiter
-}
-
-func (p paced) GetAttemptToken(ctx context.Context) (func(error) error, error) {
-	if err := p.limiter.Wait(ctx); err != nil {
-		return nil, err
-	}
-	return p.Standard.GetAttemptToken(ctx)
-}
-
-// Ask has dispatch look after an upload: detailType is one of event.Backfill,
-// event.Redrive and event.Retry. It returns once Lambda has the event; what then
-// fails goes the way of every failure, to the retry queue.
-func (d Dispatcher) Ask(ctx context.Context, detailType string, r event.Request) error {
-	payload, err := event.EncodeRequest(detailType, r)
-	if err != nil {
-		return fmt.Errorf("%s: the request cannot be written: %w", Printable(r.Upload.Key), err)
-	}
-	if err := d.send(ctx, payload); err != nil {
-		return fmt.Errorf("handing %s to dispatch: %w", Printable(r.Upload.Key), err)
-	}
-	return nil
-}
-
-// Probe sends dispatch a probe: it fails at it, for Lambda to put it into the
-// retry queue, and is done with it when it comes from there. Dispatch logs both
-// under the id.
-func (d Dispatcher) Probe(ctx context.Context, id string) error {
-	payload, err := event.EncodeProbe(id, time.Now())
-	if err == nil {
-		err = d.send(ctx, payload)
-	}
-	if err != nil {
-		return fmt.Errorf("sending dispatch a probe: %w", err)
-	}
-	return nil
-}
-
-func (d Dispatcher) send(ctx context.Context, payload []byte) error {
-	_, err := d.lambda.Invoke(ctx, &lambda.InvokeInput{
-		FunctionName:   &d.function,
-		InvocationType: types.InvocationTypeEvent,
-		Payload:        payload,
-	})
-	return err
-}

@@ -1,5 +1,5 @@
-// Package prices is what AWS charges for what the pipeline uses, in one place and
-// with its date: prices change.
+// Package prices is what AWS charges for what the pipeline uses, in one place
+// and with its date: prices change.
 package prices
 
 import (

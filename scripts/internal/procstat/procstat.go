@@ -1,5 +1,5 @@
-// Package procstat reads what a process uses of the machine: its resident memory
-// and its time on the CPU.
+// Package procstat reads what a process uses of the machine: its resident
+// memory and its time on the CPU.
 package procstat
 
 import (
@@ -19,8 +19,8 @@ type Usage struct {
 }
 
 // Read reads the usage of a running process from Linux's /proc. It returns an
-// error on other systems and for a process that is gone. The CPU time leaves out
-// threads that have ended.
+// error on other systems and for a process that is gone. The CPU time leaves
+// out threads that have ended.
 func Read(pid int) (Usage, error) {
 	proc := filepath.Join("/proc", strconv.Itoa(pid))
 	status, err := os.ReadFile(filepath.Join(proc, "status"))

@@ -1,4 +1,4 @@
-// Package access is how the scripts find the local run that is going on:
+// Package access is how the scripts find the local pipeline that is going on:
 // it leaves a file that says where its services are and what a script would
 // otherwise read from a deployed stack's outputs.
 package access
@@ -23,17 +23,17 @@ type Access struct {
 	S3URL     string        `json:"s3Url"`   // path style
 	AccessKey string        `json:"accessKey"`
 	SecretKey string        `json:"secretKey"`
-	PID       int           `json:"pid"` // of the local run
+	PID       int           `json:"pid"` // of the local pipeline
 }
 
 // The errors of [Read] that the user can put right.
 var (
 	ErrNone  = errors.New("there is no local run: start one with `go run ./scripts/local`")
-	ErrEnded = errors.New("the local run has ended: start another with `go run ./scripts/local`")
+	ErrEnded = errors.New("the local pipeline has ended: start another with `go run ./scripts/local`")
 )
 
-// File is where the local run of the checkout at root leaves its access. Like
-// everything in that folder, it may be deleted at any time.
+// File is where the local pipeline of the checkout at root leaves its access.
+// Like everything in that folder, it may be deleted at any time.
 func File(root string) string { return filepath.Join(root, ".build", "local.json") }
 
 // Write leaves the access at path, for its user alone: it has a key in it. A
@@ -43,10 +43,10 @@ func File(root string) string { return filepath.Join(root, ".build", "local.json
 func (a Access) Write(path string) error {
 	text, err := json.MarshalIndent(a, "", "  ")
 	if err != nil {
-		return fmt.Errorf("the local run's access: %w", err)
+		return fmt.Errorf("the local pipeline's access: %w", err)
 	}
 	if err := atomicfile.Write(path, append(text, '\n')); err != nil {
-		return fmt.Errorf("the local run cannot leave word for the scripts: %w", err)
+		return fmt.Errorf("the local pipeline cannot leave word for the scripts: %w", err)
 	}
 	return nil
 }
@@ -66,8 +66,8 @@ func (a Access) Remove(path string) error {
 	return os.Remove(path)
 }
 
-// Read finds the local run by what it left at path. The error is [ErrNone],
-// [ErrEnded], or about the file.
+// Read finds the local pipeline by what it left at path. The error is
+// [ErrNone], [ErrEnded], or about the file.
 func Read(path string) (Access, error) {
 	a, err := read(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -89,7 +89,7 @@ func read(path string) (Access, error) {
 	}
 	var a Access
 	if err := json.Unmarshal(text, &a); err != nil {
-		return Access{}, fmt.Errorf("%s is not what a local run leaves; delete it and start the local run again: %w", path, err)
+		return Access{}, fmt.Errorf("%s is not what a local pipeline leaves; delete it and start the local pipeline again: %w", path, err)
 	}
 	return a, nil
 }

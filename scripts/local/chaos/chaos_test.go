@@ -63,11 +63,11 @@ func TestBrokenGuardsAreFound(t *testing.T) {
 			behave(o)
 			fault := o.Fault
 			o.Fault = func(r fakeittybit.Request) fakeittybit.Fault {
-				s.pipeline.Ittybit.ForgetKeys() // no idempotency key
+				s.injector.pipeline.Ittybit.ForgetKeys() // no idempotency key
 				return fault(r)
 			}
 		}
-		s.injector.foreign = func() string { return s.pipeline.CallbackKeys[0] } // no check of the signature
+		s.injector.foreign = func() string { return s.injector.pipeline.CallbackKeys[0] } // no check of the signature
 		s.injector.slow = nil
 	}})
 	if err != nil {
@@ -83,26 +83,25 @@ func TestWhatIsNotAsInTheReferenceCounts(t *testing.T) {
 	video, audio := rowID{"1", "video", 0}, rowID{"1", "audio", 0}
 	expected := map[rowID]string{video: "v", audio: "a"}
 	for name, tt := range map[string]struct {
-		came  simulation
+		came  findings
 		judge func(Report) int
 	}{
-		"doubled": {simulation{rows: expected, doubled: []string{"job"}}, func(r Report) int { return r.Doubled }},
-		"lost":    {simulation{rows: map[rowID]string{video: "v"}}, func(r Report) int { return r.Lost }},
-		"wrong":   {simulation{rows: map[rowID]string{video: "v", audio: "b"}}, func(r Report) int { return r.Wrong }},
-		"invented": {simulation{rows: map[rowID]string{video: "v", audio: "a", {"2", "video", 0}: "v"}},
+		"doubled": {findings{rows: expected, doubled: []string{"job"}}, func(r Report) int { return r.Doubled }},
+		"lost":    {findings{rows: map[rowID]string{video: "v"}}, func(r Report) int { return r.Lost }},
+		"wrong":   {findings{rows: map[rowID]string{video: "v", audio: "b"}}, func(r Report) int { return r.Wrong }},
+		"invented": {findings{rows: map[rowID]string{video: "v", audio: "a", {"2", "video", 0}: "v"}},
 			func(r Report) int { return r.Wrong }},
-		"another attempt": {simulation{rows: map[rowID]string{video: "v", {"1", "audio", 1}: "a"}}, func(r Report) int { return min(r.Wrong, r.Lost) }},
-		"open":            {simulation{rows: expected, opened: map[string]bool{"row": true}}, func(r Report) int { return r.Open }},
-		"gone back":       {simulation{rows: expected, back: map[string]bool{"row": true}}, func(r Report) int { return r.Wrong }},
-		"unfinished":      {simulation{rows: expected, unfinished: []string{"row"}}, func(r Report) int { return r.Unfinished }},
+		"another attempt": {findings{rows: map[rowID]string{video: "v", {"1", "audio", 1}: "a"}}, func(r Report) int { return min(r.Wrong, r.Lost) }},
+		"open":            {findings{rows: expected, opened: map[string]bool{"row": true}}, func(r Report) int { return r.Open }},
+		"gone back":       {findings{rows: expected, back: map[string]bool{"row": true}}, func(r Report) int { return r.Wrong }},
+		"unfinished":      {findings{rows: expected, unfinished: []string{"row"}}, func(r Report) int { return r.Unfinished }},
 	} {
-		tt.came.expected = expected
-		r := compare(tt.came)
+		r := compare(expected, tt.came)
 		if r.OK() || tt.judge(r) != 1 || len(r.Mistakes) == 0 {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
-	r := compare(simulation{expected: expected, rows: expected})
+	r := compare(expected, findings{rows: expected})
 	if !r.OK() {
 		t.Errorf("the same rows: %+v", r)
 	}
@@ -166,7 +165,8 @@ func TestFaultsAreAsFrequentAsSaid(t *testing.T) {
 	}
 }
 
-// The uploads have what is hard in them, and nothing that stands in for another.
+// The uploads have what is hard in them, and nothing that stands in for
+// another.
 func TestUploads(t *testing.T) {
 	t.Parallel()
 	all := uploads(500)

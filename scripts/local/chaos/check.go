@@ -9,10 +9,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/scripts/local/aws/dynamodb"
+	"ittybit-media/scripts/local/pipeline"
 )
 
 // rowID is what a row is for. That of a rejected upload has no job.
@@ -24,18 +26,30 @@ type rowID struct {
 // maxShown is how many examples of a mistake a report gives.
 const maxShown = 10
 
-// checkRows counts the open rows. A row must be in sweep's index as long as it
-// is not final, and then with a time; and no row may go back: sweep would make
-// that good in the end, so it only shows on the way.
-func (s *simulation) checkRows() int {
-	open := 0
-	s.pipeline.Tables.Rows(s.pipeline.Table, func(row dynamodb.Row) {
+// watch looks at the rows time and again: sweep makes good in the end what is
+// wrong on the way.
+type watch struct {
+	seed   maphash.Seed
+	ranks  map[uint64]int8 // of the rows, by a hash of their keys: there are many
+	opened map[string]bool // rows in or out of sweep's index that should not be
+	back   map[string]bool // rows whose rank fell
+}
+
+func newWatch() *watch {
+	return &watch{maphash.MakeSeed(), map[uint64]int8{}, map[string]bool{}, map[string]bool{}}
+}
+
+// look counts the open rows. A row must be in sweep's index as long as it is not
+// final, and then with a time; and no row may go back.
+func (w *watch) look(p *pipeline.Pipeline) (open int) {
+	p.Tables.Rows(p.Table, func(row dynamodb.Row) {
+		name := row.Text(results.PartitionKey) + " " + row.Text(results.SortKey)
 		if rank, err := strconv.Atoi(row.Text("rank")); err == nil {
-			id := maphash.String(s.seed, row.Text(results.PartitionKey)+"\x00"+row.Text(results.SortKey))
-			if was, ok := s.ranks[id]; ok && rank < int(was) {
-				s.back[fmt.Sprintf("%s %s: back from rank %d to %d", row.Text(results.PartitionKey), row.Text(results.SortKey), was, rank)] = true
+			id := maphash.String(w.seed, name)
+			if was, ok := w.ranks[id]; ok && rank < int(was) {
+				w.back[fmt.Sprintf("%s: back from rank %d to %d", name, was, rank)] = true
 			}
-			s.ranks[id] = int8(rank)
+			w.ranks[id] = int8(rank)
 		}
 		isOpen, timed := row.Text(results.OpenIndexHashKey) != "", row.Text(results.OpenIndexSortKey) != ""
 		state := row.Text("state")
@@ -44,42 +58,58 @@ func (s *simulation) checkRows() int {
 			open++
 		}
 		if isOpen == over || timed != isOpen {
-			s.opened[fmt.Sprintf("%s %s: state %q, open %t, with a time %t", row.Text(results.PartitionKey), row.Text(results.SortKey), state, isOpen, timed)] = true
+			w.opened[fmt.Sprintf("%s: state %q, open %t, with a time %t", name, state, isOpen, timed)] = true
 		}
 	})
 	return open
 }
 
-// collect reads what came out.
-func (s *simulation) collect(ctx context.Context) error {
-	s.rows, s.states = map[rowID]string{}, map[string]int{}
-	db := s.pipeline.DynamoDB()
-	for row, err := range results.New(db, s.pipeline.Table, results.Options{}).ByState(ctx, db, "") {
+// findings are what came out of a simulation.
+type findings struct {
+	took         time.Duration // simulated
+	rows         map[rowID]string
+	states       map[string]int
+	jobs         int
+	doubled      []string
+	opened, back map[string]bool // see [watch]
+	unfinished   []string
+	deadLetters  int
+	base         int64 // bytes, before the first upload
+	early, late  int64 // bytes of the largest process of a function, after a third of the uploads and in the end
+}
+
+// collect reads what the pipeline has. expected is of the reference.
+func (f *findings) collect(ctx context.Context, p *pipeline.Pipeline, expected map[rowID]string) error {
+	f.rows, f.states = map[rowID]string{}, map[string]int{}
+	db := p.DynamoDB()
+	for row, err := range results.New(db, p.Table, results.Options{}).RowsByState(ctx, db, "") {
 		if err != nil {
 			return err
 		}
-		s.states[row.State]++
+		f.states[row.State]++
 		id, text := rowID{row.Upload, row.Job, row.Attempt}, normal(row)
-		if other, ok := s.rows[id]; ok {
+		if other, ok := f.rows[id]; ok {
 			text += "\n" + other // a second row for the same job differs from any one
 		}
-		if s.expected[id] == text {
-			text = s.expected[id] // one text takes less room than two
+		if expected[id] == text {
+			text = expected[id] // one text takes less room than two
 		}
-		s.rows[id] = text
+		f.rows[id] = text
 	}
-	made := map[rowID]int{}
-	for _, j := range s.pipeline.Ittybit.Jobs() {
-		s.jobs++
+	made := map[rowID]bool{}
+	for _, j := range p.Ittybit.Jobs() {
+		f.jobs++
 		ref, err := media.RefFromMetadata(j.Metadata)
 		if err != nil {
 			return fmt.Errorf("job %s: %w", j.ID, err)
 		}
-		if made[rowID{ref.Upload, ref.Job, ref.Attempt}]++; made[rowID{ref.Upload, ref.Job, ref.Attempt}] > 1 {
-			s.doubled = append(s.doubled, fmt.Sprintf("%q %s: %s", ref.Key, ref.Job, j.ID))
+		id := rowID{ref.Upload, ref.Job, ref.Attempt}
+		if made[id] {
+			f.doubled = append(f.doubled, fmt.Sprintf("%q %s: %s", ref.Key, ref.Job, j.ID))
 		}
+		made[id] = true
 	}
-	s.deadLetters = len(s.pipeline.DeadLetter.Messages())
+	f.deadLetters = len(p.DeadLetter.Messages())
 	return nil
 }
 
@@ -103,19 +133,19 @@ func normal(row results.Row) string {
 }
 
 // compare finds what is not as in the reference.
-func compare(s simulation) Report {
+func compare(expected map[rowID]string, f findings) Report {
 	r := Report{
-		Jobs: s.jobs, Rows: s.states, Doubled: len(s.doubled), Open: len(s.opened), DeadLetters: s.deadLetters,
-		SimulatedHours: s.took.Hours(), FunctionMemoryEarly: s.early, FunctionMemory: s.late,
+		Jobs: f.jobs, Rows: f.states, Doubled: len(f.doubled), Open: len(f.opened), DeadLetters: f.deadLetters,
+		SimulatedHours: f.took.Hours(), FunctionMemoryEarly: f.early, FunctionMemory: f.late,
 	}
-	r.show("doubled", s.doubled)
-	r.show("open", slices.Collect(maps.Keys(s.opened)))
-	r.Unfinished = len(s.unfinished)
-	r.show("unfinished", s.unfinished)
+	r.show("doubled", f.doubled)
+	r.show("open", slices.Collect(maps.Keys(f.opened)))
+	r.Unfinished = len(f.unfinished)
+	r.show("unfinished", f.unfinished)
 	lost := map[string]bool{}
 	var missing, wrong []string
-	for id, want := range s.expected {
-		switch got, ok := s.rows[id]; {
+	for id, want := range expected {
+		switch got, ok := f.rows[id]; {
 		case !ok:
 			lost[id.upload] = true
 			missing = append(missing, "no row like "+want)
@@ -123,12 +153,12 @@ func compare(s simulation) Report {
 			wrong = append(wrong, got+"\n  instead of\n"+want)
 		}
 	}
-	for id, got := range s.rows {
-		if _, ok := s.expected[id]; !ok {
+	for id, got := range f.rows {
+		if _, ok := expected[id]; !ok {
 			wrong = append(wrong, "not in the reference: "+got)
 		}
 	}
-	wrong = slices.AppendSeq(wrong, maps.Keys(s.back))
+	wrong = slices.AppendSeq(wrong, maps.Keys(f.back))
 	r.Lost, r.Wrong = len(lost), len(wrong)
 	r.show("lost", missing)
 	r.show("wrong", wrong)

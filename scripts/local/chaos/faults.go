@@ -28,15 +28,13 @@ type injector struct {
 	slow map[string]bool // by key: what gets no answer in time
 	// foreign is the key that forgeries are signed with.
 	foreign func() string
+	clock   *clock.Clock
+	began   time.Time
+	client  *http.Client
 
-	// Set before the pipeline starts.
-	clock *clock.Clock
-	began time.Time
-
-	// Set before the first upload.
+	// Set by attach, before the first upload.
 	pipeline *pipeline.Pipeline
 	keys     media.CallbackKeys
-	client   *http.Client
 
 	mu       sync.Mutex
 	ordinals map[uint64]int32 // by a hash of upload, operation and detail: there are many
@@ -46,9 +44,11 @@ type injector struct {
 	token    string // of the job that called back last
 }
 
-func newInjector(p plan, all []upload) *injector {
+func newInjector(p plan, all []upload, c *clock.Clock) *injector {
 	i := &injector{
 		plan: p, slow: map[string]bool{}, foreign: sync.OnceValue(func() string { return rand.Text() + rand.Text() }),
+		clock: c, began: c.Now(),
+		client:   &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: concurrency}},
 		ordinals: map[uint64]int32{}, injected: map[Kind]int{},
 	}
 	for _, u := range all {
@@ -57,6 +57,16 @@ func newInjector(p plan, all []upload) *injector {
 		}
 	}
 	return i
+}
+
+// attach begins to misbehave.
+func (i *injector) attach(p *pipeline.Pipeline) (err error) {
+	i.pipeline = p
+	if i.keys, err = media.NewCallbackKeys(p.CallbackKeys); err != nil {
+		return errors.New("the callback keys of the run are unusable")
+	}
+	p.AWS.Intercept(i.intercept)
+	return nil
 }
 
 // ordinal counts the operations, from 1.

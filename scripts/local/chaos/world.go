@@ -47,8 +47,8 @@ const (
 	plain     = "clip"
 )
 
-// oddities are parts of keys that URLs, JSON, shells or templates treat in a way
-// of their own.
+// oddities are parts of keys that URLs, JSON, shells or templates treat in a
+// way of their own.
 var oddities = []string{
 	"", "", "", "", " b", "+b", "%41", "#b", "?b&c=d", `"quoted"'s`, "<b>", "😀", "ملف\u200f", "/../over", "//b", "{brace}", "\\b", strings.Repeat("k", 900),
 }
@@ -111,8 +111,8 @@ func refusal(r fakeittybit.Request) (fakeittybit.Fault, bool) {
 
 // The course of a run, in simulated time: most uploads come before the outage,
 // some in it, the rest after it. The outage is longer than Ittybit remembers
-// idempotency keys, and nobody is called back in it: what was made just before it
-// and not noted can only be found by asking.
+// idempotency keys, and nobody is called back in it: what was made just before
+// it and not noted can only be found by asking.
 const (
 	rotation    = 11 * time.Minute // while the second wave is worked on
 	outageBegin = 4 * time.Hour

@@ -1,6 +1,6 @@
-// Package clock is the time that the local run lives in: the wall clock plus an
-// offset that can jump forward. Queues, schedules and overdue checks take their
-// time from it, so a test runs days in seconds.
+// Package clock is the time that the local pipeline lives in: the wall clock
+// plus an offset that can jump forward. Queues, schedules and overdue checks
+// take their time from it, so a test runs days in seconds.
 package clock
 
 import (
@@ -36,8 +36,8 @@ func (c *Clock) Now() time.Time {
 
 // Advance moves the clock forward by d and returns when every callback that
 // became due has run. The clock jumps: callbacks run in order of their times,
-// but all of them see the new time. To visit each timer at its own time, advance
-// to [Clock.Next] again and again. A d of zero or less moves nothing.
+// but all of them see the new time. To visit each timer at its own time,
+// advance to [Clock.Next] again and again. A d of zero or less moves nothing.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	c.offset += max(d, 0)
@@ -45,7 +45,8 @@ func (c *Clock) Advance(d time.Duration) {
 	c.fire()
 }
 
-// Next returns the time of the earliest pending timer, and whether there is one.
+// Next returns the time of the earliest pending timer, and whether there is
+// one.
 func (c *Clock) Next() (time.Time, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -57,8 +58,8 @@ func (c *Clock) Next() (time.Time, bool) {
 
 // AfterFunc calls f once the clock has moved on by d: from the goroutine that
 // advances the clock, or from one of its own when the wall clock gets there.
-// Callbacks run one at a time, in order of their times: f must be quick and must
-// not call [Clock.Advance].
+// Callbacks run one at a time, in order of their times: f must be quick and
+// must not call [Clock.Advance].
 func (c *Clock) AfterFunc(d time.Duration, f func()) *Timer {
 	c.mu.Lock()
 	defer c.mu.Unlock()

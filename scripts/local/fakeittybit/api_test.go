@@ -250,16 +250,10 @@ func TestList(t *testing.T) {
 		{"?limit=3", ids[:3], "true"},
 		{"?limit=3&after=" + ids[2], ids[3:6], "true"},
 		{"?limit=3&after=" + ids[22], ids[23:], "false"},
-		{"?limit=3&before=" + ids[10], ids[7:10], "true"},
-		{"?limit=3&before=" + ids[2], ids[:2], "false"},
-		{"?limit=2&order=asc", []string{ids[24], ids[23]}, "true"},
-		{"?limit=2&order=asc&after=" + ids[23], []string{ids[22], ids[21]}, "true"},
+		{"?limit=2&order=desc&after=" + ids[23], ids[24:], "false"},
 		{"?input=s3://b/4", []string{ids[0], ids[5], ids[10], ids[15], ids[20]}, "false"},
-		{"?input=s3://b/4&kind=video", []string{ids[0], ids[10], ids[20]}, "false"},
-		{"?input=s3://b/4&kind=video&after=" + ids[5], []string{ids[10], ids[20]}, "false"},
+		{"?input=s3://b/4&limit=2&after=" + ids[5], []string{ids[10], ids[15]}, "true"},
 		{"?input=s3://b/nothing", []string{}, "false"},
-		{"?status=queued", []string{}, "false"},
-		{"?status=succeeded&limit=1", ids[:1], "true"},
 	} {
 		r := a.do("GET", "/jobs"+c.query, "")
 		if got := listed(t, r); !reflect.DeepEqual(got, c.want) {
@@ -272,14 +266,14 @@ func TestList(t *testing.T) {
 	if r := a.do("GET", "/jobs", ""); r.header.Get("Limit") != "20" {
 		t.Errorf("Limit: %q, want 20", r.header.Get("Limit"))
 	}
-	for _, bad := range []string{"limit=0", "limit=101", "limit=x", "order=up", "after=job_x", "before=job_x"} {
+	for _, bad := range []string{"limit=0", "limit=101", "limit=x", "order=asc", "after=job_x", "before=job_x", "status=queued", "kind=video"} {
 		a.do("GET", "/jobs?"+bad, "").want(t, 400, "invalid_input")
 	}
 
 	t.Run("following the links", func(t *testing.T) {
 		next := regexp.MustCompile(`<([^>]*)>; rel="next"`)
 		var got []string
-		for path := "/jobs?limit=4&kind=video"; path != ""; {
+		for path := "/jobs?limit=4"; path != ""; {
 			r := a.do("GET", path, "")
 			got = append(got, listed(t, r)...)
 			path = ""
@@ -287,12 +281,8 @@ func TestList(t *testing.T) {
 				path = strings.TrimPrefix(m[1], a.url)
 			}
 		}
-		var want []string
-		for i := 0; i < len(ids); i += 2 {
-			want = append(want, ids[i])
-		}
-		if !reflect.DeepEqual(got, want) {
-			t.Errorf("got %v, want %v", got, want)
+		if !reflect.DeepEqual(got, ids) {
+			t.Errorf("got %v, want %v", got, ids)
 		}
 	})
 }

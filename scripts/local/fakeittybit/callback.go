@@ -31,7 +31,7 @@ type Delivery struct {
 
 // callBack sends the callbacks for what a job has become.
 func (s *Server) callBack(j Job) {
-	defer s.finished()
+	defer s.callEnded()
 	deliveries := []Delivery{{}}
 	if s.opts.Deliveries != nil {
 		deliveries = s.opts.Deliveries(j)
@@ -51,7 +51,7 @@ func (s *Server) callBack(j Job) {
 			p.url, _, _ = strings.Cut(p.url, "?")
 		}
 		s.mu.Lock()
-		s.begin() // ended by send
+		s.busy++ // until send has ended it
 		s.mu.Unlock()
 		s.later(d.After, func() { s.send(p) })
 	}
@@ -60,13 +60,13 @@ func (s *Server) callBack(j Job) {
 // later has f run among the calls when the clock has moved on by d.
 func (s *Server) later(d time.Duration, f func()) {
 	if d <= 0 {
-		s.calls.do(f)
+		s.background.do(s.calls, f)
 		return
 	}
-	s.opts.Clock.AfterFunc(d, func() { s.calls.do(f) })
+	s.opts.Clock.AfterFunc(d, func() { s.background.do(s.calls, f) })
 }
 
-func (s *Server) finished() {
+func (s *Server) callEnded() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.end()
@@ -104,12 +104,12 @@ func (s *Server) send(p *post) {
 	}
 	if taken {
 		s.stats.called(func(c *CallbackCounts) { c.Delivered++ })
-		s.finished()
+		s.callEnded()
 		return
 	}
 	if p.failed++; p.failed >= s.opts.CallbackAttempts {
 		s.stats.called(func(c *CallbackCounts) { c.GivenUp++ })
-		s.finished()
+		s.callEnded()
 		return
 	}
 	// Doubled at most 16 times: far beyond any use, and far from overflow.
@@ -125,7 +125,7 @@ func (s *Server) attempt(p *post) (status int) {
 		return 0
 	}
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("User-Agent", "Ittybit-Stand-In")
+	request.Header.Set("User-Agent", "Ittybit-Fake")
 	if s.opts.SigningSecret != "" {
 		mac := hmac.New(sha256.New, []byte(s.opts.SigningSecret))
 		mac.Write(p.body)
@@ -141,20 +141,17 @@ func (s *Server) attempt(p *post) (status int) {
 	return response.StatusCode
 }
 
+// callbackClient uses no proxy and follows no redirect: everything is on this
+// machine, and a redirect could lead anywhere.
 func callbackClient(transport http.RoundTripper) *http.Client {
 	if transport == nil {
-		transport = directTransport()
+		transport = &http.Transport{MaxIdleConnsPerHost: callsAtOnce, IdleConnTimeout: 30 * time.Second}
 	}
-	return &http.Client{Transport: transport, CheckRedirect: stayHere}
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
-
-// directTransport uses no proxy: everything is on this machine.
-func directTransport() *http.Transport {
-	return &http.Transport{MaxIdleConnsPerHost: callsAtOnce, IdleConnTimeout: 30 * time.Second}
-}
-
-// stayHere follows no redirect: it could lead anywhere.
-func stayHere(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 func onLoopback(address string) bool {
 	u, err := url.Parse(address)

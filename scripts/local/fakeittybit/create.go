@@ -112,38 +112,12 @@ func parseJobRequest(body []byte) (jobRequest, *answer) {
 
 // newJob checks what is wanted and makes the job.
 func (s *Server) newJob(wanted jobRequest, key, base string) (*Job, *answer) {
-	if bad := checkInput(wanted.Input); bad != nil {
-		return nil, bad
-	}
-	if wanted.Kind == "" {
-		return nil, invalid("kind is missing")
-	}
-	// The reference's tables, as the pipeline knows them.
-	table, ok := media.Kinds[wanted.Kind]
-	if !ok {
-		return nil, invalid("kind %q is not one of %s", wanted.Kind, strings.Join(slices.Sorted(maps.Keys(media.Kinds)), ", "))
-	}
-	for _, name := range slices.Sorted(maps.Keys(wanted.Options)) {
-		if check := table[name]; check != nil {
-			if err := check(wanted.Options[name]); err != nil {
-				return nil, invalid("options.%s: %v", name, err)
-			}
-		}
-	}
-	if bad := s.opts.Connection.check(wanted); bad != nil {
+	if bad := s.check(wanted); bad != nil {
 		return nil, bad
 	}
 	plan, err := newPlan(wanted.Kind, wanted.Options)
 	if err != nil {
 		return nil, invalid("options: %v", err)
-	}
-	if wanted.Output != "" {
-		if _, object, ok := splitS3(wanted.Output); !ok || strings.HasSuffix(object, "/") {
-			return nil, invalid("output must be s3://BUCKET/KEY")
-		}
-	}
-	if wanted.WebhookURL != "" && !callable(wanted.WebhookURL) {
-		return nil, invalid("webhook_url must be an https URL (this stand-in also takes http on loopback)")
 	}
 	now := s.opts.Clock.Now()
 	j := &Job{
@@ -169,8 +143,42 @@ func (s *Server) newJob(wanted jobRequest, key, base string) (*Job, *answer) {
 	s.jobs[j.ID] = j
 	s.ids = append(s.ids, j.ID)
 	s.byInput[j.Input] = append(s.byInput[j.Input], j.ID)
-	s.begin()
+	s.busy++
 	return &created, nil
+}
+
+// check returns why a job is refused, nil if it is not.
+func (s *Server) check(wanted jobRequest) *answer {
+	if bad := checkInput(wanted.Input); bad != nil {
+		return bad
+	}
+	if wanted.Kind == "" {
+		return invalid("kind is missing")
+	}
+	// The reference's tables, as the pipeline knows them.
+	table, ok := media.Kinds[wanted.Kind]
+	if !ok {
+		return invalid("kind %q is not one of %s", wanted.Kind, strings.Join(slices.Sorted(maps.Keys(media.Kinds)), ", "))
+	}
+	for _, name := range slices.Sorted(maps.Keys(wanted.Options)) {
+		if check := table[name]; check != nil {
+			if err := check(wanted.Options[name]); err != nil {
+				return invalid("options.%s: %v", name, err)
+			}
+		}
+	}
+	if bad := s.opts.Connection.check(wanted); bad != nil {
+		return bad
+	}
+	if wanted.Output != "" {
+		if _, object, ok := splitS3(wanted.Output); !ok || strings.HasSuffix(object, "/") {
+			return invalid("output must be s3://BUCKET/KEY")
+		}
+	}
+	if wanted.WebhookURL != "" && !callable(wanted.WebhookURL) {
+		return invalid("webhook_url must be an https URL (this fake also takes http on loopback)")
+	}
+	return nil
 }
 
 func (c Connection) check(wanted jobRequest) *answer {
@@ -234,12 +242,6 @@ func fillTemplate(output, input string, now time.Time) string {
 
 // stem is the base name of an input without its extension.
 func stem(input string) string {
-	name := input
-	if _, key, ok := splitS3(input); ok {
-		name = key
-	} else if u, err := url.Parse(input); err == nil {
-		name = u.Path
-	}
-	_, name = path.Split(name)
+	_, name := path.Split(input)
 	return strings.TrimSuffix(name, path.Ext(name))
 }

@@ -1,7 +1,6 @@
 package fakeittybit
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -88,85 +87,87 @@ func (e encoder) arguments(stream string, quality level, bitrate int64) []string
 	return append(args, e.more...)
 }
 
-// arguments are ffmpeg's for the output of the job, up to the name of the file,
-// which segments of HLS take for their own names.
+// recipe is what an output is made of, in ffmpeg's terms.
+type recipe struct {
+	streams     []string             // of the input
+	pictures    map[string][]encoder // nil: it has no picture
+	picture     string               // format or codec
+	pictureRate int64                // bits per second; 0: by quality
+	filter      string               // after those of the plan
+	sound       string               // format or codec; "": it has no sound
+	soundRate   int64
+	container   []string
+}
+
+// recipe is that of the plan. Segments of HLS take their names from segments.
+func (p plan) recipe(segments string) recipe {
+	switch p.kind {
+	case "video":
+		codec := p.codec
+		orDefault(&codec, videoCodecs[p.format])
+		container := []string{"-pix_fmt", "yuv420p", "-movflags", "+faststart", "-f", p.format}
+		if p.format == "webm" {
+			container = []string{"-pix_fmt", "yuv420p", "-f", p.format}
+		}
+		return recipe{
+			streams: []string{"-map", "0:v:0", "-map", "0:a:0?"}, container: container,
+			pictures: videoEncoders, picture: codec, pictureRate: p.bitrate, sound: soundCodecs[p.format],
+		}
+	case "audio":
+		return recipe{streams: []string{"-map", "0:a:0"}, sound: p.format, soundRate: p.bitrate}
+	case "image":
+		r := recipe{streams: []string{"-map", "0:v:0", "-frames:v", "1"}, pictures: imageEncoders, picture: p.format}
+		if p.format == "jpeg" || p.format == "png" {
+			r.container = []string{"-f", "image2", "-update", "1"}
+		}
+		return r
+	case "animation":
+		r := recipe{streams: []string{"-map", "0:v:0"}, pictures: animationEncoders, picture: p.format}
+		if p.format == "gif" {
+			// A palette for each frame: one for all would hold all in memory.
+			r.filter = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"
+		}
+		return r
+	case "adaptive_video":
+		return recipe{
+			streams: []string{"-map", "0:v:0?", "-map", "0:a:0?"}, pictures: videoEncoders, picture: "h264", sound: "aac",
+			container: []string{"-pix_fmt", "yuv420p", "-f", "hls", "-hls_time", "4", "-hls_playlist_type", "vod", "-hls_segment_filename", segments},
+		}
+	}
+	return recipe{}
+}
+
+// arguments are ffmpeg's for the output of the job, up to the name of the file.
 func (s *Server) arguments(p plan, segments string) ([]string, error) {
 	filters, err := p.filters()
 	if err != nil {
 		return nil, unworkable("format_unsupported", "%v", err)
 	}
 	var args []string
-	add := func(more ...string) { args = append(args, more...) }
-	picture := func(table map[string][]encoder, codec string, bitrate int64) error {
-		e, err := s.encoder(table, codec)
+	if p.end > 0 {
+		args = append(args, "-t", decimal(p.end-p.start))
+	}
+	r := p.recipe(segments)
+	args = append(args, r.streams...)
+	if r.pictures != nil {
+		e, err := s.encoder(r.pictures, r.picture)
 		if err != nil {
-			return err
+			return nil, err
+		}
+		if r.filter != "" {
+			filters = append(filters, r.filter)
 		}
 		if len(filters) > 0 {
-			add("-filter:v", strings.Join(filters, ","))
+			args = append(args, "-filter:v", strings.Join(filters, ","))
 		}
-		add(e.arguments("v", p.quality, bitrate)...)
-		return nil
+		args = append(args, e.arguments("v", p.quality, r.pictureRate)...)
 	}
-	sound := func(codec string, bitrate int64) error {
-		e, err := s.encoder(audioEncoders, codec)
+	if r.sound != "" {
+		e, err := s.encoder(audioEncoders, r.sound)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		add(e.arguments("a", p.quality, bitrate)...)
-		return nil
+		args = append(args, e.arguments("a", p.quality, r.soundRate)...)
 	}
-
-	if p.end > 0 {
-		add("-t", decimal(p.end-p.start))
-	}
-	switch p.kind {
-	case "video":
-		codec := p.codec
-		orDefault(&codec, videoCodecs[p.format])
-		add("-map", "0:v:0", "-map", "0:a:0?")
-		if err := picture(videoEncoders, codec, p.bitrate); err != nil {
-			return nil, err
-		}
-		if err := sound(soundCodecs[p.format], 0); err != nil {
-			return nil, err
-		}
-		add("-pix_fmt", "yuv420p")
-		if p.format != "webm" {
-			add("-movflags", "+faststart")
-		}
-		add("-f", p.format)
-	case "audio":
-		add("-map", "0:a:0")
-		if err := sound(p.format, p.bitrate); err != nil {
-			return nil, err
-		}
-	case "image":
-		add("-map", "0:v:0", "-frames:v", "1")
-		if err := picture(imageEncoders, p.format, 0); err != nil {
-			return nil, err
-		}
-		if slices.Contains([]string{"jpeg", "png"}, p.format) {
-			add("-f", "image2", "-update", "1")
-		}
-	case "animation":
-		add("-map", "0:v:0")
-		if p.format == "gif" {
-			// A palette for each frame: one for all would hold all in memory.
-			filters = append(filters, "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1")
-		}
-		if err := picture(animationEncoders, p.format, 0); err != nil {
-			return nil, err
-		}
-	case "adaptive_video":
-		add("-map", "0:v:0?", "-map", "0:a:0?")
-		if err := picture(videoEncoders, "h264", 0); err != nil {
-			return nil, err
-		}
-		if err := sound("aac", 0); err != nil {
-			return nil, err
-		}
-		add("-pix_fmt", "yuv420p", "-f", "hls", "-hls_time", "4", "-hls_playlist_type", "vod", "-hls_segment_filename", segments)
-	}
-	return args, nil
+	return append(args, r.container...), nil
 }

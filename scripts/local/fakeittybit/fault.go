@@ -37,7 +37,7 @@ func (f Fault) answer() *answer {
 		return nil
 	}
 	orDefault(&f.Kind, "internal_error")
-	orDefault(&f.Message, "the stand-in was told to answer this")
+	orDefault(&f.Message, "the fake was told to answer this")
 	a := refusal(f.Status, f.Kind, f.Message)
 	return &a
 }

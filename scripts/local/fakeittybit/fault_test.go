@@ -94,7 +94,7 @@ func TestHangingRequests(t *testing.T) {
 		<-asked
 		closeIt(t, a.Server)
 		if err := <-answered; err == nil {
-			t.Error("a hanging request was answered when the stand-in closed")
+			t.Error("a hanging request was answered when the fake closed")
 		}
 		if made := len(a.Jobs()) > 0; made != accept {
 			t.Errorf("accept %v: jobs made: %v", accept, made)

@@ -65,7 +65,7 @@ func (s *Server) encode(ctx context.Context, folder string, p plan, name, segmen
 	args = append(args, output...)
 	args = append(args, "file:"+name)
 
-	ctx, cancel := context.WithTimeout(ctx, s.opts.Limit.Time)
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Time)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, s.opts.FFmpeg, args...)
 	cmd.Dir = folder
@@ -79,7 +79,7 @@ func (s *Server) encode(ctx context.Context, folder string, p plan, name, segmen
 	beNice(cmd.Process)
 	if err := cmd.Wait(); err != nil {
 		if ctx.Err() == context.DeadlineExceeded {
-			return nil, unworkable("timeout", "the work took longer than %v", s.opts.Limit.Time)
+			return nil, unworkable("timeout", "the work took longer than %v", s.opts.Time)
 		}
 		return nil, unworkable(invalidInput, "ffmpeg cannot make this of the input: %s", complaints.text())
 	}

@@ -20,7 +20,7 @@ import (
 
 const apiKey = "ittybit_test_key"
 
-// api is a stand-in behind a socket.
+// api is a fake behind a socket.
 type api struct {
 	*fakeittybit.Server
 	t   *testing.T

@@ -27,7 +27,7 @@ type Job struct {
 	ID         string
 	Kind       string
 	Input      string
-	Output     string // where the result is to go, its templates filled in; "": the stand-in serves it
+	Output     string // where the result is to go, its templates filled in; "": the fake serves it
 	OutputURL  string // where the result is, once it is there
 	Options    map[string]any
 	Metadata   map[string]string
@@ -42,7 +42,7 @@ type Job struct {
 	UpdatedAt  time.Time
 
 	number int    // in the order of creation
-	base   string // the URL of the stand-in, as the client that created the job knows it
+	base   string // the URL of the fake, as the client that created the job knows it
 	plan   plan
 }
 
@@ -60,7 +60,8 @@ type Outcome struct {
 	Message string        // of a failure
 }
 
-// jobObject is the job object of the reference (https://ittybit.com/api/get-job).
+// jobObject is the job object of the reference
+// (https://ittybit.com/api/get-job).
 type jobObject struct {
 	ID         string            `json:"id"`
 	Object     string            `json:"object"`

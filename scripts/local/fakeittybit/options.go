@@ -10,21 +10,21 @@ import (
 	"ittybit-media/handlers/media"
 )
 
-// Options say how the stand-in works and how it misbehaves. The zero value of
+// Options say how the fake works and how it misbehaves. The zero value of
 // each is what the reference says, or harmless. Hooks may be called by several
 // goroutines at once.
 type Options struct {
 	Keys    []string // the API keys that are valid; see [Server.SetKeys]
-	BaseURL string   // where the stand-in is reached, without a slash at the end; "": as the request that created the job reached it
+	BaseURL string   // where the fake is reached, without a slash at the end; "": as the request that created the job reached it
 	Clock   Clock    // nil: real time. It times jobs, callback retries and the life of idempotency keys, never the network
 
-	Storage Storage      // serves s3:// inputs and outputs; without it such jobs fail
-	Dir     string       // keeps the outputs that do not go to S3; "": a temporary folder that Close removes
-	FFmpeg  string       // path of ffmpeg; "": an output is a copy of its input
-	Workers int          // jobs worked on at once; 0: one for each CPU
-	Limit   Limit        // bounds on one job's work
-	Instant bool         // no input is read and no output made: a job has succeeded at once, with a URL behind which nothing is
-	Notice  func(string) // is told, once each, what the person at the terminal should know
+	Storage Storage       // serves s3:// inputs and outputs; without it such jobs fail
+	Dir     string        // keeps the outputs that do not go to S3; "": a temporary folder that Close removes
+	FFmpeg  string        // path of ffmpeg; "": an output is a copy of its input
+	Workers int           // jobs worked on at once; 0: one for each CPU
+	Time    time.Duration // bounds the work on one job, in real time; 0: 10 minutes
+	Instant bool          // no input is read and no output made: a job has succeeded at once, with a URL behind which nothing is
+	Notice  func(string)  // is told, once each, what the person at the terminal should know
 
 	Shape             Shape                  // of callbacks
 	SigningSecret     string                 // signs callbacks; "": they are not signed
@@ -58,14 +58,9 @@ type Connection struct {
 	Strict bool            // in the other place, connection_id is an unknown field and refused
 }
 
-// Limit bounds the work on one job. Zero values take the defaults.
-type Limit struct {
-	Time       time.Duration // real time; 0: 10 minutes
-	InputBytes int64         // of http inputs; 0: 1 GiB
-}
-
 // Clock tells the time and calls those who wait for it.
 type Clock interface {
+	// Now returns the time.
 	Now() time.Time
 	// AfterFunc calls f, which is quick, once the clock has moved on by d.
 	AfterFunc(d time.Duration, f func())
@@ -77,7 +72,7 @@ type Storage interface {
 	// read until release is called. The error of a missing object wraps
 	// fs.ErrNotExist.
 	Open(ctx context.Context, bucket, key string) (path string, release func(), err error)
-	// Put stores the file as the object.
+	// Put stores the file as the object. An error fails the job.
 	Put(ctx context.Context, bucket, key, path string) error
 }
 
@@ -93,22 +88,20 @@ const (
 )
 
 const (
-	defaultAttempts  = 8
-	defaultBackoff   = time.Second
-	defaultTime      = 10 * time.Minute
-	defaultInputSize = 1 << 30
+	defaultAttempts = 8
+	defaultBackoff  = time.Second
+	defaultTime     = 10 * time.Minute
 )
 
 func (o *Options) complete() error {
 	if o.CallbackAttempts < 0 || o.CallbackBackoff < 0 || o.Workers < 0 || o.Latency < 0 {
-		return errors.New("localittybit: attempts, backoff, workers and latency must not be negative")
+		return errors.New("fakeittybit: attempts, backoff, workers and latency must not be negative")
 	}
 	orDefault(&o.Clock, Clock(realClock{}))
 	orDefault(&o.Workers, runtime.NumCPU())
 	orDefault(&o.CallbackAttempts, defaultAttempts)
 	orDefault(&o.CallbackBackoff, defaultBackoff)
-	orDefault(&o.Limit.Time, defaultTime)
-	orDefault(&o.Limit.InputBytes, defaultInputSize)
+	orDefault(&o.Time, defaultTime)
 	if o.Notice == nil {
 		o.Notice = func(string) {}
 	}

@@ -43,11 +43,11 @@ func (s *Server) serveOutput(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, name, info.ModTime(), file)
 }
 
-// OutputPath is where the stand-in serves a file that a job made.
+// OutputPath is where the fake serves a file that a job made.
 func OutputPath(job, name string) string { return outputsPath + job + "/" + name }
 
-// ContentType is that of a file by its name, "" for none. It knows the types that
-// the machine's own table may lack.
+// ContentType is that of a file by its name, "" for none. It knows the types
+// that the machine's own table may lack.
 func ContentType(name string) string {
 	switch ext := path.Ext(name); ext {
 	case ".aac":
@@ -79,7 +79,7 @@ func ContentType(name string) string {
 	}
 }
 
-// fileName is the name of the job's output where the stand-in keeps it.
+// fileName is the name of the job's output where the fake keeps it.
 func (j *Job) fileName() string {
 	return cleanName(stem(j.Input)) + "." + j.plan.extension()
 }

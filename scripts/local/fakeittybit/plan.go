@@ -156,7 +156,7 @@ func (p plan) scale() ([]string, error) {
 		return []string{"scale=w=" + w + ":h=" + h, "setsar=1"}, nil
 	case p.width.percent > 0 || p.height.percent > 0:
 		// Nobody knew the input's size, and after the first filter it is gone.
-		return nil, errors.New("without ffprobe, this stand-in takes width and height together only in pixels, or with fit: fill")
+		return nil, errors.New("without ffprobe, this fake takes width and height together only in pixels, or with fit: fill")
 	}
 	x, y := p.place()
 	divisible := ""

@@ -21,8 +21,8 @@ type contents struct {
 	seconds        float64 // 0: not known, or a picture
 }
 
-// ffprobe is the one that lies beside an ffmpeg, as it comes with it, "" if there
-// is none.
+// ffprobe is the one that lies beside an ffmpeg, as it comes with it, "" if
+// there is none.
 func ffprobe(ffmpeg string) string {
 	ffmpeg, err := exec.LookPath(ffmpeg)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // ownGroup has the command end with all of its children when its context does,
-// and not with a Ctrl-C that is meant for the stand-in, which ends it itself.
+// and not with a Ctrl-C that is meant for the fake, which ends it itself.
 func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error {

@@ -18,14 +18,14 @@ import (
 func TestFFmpegIsStopped(t *testing.T) {
 	t.Parallel()
 	// It and its child tell their process ids, and then never end.
-	setUp := func(t *testing.T, limit fakeittybit.Limit) (*api, func() (parent, child int)) {
+	setUp := func(t *testing.T, limit time.Duration) (*api, func() (parent, child int)) {
 		pipe := filepath.Join(t.TempDir(), "pids")
 		if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 			t.Skip("no named pipes here: ", err)
 		}
 		files := newStorage(t)
 		files.add(t, "b", "clip.mov", []byte("x"))
-		a := serve(t, fakeittybit.Options{Storage: files, Limit: limit, FFmpeg: fakeFFmpeg(t, "libx264 aac", "sleep 600 & echo $$ $! > "+pipe+"; wait")})
+		a := serve(t, fakeittybit.Options{Storage: files, Time: limit, FFmpeg: fakeFFmpeg(t, "libx264 aac", "sleep 600 & echo $$ $! > "+pipe+"; wait")})
 		a.create(`{"input":"s3://b/clip.mov","kind":"video"}`)
 		return a, func() (parent, child int) {
 			text, err := os.ReadFile(pipe)
@@ -54,7 +54,7 @@ func TestFFmpegIsStopped(t *testing.T) {
 	}
 	t.Run("by Close", func(t *testing.T) {
 		t.Parallel()
-		a, pids := setUp(t, fakeittybit.Limit{})
+		a, pids := setUp(t, 0)
 		parent, child := pids()
 		closeIt(t, a.Server)
 		gone(t, parent, child)
@@ -68,7 +68,7 @@ func TestFFmpegIsStopped(t *testing.T) {
 	})
 	t.Run("by the time limit", func(t *testing.T) {
 		t.Parallel()
-		a, pids := setUp(t, fakeittybit.Limit{Time: 2 * time.Second})
+		a, pids := setUp(t, 2*time.Second)
 		parent, child := pids()
 		a.wait()
 		gone(t, parent, child)

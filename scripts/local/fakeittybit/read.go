@@ -1,12 +1,12 @@
 package fakeittybit
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // Of lists (https://ittybit.com/api/list-jobs).
@@ -54,8 +54,8 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Limit", strconv.Itoa(p.limit))
 	h.Set("Has-More", strconv.FormatBool(p.more))
-	if links := p.links(s.base(r), query); links != "" {
-		h.Set("Link", links)
+	if link := p.link(s.base(r), query); link != "" {
+		h.Set("Link", link)
 	}
 	respond(http.StatusOK, objects).write(w)
 }
@@ -71,17 +71,23 @@ func (s *Server) faulty(w http.ResponseWriter, r *http.Request, request Request)
 	return false
 }
 
-// page is a part of a list.
+// page is a part of a list, the newest job first.
 type page struct {
 	jobs  []Job
 	limit int
-	more  bool // on the side that was asked for
-	// earlier and later: there is something on that side in the list's order.
-	earlier, later bool
+	more  bool
 }
+
+// listParameters are those of the reference that the pipeline uses.
+var listParameters = []string{"input", "limit", "order", "after"}
 
 func (s *Server) page(query url.Values) (page, *answer) {
 	p := page{limit: defaultPage}
+	for name := range query {
+		if !slices.Contains(listParameters, name) {
+			return p, invalid("this fake does not know the parameter %q", name)
+		}
+	}
 	if text := query.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > maxPage {
@@ -89,9 +95,8 @@ func (s *Server) page(query url.Values) (page, *answer) {
 		}
 		p.limit = n
 	}
-	order := query.Get("order")
-	if order != "" && order != "asc" && order != "desc" {
-		return p, invalid("order must be asc or desc")
+	if order := query.Get("order"); order != "" && order != "desc" {
+		return p, invalid("this fake knows no order but desc")
 	}
 
 	s.mu.Lock()
@@ -100,79 +105,28 @@ func (s *Server) page(query url.Values) (page, *answer) {
 	if input := query.Get("input"); input != "" && !s.opts.ListIgnoresInput {
 		ids = s.byInput[input]
 	}
-	var matching []*Job
-	for _, id := range ids {
-		if j := s.jobs[id]; fits(query.Get("status"), string(j.Status)) && fits(query.Get("kind"), j.Kind) {
-			matching = append(matching, j)
-		}
-	}
-	// precedes is the list's order.
-	precedes := func(a, b *Job) bool { return a.number < b.number }
-	if order != "asc" {
-		slices.Reverse(matching)
-		precedes = func(a, b *Job) bool { return a.number > b.number }
-	}
-
-	from, to := 0, len(matching)
+	end := len(ids)
 	if id := query.Get("after"); id != "" {
 		cursor := s.jobs[id]
 		if cursor == nil {
 			return p, invalid("after: there is no job %q", id)
 		}
-		from = position(matching, func(j *Job) bool { return precedes(cursor, j) })
+		end, _ = slices.BinarySearchFunc(ids, cursor.number, func(id string, number int) int { return cmp.Compare(s.jobs[id].number, number) })
 	}
-	if id := query.Get("before"); id != "" {
-		cursor := s.jobs[id]
-		if cursor == nil {
-			return p, invalid("before: there is no job %q", id)
-		}
-		to = position(matching, func(j *Job) bool { return !precedes(j, cursor) })
+	begin := max(0, end-p.limit)
+	for _, id := range slices.Backward(ids[begin:end]) {
+		p.jobs = append(p.jobs, *s.jobs[id])
 	}
-	from = min(from, to)
-	p.more = to-from > p.limit
-	if query.Get("before") != "" && query.Get("after") == "" {
-		from = max(from, to-p.limit) // the page that ends at the cursor
-	} else {
-		to = min(to, from+p.limit)
-	}
-	p.earlier, p.later = from > 0, to < len(matching)
-	for _, j := range matching[from:to] {
-		p.jobs = append(p.jobs, *j)
-	}
+	p.more = begin > 0
 	return p, nil
 }
 
-// position is the index of the first job that is so, or the end.
-func position(jobs []*Job, is func(*Job) bool) int {
-	if i := slices.IndexFunc(jobs, is); i >= 0 {
-		return i
-	}
-	return len(jobs)
-}
-
-func fits(wanted, value string) bool { return wanted == "" || wanted == value }
-
-// links is the Link header (https://ittybit.com/api/pagination).
-func (p page) links(base string, query url.Values) string {
-	if len(p.jobs) == 0 {
+// link is the Link header, "" without a next page
+// (https://ittybit.com/api/pagination).
+func (p page) link(base string, query url.Values) string {
+	if !p.more {
 		return ""
 	}
-	var links []string
-	add := func(relation, cursor, id string) {
-		q := url.Values{}
-		for name, values := range query {
-			if name != "after" && name != "before" {
-				q[name] = values
-			}
-		}
-		q.Set(cursor, id)
-		links = append(links, fmt.Sprintf("<%s/jobs?%s>; rel=%q", base, q.Encode(), relation))
-	}
-	if p.earlier {
-		add("prev", "before", p.jobs[0].ID)
-	}
-	if p.later {
-		add("next", "after", p.jobs[len(p.jobs)-1].ID)
-	}
-	return strings.Join(links, ", ")
+	query.Set("after", p.jobs[len(p.jobs)-1].ID)
+	return fmt.Sprintf("<%s/jobs?%s>; rel=\"next\"", base, query.Encode())
 }

@@ -1,13 +1,10 @@
 package fakeittybit
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,7 +46,8 @@ func (s *Server) make(work string, j *Job) (*time.Duration, error) {
 	if s.opts.FFmpeg == "" {
 		return nil, copyFile(made, filepath.Join(work, "input"))
 	}
-	// ffmpeg reads % in a name as a pattern, so the name is plain until it is done.
+	// ffmpeg reads % in a name as a pattern, so the name is plain until it is
+	// done.
 	plain := "output." + j.plan.extension()
 	duration, err := s.encode(s.ctx, work, j.plan, plain, j.ID+"_%03d.ts")
 	if err != nil {
@@ -65,10 +63,10 @@ func (s *Server) make(work string, j *Job) (*time.Duration, error) {
 func (s *Server) bring(input, path string) (release func(), err error) {
 	bucket, key, ok := splitS3(input)
 	if !ok {
-		return func() {}, s.download(input, path)
+		return nil, unworkable("input_unreadable", "this fake reads its inputs from S3 only")
 	}
 	if s.opts.Storage == nil {
-		return nil, unworkable("connection_missing", "this stand-in has no S3 to read %s from", input)
+		return nil, unworkable("connection_missing", "this fake has no S3 to read %s from", input)
 	}
 	if s.opts.ReadKey != nil {
 		key = s.opts.ReadKey(key)
@@ -90,45 +88,12 @@ func (s *Server) bring(input, path string) (release func(), err error) {
 	return release, nil
 }
 
-func (s *Server) download(address, path string) error {
-	u, err := url.Parse(address)
-	if err != nil || !isLoopback(u.Hostname()) {
-		return unworkable("input_unreadable", "this stand-in reads http inputs only from this machine")
-	}
-	ctx, cancel := context.WithTimeout(s.ctx, s.opts.Limit.Time)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return unworkable("input_unreadable", "the input's URL is not one")
-	}
-	response, err := s.fetch.Do(request)
-	if err != nil {
-		return unworkable("input_unreadable", "the input cannot be read: %v", errors.Unwrap(err)) // without the URL, which may be signed
-	}
-	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode != http.StatusOK {
-		return unworkable("input_unreadable", "the input cannot be read: its server says %s", response.Status)
-	}
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	n, err := io.Copy(file, io.LimitReader(response.Body, s.opts.Limit.InputBytes+1))
-	if err := errors.Join(err, file.Close()); err != nil {
-		return unworkable("input_unreadable", "the input broke off: %v", err)
-	}
-	if n > s.opts.Limit.InputBytes {
-		return unworkable("input_unreadable", "the input is larger than %d bytes", s.opts.Limit.InputBytes)
-	}
-	return nil
-}
-
 // put stores what lies in the work folder: the job's file as its output says,
 // others (segments) beside it.
 func (s *Server) put(work string, j *Job) error {
 	bucket, key, _ := splitS3(j.Output)
 	if s.opts.Storage == nil {
-		return unworkable("connection_missing", "this stand-in has no S3 to write %s to", j.Output)
+		return unworkable("connection_missing", "this fake has no S3 to write %s to", j.Output)
 	}
 	files, err := os.ReadDir(work)
 	if err != nil {

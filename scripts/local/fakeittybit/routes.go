@@ -13,7 +13,7 @@ import (
 // other place.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.ctx.Err() != nil {
-		refuse(w, http.StatusServiceUnavailable, "unavailable", "the stand-in is closed")
+		refuse(w, http.StatusServiceUnavailable, "unavailable", "the fake is closed")
 		return
 	}
 	s.mux.ServeHTTP(w, r)
@@ -119,7 +119,7 @@ func marshal(value any) ([]byte, error) {
 	return bytes.Clone(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
 }
 
-// base is the URL under which the client knows the stand-in.
+// base is the URL under which the client knows the fake.
 func (s *Server) base(r *http.Request) string {
 	if s.opts.BaseURL != "" {
 		return s.opts.BaseURL

@@ -9,9 +9,13 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"ittybit-media/scripts/local/quiet"
 )
 
-// Server is the stand-in: an http.Handler that works in the background. Make
+// Server is the fake: an http.Handler that works in the background. Make
 // one with [New]. Its methods may be called by any goroutine.
 type Server struct {
 	opts     Options
@@ -19,12 +23,12 @@ type Server struct {
 	encoders map[string]bool // ffmpeg's
 	ffprobe  string          // path; "": inputs are not probed
 	callback *http.Client
-	fetch    *http.Client
 
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
-	work   pool
-	calls  pool
+	ctx        context.Context // ends with Close
+	cancel     context.CancelFunc
+	background *workers
+	work       *semaphore.Weighted // a slot for each job that is worked on
+	calls      *semaphore.Weighted // a slot for each callback that is being sent
 
 	dir     *os.Root // the outputs, a folder for each job
 	ownDir  string   // to be removed; "": the caller's
@@ -33,19 +37,19 @@ type Server struct {
 	idem    idempotency
 	stats   stats
 
-	mu      sync.Mutex
-	jobs    map[string]*Job
-	ids     []string            // in the order of creation
-	byInput map[string][]string // the same, of each input
-	busy    int                 // jobs and callbacks that are not finished
-	idle    chan struct{}       // closed when busy is 0; nil when it is
+	mu       sync.Mutex
+	finished *quiet.Cond // busy is 0, or the server closed
+	jobs     map[string]*Job
+	ids      []string            // in the order of creation
+	byInput  map[string][]string // the same, of each input
+	busy     int                 // jobs and callbacks that are not finished
 }
 
 // callsAtOnce bounds the callbacks under way, so that a thousand jobs that end
 // together do not open a thousand connections.
 const callsAtOnce = 32
 
-// New starts a stand-in. It fails when ffmpeg does not run or the folder for
+// New starts a fake. It fails when ffmpeg does not run or the folder for
 // outputs cannot be used. End it with [Server.Close].
 func New(opts Options) (*Server, error) {
 	if err := opts.complete(); err != nil {
@@ -54,18 +58,19 @@ func New(opts Options) (*Server, error) {
 	s := &Server{
 		opts:     opts,
 		callback: callbackClient(opts.Transport),
-		fetch:    &http.Client{Transport: directTransport(), CheckRedirect: stayHere},
-		work:     pool{limit: opts.Workers},
-		calls:    pool{limit: callsAtOnce},
+		work:     semaphore.NewWeighted(int64(opts.Workers)),
+		calls:    semaphore.NewWeighted(callsAtOnce),
 		jobs:     map[string]*Job{},
 		byInput:  map[string][]string{},
 	}
 	s.idem.clock = opts.Clock
 	s.SetKeys(opts.Keys...)
+	s.finished = quiet.NewCond(&s.mu)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.background = newWorkers(s.ctx)
 	if err := s.prepareWork(); err != nil {
 		s.cancel()
-		return nil, fmt.Errorf("localittybit: %w", err)
+		return nil, fmt.Errorf("fakeittybit: %w", err)
 	}
 	s.routes()
 	return s, nil
@@ -100,14 +105,15 @@ func (s *Server) prepareWork() (err error) {
 	return err
 }
 
-// Close ends everything that the stand-in does and returns when it has ended:
+// Close ends everything that the fake does and returns when it has ended:
 // requests get no answer or 503, ffmpeg is killed, callbacks are dropped.
 func (s *Server) Close() error {
 	s.cancel()
-	s.work.close()
-	s.calls.close()
+	s.mu.Lock()
+	s.finished.Broadcast()
+	s.mu.Unlock()
+	s.background.close()
 	s.callback.CloseIdleConnections()
-	s.fetch.CloseIdleConnections()
 	if s.dir == nil {
 		return nil
 	}
@@ -119,33 +125,25 @@ func (s *Server) Close() error {
 }
 
 // Wait returns when every job is final and every callback delivered, given up
-// or lost. It fails with ctx, and when the stand-in is closed.
+// or lost. It fails with ctx, and when the fake is closed.
 func (s *Server) Wait(ctx context.Context) error {
 	s.mu.Lock()
-	idle := s.idle
-	s.mu.Unlock()
-	if idle == nil {
-		return nil
-	}
-	select {
-	case <-idle:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("localittybit: waiting for jobs and callbacks: %w", context.Cause(ctx))
-	case <-s.ctx.Done():
+	defer s.mu.Unlock()
+	err := s.finished.Until(ctx, func() bool { return s.busy == 0 || s.ctx.Err() != nil })
+	switch {
+	case err != nil:
+		return fmt.Errorf("fakeittybit: waiting for jobs and callbacks: %w", err)
+	case s.busy > 0:
 		return errClosed
 	}
+	return nil
 }
 
 // Idle waits until nothing more happens before the clock moves on: no job is
 // worked on and no callback is being sent. It fails with ctx.
 func (s *Server) Idle(ctx context.Context) error {
-	for !s.work.empty() || !s.calls.empty() { // what ends in one can begin something in the other
-		for _, p := range []*pool{&s.work, &s.calls} {
-			if err := p.idle(ctx); err != nil {
-				return fmt.Errorf("localittybit: waiting for what is being done: %w", err)
-			}
-		}
+	if err := s.background.idle(ctx); err != nil {
+		return fmt.Errorf("fakeittybit: waiting for what is being done: %w", err)
 	}
 	return nil
 }
@@ -158,20 +156,12 @@ func (s *Server) Busy() int {
 	return s.busy
 }
 
-var errClosed = errors.New("localittybit: the stand-in is closed")
+var errClosed = errors.New("fakeittybit: the server is closed")
 
-// begin counts something that Wait waits for; s.mu is held.
-func (s *Server) begin() {
-	if s.busy++; s.idle == nil {
-		s.idle = make(chan struct{})
-	}
-}
-
-// end is begin's other end; s.mu is held.
+// end counts off a job or a callback; s.mu is held.
 func (s *Server) end() {
 	if s.busy--; s.busy == 0 {
-		close(s.idle)
-		s.idle = nil
+		s.finished.Broadcast()
 	}
 }
 

@@ -11,7 +11,8 @@ const (
 	// Guide is the AWS guide's: an event and the job under data, which has
 	// "completed" for a status and completed_at for a time.
 	Guide Shape = ""
-	// Bare is the job alone (https://ittybit.com/guides/set-up-webhook-notifications).
+	// Bare is the job alone
+	// (https://ittybit.com/guides/set-up-webhook-notifications).
 	Bare Shape = "bare"
 	// Typed is the job with the event's name beside, as type
 	// (https://ittybit.com/guides/ai-media-pipeline-with-inngest).

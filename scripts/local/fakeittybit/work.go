@@ -20,10 +20,10 @@ func (s *Server) start(created *Job) {
 	}
 	id := created.ID
 	finish := func() { s.finish(id, outcome) }
-	s.work.do(func() {
+	s.background.do(s.work, func() {
 		s.change(id, func(j *Job, now time.Time) { j.Status, j.StartedAt = Processing, now })
 		if outcome.After > 0 {
-			s.opts.Clock.AfterFunc(outcome.After, func() { s.work.do(finish) })
+			s.opts.Clock.AfterFunc(outcome.After, func() { s.background.do(s.work, finish) })
 			return
 		}
 		finish()
@@ -50,7 +50,7 @@ func forced(outcome Outcome) result {
 	case Cancelled:
 		return result{cancelled: true}
 	default:
-		orDefault(&outcome.Message, "the stand-in was told to fail this job")
+		orDefault(&outcome.Message, "the fake was told to fail this job")
 		return result{failure: &Failure{"internal_error", outcome.Message}}
 	}
 }
@@ -59,10 +59,10 @@ func forced(outcome Outcome) result {
 // as that is final, at once.
 func (s *Server) Finish(id string, outcome Outcome) error {
 	if !outcome.Status.Final() {
-		return fmt.Errorf("localittybit: %q is no final status", outcome.Status)
+		return fmt.Errorf("fakeittybit: %q is no final status", outcome.Status)
 	}
 	if !s.conclude(id, forced(outcome)) {
-		return fmt.Errorf("localittybit: there is no unfinished job %q", id)
+		return fmt.Errorf("fakeittybit: there is no unfinished job %q", id)
 	}
 	return nil
 }
@@ -82,7 +82,7 @@ func failed(kind, format string, args ...any) result {
 
 func (s *Server) conclude(id string, r result) bool {
 	if s.ctx.Err() != nil {
-		return false // what failed now, failed because the stand-in is closed
+		return false // what failed now, failed because the fake is closed
 	}
 	return s.change(id, func(j *Job, now time.Time) {
 		j.FinishedAt = now
@@ -126,8 +126,8 @@ func (s *Server) changeLocked(id string, to func(j *Job, now time.Time)) (after 
 	j.UpdatedAt = now
 	after = *j
 	if j.WebhookURL != "" && (j.Status.Final() || s.opts.NonFinalCallbacks) {
-		s.begin() // ended by callBack
-		s.calls.do(func() { s.callBack(after) })
+		s.busy++ // until callBack has begun its posts
+		s.background.do(s.calls, func() { s.callBack(after) })
 	}
 	if j.Status.Final() {
 		s.end()
@@ -149,7 +149,7 @@ func (s *Server) produce(j *Job) result {
 	return made
 }
 
-// workError is why a job fails through no fault of the stand-in.
+// workError is why a job fails through no fault of the fake.
 type workError struct{ kind, message string }
 
 func (e *workError) Error() string { return e.message }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -110,7 +111,8 @@ func (b *board) touch(u *upload) {
 
 func (u *upload) note(at time.Time, from, text string, bad bool) {
 	if len(u.notes) == maxNotes {
-		// The beginning is what tells an upload's story; of a long wait, its end does.
+		// The beginning is what tells an upload's story; of a long wait, its end
+		// does.
 		half := maxNotes / 2
 		u.notes = slices.Delete(u.notes, half, half+1)
 		u.omitted++
@@ -167,15 +169,9 @@ func (b *board) observe(s pipeline.Step) {
 	case pipeline.Logged:
 		u.stale = true
 	}
-	text := string(s.Kind)
-	if s.Kind == pipeline.Logged {
-		text = ""
-	}
-	if s.Text != "" {
-		if text != "" {
-			text += ": "
-		}
-		text += s.Text
+	text := s.Text
+	if s.Kind != pipeline.Logged {
+		text = strings.TrimSuffix(string(s.Kind)+": "+s.Text, ": ")
 	}
 	u.note(s.Time, s.Source, media.Redact(text), bad)
 	b.touch(u)
@@ -337,12 +333,9 @@ func (b *board) called(c fakeittybit.Called) {
 	b.totals.callbacks++
 	j.callback, j.called, j.answer = bounded(c.Body), c.SentAt, c.Status
 	j.calls++
-	text := j.name + ": callback "
-	switch {
-	case c.Status == 0:
-		text += "not answered"
-	default:
-		text += "answered " + statusText(c.Status)
+	text := j.name + ": callback not answered"
+	if c.Status != 0 {
+		text = j.name + ": callback answered " + statusText(c.Status)
 	}
 	bad := c.Status < 200 || c.Status > 299
 	if bad {

@@ -9,9 +9,9 @@ import (
 	"ittybit-media/scripts/local/fakeittybit"
 )
 
-// outputsHandler serves what jobs made, from a port and so an origin of its own:
-// an output is a file that somebody uploaded, turned into another. Whatever is in
-// it, it runs nothing and reaches nothing of the page's.
+// outputsHandler serves what jobs made, from a port and so an origin of its
+// own: an output is a file that somebody uploaded, turned into another.
+// Whatever is in it, it runs nothing and reaches nothing of the page's.
 func (p *Page) outputsHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{job}/{name}", p.output)

@@ -1,12 +1,13 @@
-// Package page is the local run's page: files are dropped on it, and each
-// upload can be watched on its way through the pipeline, with what the parts say
-// to each other. Ittybit can be broken and mended there.
+// Package page is the local console: a page on which files are dropped, each
+// upload can be watched on its way through the pipeline, and failures are
+// simulated.
 //
-// The page is made on the server; a small script of its own keeps it up to date.
-// Only this machine may reach it, and no other page may use it.
+// The page is made on the server; a small script of its own keeps it up to
+// date. Only this machine may reach it, and no other page may use it.
 package page
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -45,8 +46,9 @@ type Options struct {
 	FFmpeg  bool   // the outputs are real
 }
 
-// Page is the local run's page. It hears of everything from the start, through
-// [Page.Observe] and [Page.Ittybit], and can be opened after [Page.Start].
+// Page is the local pipeline's page. It hears of everything from the start,
+// through [Page.Observe] and [Page.Ittybit], and can be opened after
+// [Page.Start].
 type Page struct {
 	options  Options
 	board    *board
@@ -69,7 +71,7 @@ func New(o Options) *Page {
 // Observe is told each step of the pipeline.
 func (p *Page) Observe(s pipeline.Step) { p.board.observe(s) }
 
-// Ittybit puts the page's eyes and switches into Ittybit's stand-in.
+// Ittybit puts the page's hooks and switches into the fake of Ittybit.
 func (p *Page) Ittybit(o *fakeittybit.Options) {
 	o.Record, o.Changed, o.Called = p.board.requested, p.board.jobChanged, p.board.called
 	o.Fault, o.Outcome, o.Deliveries = p.switches.fault, p.switches.outcome, p.switches.deliveries
@@ -79,17 +81,15 @@ func (p *Page) Ittybit(o *fakeittybit.Options) {
 func (p *Page) Start(pipeline *pipeline.Pipeline) (string, error) {
 	p.pipeline = pipeline
 	p.board.setTable(pipeline.Table)
-	outputs, err := p.serve("127.0.0.1:0", p.outputsHandler())
+	outputs, err := p.serve(loopback, p.outputsHandler())
 	if err != nil {
 		return "", err
 	}
 	p.outputs = outputs
-	addr := p.options.Addr
-	if addr == "" {
-		addr = "127.0.0.1:0"
-	}
-	return p.serve(addr, p.pageHandler())
+	return p.serve(cmp.Or(p.options.Addr, loopback), p.pageHandler())
 }
+
+const loopback = "127.0.0.1:0"
 
 // Close ends the page, with whoever looks at it.
 func (p *Page) Close() {
@@ -209,8 +209,8 @@ func (p *Page) sweep(w http.ResponseWriter, r *http.Request) {
 // How far time may jump at once.
 const maxJump = 7 * 24 * time.Hour
 
-// advance lets time pass: the queues, the schedule and Ittybit's stand-in go by
-// the pipeline's clock.
+// advance lets time pass: the queues, the schedule and the fake of Ittybit go
+// by the pipeline's clock.
 func (p *Page) advance(w http.ResponseWriter, r *http.Request) {
 	d, err := time.ParseDuration(r.URL.Query().Get("by"))
 	if err != nil || d <= 0 || d > maxJump {

@@ -51,7 +51,8 @@ func (p *Page) changes(w http.ResponseWriter, r *http.Request) {
 	defer heartbeat.Stop()
 	fmt.Fprint(w, "retry: 1000\n\n")
 	for {
-		// First the signal, then the look: what happens in between is looked at again.
+		// First the signal, then the look: what happens in between is looked at
+		// again.
 		changed := p.board.change()
 		p.readRows(r)
 		if p.board.isAfter(since) {
@@ -121,7 +122,7 @@ func (p *Page) readRows(r *http.Request) {
 	table := results.New(p.pipeline.DynamoDB(), p.pipeline.Table, results.Options{})
 	for _, u := range p.board.stale(shown) {
 		var rows []results.Row
-		for row, err := range table.Key(r.Context(), u.upload.Key) {
+		for row, err := range table.RowsByKey(r.Context(), u.upload.Key) {
 			if err != nil {
 				return // the page will ask again
 			}

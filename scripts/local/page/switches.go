@@ -10,7 +10,7 @@ import (
 	"ittybit-media/scripts/local/fakeittybit"
 )
 
-// choice is one thing that Ittybit's stand-in can be told.
+// choice is one thing that the fake of Ittybit can be told.
 type choice struct {
 	Value, Label string
 }
@@ -27,7 +27,7 @@ var switchesAre = []struct {
 	{"callbacks", "Callbacks", []choice{{"sent", "are sent once"}, {"lost", "are lost"}, {"doubled", "are doubled"}, {"late", "are 30 seconds late"}}},
 }
 
-// switches are how Ittybit's stand-in misbehaves now.
+// switches are how the fake of Ittybit misbehaves now.
 type switches struct {
 	mu  sync.Mutex
 	set map[string]string

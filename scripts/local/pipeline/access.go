@@ -9,13 +9,13 @@ import (
 	"ittybit-media/scripts/local/aws/lambda"
 )
 
-// noPolicy is all that the stand-in's connection needs: it reads the objects in
+// noPolicy is all that the fake's connection needs: it reads the objects in
 // this process.
 const noPolicy = `{"Version":"2012-10-17","Statement":[]}`
 
-// Access is what the scripts need to know of the pipeline, with the outputs that
-// a deployed stack of its configuration would have. Only the AWS console has no
-// pages of it, and the API no log: the stand-in writes none.
+// Access is what the scripts need to know of the pipeline, with the outputs
+// that a deployed stack of its configuration would have. Only the AWS console
+// has no pages of it, and the API no log: the fake writes none.
 func (p *Pipeline) Access() access.Access {
 	settings := p.settings
 	settings.IttybitAPIURL = p.apiURL

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"ittybit-media/handlers/results"
-	"ittybit-media/scripts/eventschema"
+	"ittybit-media/handlers/results/resultstest"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
 	"ittybit-media/scripts/local/pipelinetest"
@@ -31,7 +31,7 @@ func (i *inbox) event(event []byte) {
 	}
 	err := json.Unmarshal(event, &e)
 	if err == nil {
-		err = eventschema.Validate(event)
+		err = resultstest.ValidateEvent(event)
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -33,7 +33,8 @@ func (p *Pipeline) activity() int {
 
 // Pending counts what is still to come, now or later by the clock: events that
 // have not reached dispatch, messages in the retry queue, jobs at Ittybit that
-// are not final and callbacks that are not delivered. Sweep's work is not in it.
+// are not final and callbacks that are not delivered. Sweep's work is not in
+// it.
 func (p *Pipeline) Pending() int {
 	d := p.RetryQueue.Depth()
 	s := p.Dispatch.Stats()

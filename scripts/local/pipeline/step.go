@@ -61,9 +61,9 @@ func (p *Pipeline) observe(s Step) {
 	}
 }
 
-// created is EventBridge: S3 reports every new object to it, unless the bucket's
-// notification configuration says otherwise, and the rule sends what it matches
-// to dispatch.
+// created is EventBridge: S3 reports every new object to it, unless the
+// bucket's notification configuration says otherwise, and the rule sends what
+// it matches to dispatch.
 func (p *Pipeline) created(c s3.Created) {
 	u := media.Upload{Bucket: c.Bucket, Key: c.Key, Size: c.Size, ETag: c.ETag, VersionID: c.VersionID, Sequencer: c.Sequencer, Time: c.Time}
 	payload := eventbridge.ObjectCreated(eventbridge.Object{
@@ -115,17 +115,14 @@ func (p *Pipeline) retryLater(message []byte) {
 // uploadOf is the upload that a message or a payload is about; the zero value
 // when it is about several or none.
 func uploadOf(message []byte) media.Upload {
-	var envelope struct {
-		RequestPayload json.RawMessage `json:"requestPayload"`
+	if u := event.DecodeMessage(message).Request.Upload; u.Key != "" {
+		return u
 	}
-	if json.Unmarshal(message, &envelope) == nil && envelope.RequestPayload != nil {
-		message = envelope.RequestPayload
-	}
-	payload, err := event.DecodePayload(message)
-	if err != nil || len(payload.Messages) != 1 {
+	batch, err := event.DecodePayload(message)
+	if err != nil || len(batch.Messages) != 1 {
 		return media.Upload{}
 	}
-	return payload.Messages[0].Request.Upload
+	return batch.Messages[0].Request.Upload
 }
 
 func (p *Pipeline) functionEvent(e lambda.Event) {

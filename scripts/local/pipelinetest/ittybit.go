@@ -48,7 +48,8 @@ func (b *Behaviour) Options(o *fakeittybit.Options) {
 	}
 }
 
-// hook is a function that can be changed while it is called; nil returns nothing.
+// hook is a function that can be changed while it is called; nil returns
+// nothing.
 type hook[A, B any] struct{ f atomic.Pointer[func(A) B] }
 
 func (h *hook[A, B]) set(f func(A) B) { h.f.Store(&f) }

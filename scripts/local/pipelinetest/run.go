@@ -1,13 +1,13 @@
 // Package pipelinetest runs a local pipeline in a test, with the real handlers,
-// and the operator's scripts against it.
+// and the operator's commands against it.
 package pipelinetest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
 	"maps"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,7 +21,9 @@ import (
 	"ittybit-media/handlers/results"
 	"ittybit-media/infra/bundle"
 	"ittybit-media/infra/stack"
-	"ittybit-media/scripts/internal/operator"
+	"ittybit-media/scripts/internal/cli"
+	"ittybit-media/scripts/local/access"
+	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
@@ -73,12 +75,13 @@ func Config(t testing.TB, more map[string]any) stack.Config {
 // Run is a pipeline under test.
 type Run struct {
 	*pipeline.Pipeline
-	Clock   *clock.Clock
-	Results *results.Table
+	Clock      *clock.Clock
+	Results    *results.Table
+	AccessFile string      // by which commands find the pipeline
+	Command    cli.Command // under test
 
 	t       testing.TB
 	observe func(pipeline.Step) // the test's own
-	access  string              // file of the local run
 
 	mu      sync.Mutex
 	steps   []pipeline.Step
@@ -106,11 +109,18 @@ func Start(t testing.TB, change func(*pipeline.Options)) *Run {
 	}
 	t.Cleanup(r.Close)
 	r.Results = results.New(r.DynamoDB(), r.Table, results.Options{})
-	r.access = filepath.Join(t.TempDir(), "local.json")
-	if err := r.Access().Write(r.access); err != nil {
+	r.AccessFile = WriteAccess(t, r.Access())
+	return r
+}
+
+// WriteAccess writes a local run's access to a file of the test's.
+func WriteAccess(t testing.TB, a access.Access) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "local.json")
+	if err := a.Write(file); err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return file
 }
 
 func (r *Run) step(s pipeline.Step) {
@@ -124,61 +134,99 @@ func (r *Run) step(s pipeline.Step) {
 	r.changed = make(chan struct{})
 }
 
-// Result is how a script ended.
+// Result is how a command ended.
 type Result struct {
 	Code           int
 	Stdout, Stderr string
 }
 
-// Do runs a script against the pipeline.
-func (r *Run) Do(script operator.Script, args ...string) Result {
+// Do runs [Run.Command] against the pipeline, by the pipeline's clock.
+func (r *Run) Do(args ...string) Result {
 	r.t.Helper()
-	return r.DoContext(r.t.Context(), script, args...)
+	return r.DoContext(r.t.Context(), args...)
 }
 
-// DoContext runs a script that ctx can interrupt, as Ctrl-C does. It lives by the
-// pipeline's clock.
-func (r *Run) DoContext(ctx context.Context, script operator.Script, args ...string) Result {
+// DoContext is [Run.Do] with a context that can interrupt, as Ctrl-C does.
+func (r *Run) DoContext(ctx context.Context, args ...string) Result {
 	r.t.Helper()
-	return r.do(ctx, strings.NewReader(""), script, args)
+	return r.do(ctx, strings.NewReader(""), args)
 }
 
-// Answer runs a script before somebody who answers its question.
-func (r *Run) Answer(answer string, script operator.Script, args ...string) Result {
+// Answer is [Run.Do] at a terminal, where the question gets that answer.
+func (r *Run) Answer(answer string, args ...string) Result {
 	r.t.Helper()
-	return r.do(r.t.Context(), Terminal(r.t, answer+"\n"), script, args)
+	screen, _ := Terminal(r.t, answer+"\n")
+	return r.do(r.t.Context(), screen, args)
 }
 
-func (r *Run) do(ctx context.Context, in io.Reader, script operator.Script, args []string) Result {
+func (r *Run) do(ctx context.Context, in io.Reader, args []string) Result {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(operator.WithClock(ctx, r.Clock.Now), 2*longest)
-	defer cancel()
-	var stdout, stderr bytes.Buffer
-	code := script.Run(ctx, append([]string{"-local=" + r.access}, args...), in, &stdout, &stderr)
+	var stdout, stderr strings.Builder
+	code := r.DoTo(ctx, in, &stdout, &stderr, args...)
 	return Result{code, stdout.String(), stderr.String()}
 }
 
-// Want runs a script and fails the test unless it ends with that exit code. It
-// returns what the script printed to standard output.
-func (r *Run) Want(code int, script operator.Script, args ...string) string {
+// Do runs a command without a pipeline of the test's.
+func Do(ctx context.Context, command cli.Command, args ...string) Result {
+	var stdout, stderr strings.Builder
+	code := command.Run(ctx, args, strings.NewReader(""), &stdout, &stderr)
+	return Result{code, stdout.String(), stderr.String()}
+}
+
+// DoTo is [Run.Do] with standard input and outputs of the test's own. It
+// returns the exit code.
+func (r *Run) DoTo(ctx context.Context, in io.Reader, out, errout io.Writer, args ...string) int {
 	r.t.Helper()
-	got := r.Do(script, args...)
+	ctx, cancel := context.WithTimeout(ctx, 2*longest)
+	defer cancel()
+	command := r.Command
+	command.Now = r.Clock.Now
+	return command.Run(ctx, append([]string{"-local=" + r.AccessFile}, args...), in, out, errout)
+}
+
+// Want runs [Run.Command] and fails the test unless it ends with that exit
+// code. It returns what it printed to standard output.
+func (r *Run) Want(code int, args ...string) string {
+	r.t.Helper()
+	got := r.Do(args...)
 	if got.Code != code {
-		r.t.Fatalf("%s %v: exit code %d, want %d\n%s%s", script.Name, args, got.Code, code, got.Stdout, got.Stderr)
+		r.t.Fatalf("%s %v: exit code %d, want %d\n%s%s", r.Command.Name, args, got.Code, code, got.Stdout, got.Stderr)
 	}
 	return got.Stdout
 }
 
-// Says runs a script, which must end with that exit code and say all that to
-// standard error.
-func (r *Run) Says(code int, says []string, script operator.Script, args ...string) Result {
+// Says runs [Run.Command], which must end with that exit code and say all that
+// to standard error.
+func (r *Run) Says(code int, says []string, args ...string) Result {
 	r.t.Helper()
-	got := r.Do(script, args...)
+	got := r.Do(args...)
 	if got.Code != code {
-		r.t.Errorf("%s %q: exit code %d, want %d\n%s%s", script.Name, args, got.Code, code, got.Stdout, got.Stderr)
+		r.t.Errorf("%s %q: exit code %d, want %d\n%s%s", r.Command.Name, args, got.Code, code, got.Stdout, got.Stderr)
 	}
 	WantIn(r.t, got.Stderr, says...)
 	return got
+}
+
+// WantUsage checks that each command line is wrong, and what is said of it.
+func WantUsage(t testing.TB, command cli.Command, wrong map[string]string) {
+	t.Helper()
+	for args, says := range wrong {
+		got := Do(t.Context(), command, strings.Fields(args)...)
+		if got.Code != cli.ExitUsage || !strings.Contains(got.Stderr, says) || got.Stdout != "" {
+			t.Errorf("%q does not say %q: %+v", args, says, got)
+		}
+	}
+}
+
+// Deny has AWS refuse an operation to the command, until the next call or
+// r.AWS.Intercept(nil).
+func (r *Run) Deny(operation string) {
+	r.AWS.Intercept(func(_ context.Context, c endpoint.Call) error {
+		if c.AccessKey == r.AccessKey && c.Operation == operation {
+			return &endpoint.Fault{Type: "AccessDeniedException", Message: "not you", Status: http.StatusForbidden}
+		}
+		return nil
+	})
 }
 
 // WantIn checks that a text has all the parts, whatever the white space.
@@ -196,7 +244,9 @@ func WantIn(t testing.TB, text string, parts ...string) {
 func Lines[T any](t testing.TB, text string) []T {
 	t.Helper()
 	var all []T
-	for d := json.NewDecoder(strings.NewReader(text)); d.More(); {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	for d.More() {
 		var one T
 		if err := d.Decode(&one); err != nil {
 			t.Fatalf("%v in\n%s", err, text)
@@ -295,11 +345,19 @@ func (r *Run) Put(key, body string) {
 	}
 }
 
+// Remove deletes an object.
+func (r *Run) Remove(key string) {
+	r.t.Helper()
+	if _, err := r.S3().DeleteObject(r.t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(r.Bucket), Key: aws.String(key)}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // Rows are the rows of a key.
 func (r *Run) Rows(key string) []results.Row {
 	r.t.Helper()
 	var rows []results.Row
-	for row, err := range r.Results.Key(r.t.Context(), key) {
+	for row, err := range r.Results.RowsByKey(r.t.Context(), key) {
 		if err != nil {
 			r.t.Fatal(err)
 		}

@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// Terminal is one at which somebody types the text.
-func Terminal(t testing.TB, _ string) *os.File {
+// Terminal returns a terminal at which a user types the text, and the user's
+// end, from which what it shows can be read.
+func Terminal(t testing.TB, _ string) (screen, user *os.File) {
 	t.Skip("terminals are made on Linux only")
-	return nil
+	return nil, nil
 }

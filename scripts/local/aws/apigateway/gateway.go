@@ -1,5 +1,5 @@
-// Package apigateway is the local run's HTTP API of API Gateway: one route to one
-// function, with payload format 2.0.
+// Package apigateway is an emulator of API Gateway: an HTTP API with one route
+// to one function, with payload format 2.0.
 //
 // The translation is written here because no Go library does it in this
 // direction: they turn events into requests, for servers that run on Lambda.
@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -29,11 +28,13 @@ const (
 	IntegrationTimeout = 30 * time.Second
 )
 
-// DefaultStage is the stage that adds nothing to the path.
-const DefaultStage = "$default"
+// stage is the one that adds nothing to the path.
+const stage = "$default"
 
-// Invoker runs a function; *[lambda.Function] is one.
+// Invoker runs a function.
 type Invoker interface {
+	// Invoke returns what the function answered, or its own error. The error
+	// says that there is no answer, or is ctx's cause.
 	Invoke(ctx context.Context, payload []byte) (lambda.Result, error)
 }
 
@@ -43,18 +44,14 @@ var _ Invoker = (*lambda.Function)(nil)
 type Config struct {
 	Function Invoker
 	Route    string // route key: method and path without variables, as in "POST /webhook"
-	Stage    string // empty is [DefaultStage]
 	Account  string // AWS account in the request context
-	// Log, if not nil, gets a line for each request, never with its query
-	// string: that can hold a secret.
-	Log *slog.Logger
 	// Now is the time in the request context; nil is the wall clock.
 	Now func() time.Time
 }
 
 type gateway struct {
 	cfg          Config
-	method, path string // path with the stage
+	method, path string
 }
 
 // Handler serves the API. An error says what is wrong with the configuration.
@@ -66,54 +63,37 @@ func Handler(cfg Config) (http.Handler, error) {
 	if cfg.Function == nil {
 		return nil, errors.New("apigateway: no function")
 	}
-	if cfg.Stage == "" {
-		cfg.Stage = DefaultStage
-	}
-	if cfg.Stage != DefaultStage {
-		path = "/" + cfg.Stage + path
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
 	return &gateway{cfg, method, path}, nil
 }
 
-// ServeHTTP answers one request and logs it.
+// ServeHTTP answers one request.
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	begun := time.Now()
 	id, _ := smithyrand.NewUUID(rand.Reader).GetUUID() // crypto/rand never fails
-	answer, err := g.answer(w, r, id)
+	answer := g.answer(w, r, id)
 	w.Header().Set("Apigw-Requestid", id)
 	answer.write(w)
-
-	attributes := []any{"requestId", id, "method", r.Method, "path", r.URL.Path, "status", answer.status, "duration", time.Since(begun)}
-	if err != nil {
-		attributes = append(attributes, "error", err)
-	}
-	g.cfg.Log.InfoContext(r.Context(), "request", attributes...)
 }
 
-// answer returns what the client gets and, for the log, why.
-func (g *gateway) answer(w http.ResponseWriter, r *http.Request, id string) (response, error) {
+func (g *gateway) answer(w http.ResponseWriter, r *http.Request, id string) response {
 	if headBytes(r) > MaxHeadBytes {
-		return message(http.StatusRequestHeaderFieldsTooLarge), nil
+		return message(http.StatusRequestHeaderFieldsTooLarge)
 	}
 	if r.Method != g.method || r.URL.Path != g.path {
-		return message(http.StatusNotFound), nil
+		return message(http.StatusNotFound)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBodyBytes))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return message(http.StatusRequestEntityTooLarge), nil
+		return message(http.StatusRequestEntityTooLarge)
 	}
 	if err != nil {
-		return message(http.StatusBadRequest), fmt.Errorf("reading the body: %w", err)
+		return message(http.StatusBadRequest)
 	}
 	event, err := g.event(r, body, id)
 	if err != nil {
-		return message(http.StatusInternalServerError), err
+		return message(http.StatusInternalServerError)
 	}
 
 	// The client may hang up: the function was invoked all the same.
@@ -122,17 +102,15 @@ func (g *gateway) answer(w http.ResponseWriter, r *http.Request, id string) (res
 	result, err := g.cfg.Function.Invoke(ctx, event)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return message(http.StatusServiceUnavailable), fmt.Errorf("the function took more than %v", IntegrationTimeout)
-	case err != nil:
-		return message(http.StatusInternalServerError), err
-	case result.FunctionError != "":
-		return message(http.StatusInternalServerError), fmt.Errorf("function error in request %s", result.RequestID)
+		return message(http.StatusServiceUnavailable)
+	case err != nil || result.FunctionError != "":
+		return message(http.StatusInternalServerError)
 	}
 	answer, err := decode(result.Payload)
 	if err != nil {
-		return message(http.StatusInternalServerError), fmt.Errorf("the function's answer to request %s: %w", result.RequestID, err)
+		return message(http.StatusInternalServerError)
 	}
-	return answer, nil
+	return answer
 }
 
 // headBytes is about what the request line and the headers took.

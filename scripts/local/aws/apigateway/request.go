@@ -37,7 +37,7 @@ func (g *gateway) event(r *http.Request, body []byte, id string) ([]byte, error)
 			DomainPrefix: prefix,
 			RequestID:    id,
 			RouteKey:     g.cfg.Route,
-			Stage:        g.cfg.Stage,
+			Stage:        stage,
 			Time:         now.Format("02/Jan/2006:15:04:05 -0700"),
 			TimeEpoch:    now.UnixMilli(),
 			HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{
@@ -97,8 +97,8 @@ func cookies(h http.Header) []string {
 	return all
 }
 
-// query has decoded values, repeated ones joined with commas. A pair that cannot
-// be decoded is left out.
+// query has decoded values, repeated ones joined with commas. A pair that
+// cannot be decoded is left out.
 func query(u *url.URL) map[string]string {
 	values := u.Query()
 	if len(values) == 0 {

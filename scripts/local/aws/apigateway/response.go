@@ -24,8 +24,8 @@ func message(status int) response {
 	return response{status, http.Header{"Content-Type": {"application/json"}}, body}
 }
 
-// decode reads a function's answer. JSON without a statusCode is itself the body
-// of a 200.
+// decode reads a function's answer. JSON without a statusCode is itself the
+// body of a 200.
 func decode(payload []byte) (response, error) {
 	if !json.Valid(payload) {
 		return response{}, errors.New("not JSON")

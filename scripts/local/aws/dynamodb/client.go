@@ -11,7 +11,8 @@ import (
 	"ittybit-media/scripts/local/aws/endpoint"
 )
 
-// Client is a client of the endpoint at url, with credentials that mean nothing.
+// Client is a client of the endpoint at url, with credentials that mean
+// nothing.
 func Client(url string, options ...func(*dynamodb.Options)) *dynamodb.Client {
 	return dynamodb.New(dynamodb.Options{
 		Region:       endpoint.Region,

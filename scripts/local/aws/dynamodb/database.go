@@ -6,14 +6,14 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/truora/minidyn/interpreter"
 
 	"ittybit-media/scripts/local/aws/endpoint"
 )
 
-// Database is DynamoDB's tables behind one lock: every operation is atomic. Its methods may be called concurrently.
+// Database is DynamoDB's tables behind one lock: every operation is atomic. Its
+// methods may be called concurrently.
 type Database struct {
 	mu     sync.Mutex
 	tables map[string]*table
@@ -28,15 +28,13 @@ func (db *Database) API() endpoint.Service {
 		Name: endpoint.ServiceDynamoDB,
 		Find: endpoint.Target("DynamoDB_20120810"),
 		Operations: map[string]endpoint.Operation{
-			"CreateTable":   endpoint.JSON(db.createTable),
-			"DescribeTable": endpoint.JSON(db.describeTable),
-			"DeleteTable":   endpoint.JSON(db.deleteTable),
-			"GetItem":       db.onTable(getItem),
-			"PutItem":       db.onTable(putItem),
-			"UpdateItem":    db.onTable(updateItem),
-			"DeleteItem":    db.onTable(deleteItem),
-			"Query":         db.onTable(query),
-			"Scan":          db.onTable(scan),
+			"CreateTable": endpoint.JSON(db.createTable),
+			"GetItem":     db.onTable(getItem),
+			"PutItem":     db.onTable(putItem),
+			"UpdateItem":  db.onTable(updateItem),
+			"DeleteItem":  db.onTable(deleteItem),
+			"Query":       db.onTable(query),
+			"Scan":        db.onTable(scan),
 		},
 	}
 }
@@ -44,8 +42,8 @@ func (db *Database) API() endpoint.Service {
 // Row is a row in a table, to be looked at in [Database.Rows] only.
 type Row struct{ attributes stored }
 
-// Text is an attribute that is a string or a number, as the protocol writes it; empty if the row has none of that
-// name.
+// Text is an attribute that is a string or a number, as the protocol writes it;
+// empty if the row has none of that name.
 func (r Row) Text(name string) string {
 	if a := r.attributes.find(name); a != nil {
 		return a.text
@@ -53,8 +51,8 @@ func (r Row) Text(name string) string {
 	return ""
 }
 
-// Rows calls f for every row of a table, in no order, while nothing changes: for checks that are made often. f must be
-// quick and not call the database.
+// Rows calls f for every row of a table, in no order, while nothing changes:
+// for checks that are made often. f must be quick and not call the database.
 func (db *Database) Rows(table string, f func(Row)) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -69,7 +67,8 @@ func (db *Database) Rows(table string, f func(Row)) {
 	}
 }
 
-// request has the parameters of every operation on rows. One that is not here is refused, not ignored.
+// request has the parameters of every operation on rows. One that is not here
+// is refused, not ignored.
 type request struct {
 	TableName                           string
 	IndexName                           string
@@ -85,7 +84,6 @@ type request struct {
 	ProjectionExpression                string
 	ReturnValues                        string
 	ReturnValuesOnConditionCheckFailure string
-	Select                              string
 	Limit                               *int
 	ScanIndexForward                    *bool
 	ConsistentRead                      bool
@@ -138,33 +136,32 @@ func putItem(t *table, r *request) (any, error) {
 	if err := t.validate(r.Item); err != nil {
 		return nil, err
 	}
-	old := t.get(r.Item)
-	if err := r.condition(old); err != nil {
-		return nil, err
-	}
-	answer, err := r.oldAttributes(old)
-	if err != nil {
-		return nil, err
-	}
-	t.put(r.Item)
-	t.changed(old, r.Item)
-	return answer, nil
+	return t.replace(r, r.Item, r.Item)
 }
 
 func deleteItem(t *table, r *request) (any, error) {
 	if err := t.validateKey(r.Key); err != nil {
 		return nil, err
 	}
-	old := t.get(r.Key)
+	return t.replace(r, r.Key, nil)
+}
+
+// replace puts a row in the place of the one with a key; nil for none.
+func (t *table) replace(r *request, key, row item) (any, error) {
+	old := t.get(key)
 	if err := r.condition(old); err != nil {
 		return nil, err
 	}
-	answer, err := r.oldAttributes(old)
+	answer, err := r.attributes(map[string]item{"ALL_OLD": old})
 	if err != nil {
 		return nil, err
 	}
-	t.delete(r.Key)
-	t.changed(old, nil)
+	if row != nil {
+		t.put(row)
+	} else {
+		t.delete(key)
+	}
+	t.changed(old, row)
 	return answer, nil
 }
 
@@ -192,26 +189,17 @@ func updateItem(t *table, r *request) (any, error) {
 	if err := t.validate(row); err != nil {
 		return nil, err
 	}
-	var returned item
-	switch r.ReturnValues {
-	case "", "NONE":
-	case "ALL_OLD":
-		returned = old
-	case "ALL_NEW":
-		returned = row
-	case "UPDATED_OLD":
-		returned = pick(old, touched...)
-	case "UPDATED_NEW":
-		returned = pick(row, touched...)
-	default:
-		return nil, invalid("ReturnValues can not be %s", r.ReturnValues)
+	answer, err := r.attributes(map[string]item{"ALL_OLD": old, "ALL_NEW": row})
+	if err != nil {
+		return nil, err
 	}
 	t.put(row)
 	t.changed(old, row)
-	return attributes(returned), nil
+	return answer, nil
 }
 
-// condition checks the request's condition against the row as it is, nil if there is none.
+// condition checks the request's condition against the row as it is, nil if
+// there is none.
 func (r *request) condition(old item) error {
 	ok, err := r.expressions().match(r.ConditionExpression, interpreter.ExpressionTypeConditional, old)
 	if err != nil || ok {
@@ -224,37 +212,28 @@ func (r *request) condition(old item) error {
 	return fault
 }
 
-// oldAttributes is the answer of PutItem and DeleteItem, which can return nothing or the old row.
-func (r *request) oldAttributes(old item) (any, error) {
-	switch r.ReturnValues {
-	case "", "NONE":
-		return attributes(nil), nil
-	case "ALL_OLD":
-		return attributes(old), nil
+// attributes returns the answer with the row that ReturnValues asks for, of
+// those that it may ask for.
+func (r *request) attributes(rows map[string]item) (any, error) {
+	row, known := rows[r.ReturnValues]
+	switch {
+	case !known && r.ReturnValues != "" && r.ReturnValues != "NONE":
+		return nil, invalid("ReturnValues can not be %s here", r.ReturnValues)
+	case len(row) == 0:
+		return map[string]any{}, nil
 	}
-	return nil, invalid("ReturnValues can only be ALL_OLD or NONE")
+	return map[string]any{"Attributes": wireItem(row)}, nil
 }
 
-func attributes(it item) any {
-	if len(it) == 0 {
-		return map[string]any{}
-	}
-	return map[string]any{"Attributes": wireItem(it)}
-}
-
-// createInput is what the local tables heed of CreateTable, in the form that DescribeTable gives it back.
+// createInput is what the tables heed of CreateTable.
 type createInput struct {
-	TableName            string
-	AttributeDefinitions []attributeDefinition
-	KeySchema            []keyElement
-	// BillingMode and the settings after it are accepted and change nothing.
-	BillingMode               string          `json:",omitempty"`
-	ProvisionedThroughput     json.RawMessage `json:",omitempty"`
-	DeletionProtectionEnabled *bool           `json:",omitempty"`
-	SSESpecification          json.RawMessage `json:",omitempty"`
-	TableClass                string          `json:",omitempty"`
-	Tags                      json.RawMessage `json:",omitempty"`
-	GlobalSecondaryIndexes    []indexInput    `json:",omitempty"`
+	TableName              string
+	AttributeDefinitions   []attributeDefinition
+	KeySchema              []keyElement
+	GlobalSecondaryIndexes []indexInput
+
+	// Accepted, and of no effect.
+	BillingMode, ProvisionedThroughput, DeletionProtectionEnabled, SSESpecification, TableClass, Tags json.RawMessage
 }
 
 type attributeDefinition struct{ AttributeName, AttributeType string }
@@ -265,7 +244,7 @@ type indexInput struct {
 	IndexName             string
 	KeySchema             []keyElement
 	Projection            projection
-	ProvisionedThroughput json.RawMessage `json:",omitempty"`
+	ProvisionedThroughput json.RawMessage // accepted, and of no effect
 }
 
 func (db *Database) createTable(_ context.Context, in createInput) (any, error) {
@@ -279,12 +258,12 @@ func (db *Database) createTable(_ context.Context, in createInput) (any, error) 
 		return nil, &endpoint.Fault{Type: "ResourceInUseException", Message: "Table already exists: " + in.TableName}
 	}
 	db.tables[in.TableName] = t
-	return map[string]any{"TableDescription": t.describe()}, nil
+	return map[string]any{"TableDescription": map[string]any{"TableName": t.name, "TableStatus": "ACTIVE"}}, nil
 }
 
 func newTable(in createInput) (*table, error) {
 	t := &table{
-		description: in, created: time.Now(), types: map[string]string{}, indexes: map[string]index{},
+		name: in.TableName, types: map[string]string{}, indexes: map[string]index{},
 		partitions: map[string][]stored{}, names: map[string]string{},
 	}
 	if in.TableName == "" {
@@ -331,48 +310,4 @@ func (t *table) schema(elements []keyElement, declared map[string]string) (keys 
 	return keys, nil
 }
 
-// tableInput names a table.
-type tableInput struct{ TableName string }
-
-func (db *Database) describeTable(_ context.Context, in tableInput) (any, error) {
-	return db.describe(in, "Table", nil)
-}
-
-func (db *Database) deleteTable(_ context.Context, in tableInput) (any, error) {
-	return db.describe(in, "TableDescription", func(name string) { delete(db.tables, name) })
-}
-
-// describe answers with a table's description under the given name, and then does something to the table.
-func (db *Database) describe(in tableInput, as string, then func(name string)) (any, error) {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	t := db.tables[in.TableName]
-	if t == nil {
-		return nil, noTable(in.TableName)
-	}
-	if then != nil {
-		then(in.TableName)
-	}
-	return map[string]any{as: t.describe()}, nil
-}
-
-func (t *table) arn() string {
-	return "arn:aws:dynamodb:" + endpoint.Region + ":" + endpoint.Account + ":table/" + t.description.TableName
-}
-
-func (t *table) describe() any {
-	arn := t.arn()
-	indexes := make([]any, 0, len(t.indexes))
-	for _, g := range t.description.GlobalSecondaryIndexes {
-		indexes = append(indexes, map[string]any{
-			"IndexName": g.IndexName, "KeySchema": g.KeySchema, "Projection": g.Projection,
-			"IndexStatus": "ACTIVE", "IndexArn": arn + "/index/" + g.IndexName,
-		})
-	}
-	return map[string]any{
-		"TableName": t.description.TableName, "TableStatus": "ACTIVE", "TableArn": arn,
-		"AttributeDefinitions": t.description.AttributeDefinitions, "KeySchema": t.description.KeySchema,
-		"GlobalSecondaryIndexes": indexes, "ItemCount": t.rows,
-		"CreationDateTime": float64(t.created.UnixMilli()) / 1e3,
-	}
-}
+func (t *table) arn() string { return endpoint.ARN("dynamodb", "table/"+t.name) }

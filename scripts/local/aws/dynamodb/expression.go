@@ -15,8 +15,8 @@ type expressions struct {
 	values item
 }
 
-// validate refuses what AWS refuses before it looks at any row: placeholders that are undefined or unused, and
-// reserved words used as attribute names.
+// validate refuses what AWS refuses before it looks at any row: placeholders
+// that are undefined or unused, and reserved words used as attribute names.
 func (e expressions) validate(texts ...string) error {
 	if err := checkAll(e.values); err != nil {
 		return err
@@ -90,7 +90,8 @@ func (e expressions) resolve(name string) string {
 	return name
 }
 
-// path spells a document path with placeholders resolved; ok is false for anything else.
+// path spells a document path with placeholders resolved; ok is false for
+// anything else.
 func (e expressions) path(x language.Expression) (path []string, ok bool) {
 	switch x := x.(type) {
 	case *language.Identifier:

@@ -1,10 +1,8 @@
 package dynamodb_test
 
 import (
-	"errors"
 	"fmt"
 	"maps"
-	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,10 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/smithy-go"
 
 	localdynamodb "ittybit-media/scripts/local/aws/dynamodb"
-	"ittybit-media/scripts/local/aws/endpoint"
+	"ittybit-media/scripts/local/aws/endpoint/endpointtest"
 )
 
 // row is an item as the tests write it: strings are S, ints are N.
@@ -61,32 +58,14 @@ func texts(items []map[string]types.AttributeValue) []string {
 	return out
 }
 
-func code(err error) string {
-	if err == nil {
-		return ""
-	}
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return api.ErrorCode()
-	}
-	return err.Error()
-}
-
 var tableName = aws.String("rows")
-
-func start(t *testing.T) (*localdynamodb.Database, *dynamodb.Client, string) {
-	t.Helper()
-	s, e := localdynamodb.New(), endpoint.New()
-	e.Mount(s.API())
-	server := httptest.NewServer(e)
-	t.Cleanup(server.Close)
-	once := func(o *dynamodb.Options) { o.RetryMaxAttempts = 1 }
-	return s, localdynamodb.Client(server.URL, once), server.URL
-}
 
 // withTable has a table with a sparse index, as the product's.
 func withTable(t *testing.T) (*localdynamodb.Database, *dynamodb.Client) {
 	t.Helper()
-	s, db, _ := start(t)
+	s := localdynamodb.New()
+	_, client := endpointtest.Serve(t, s.API())
+	db := dynamodb.NewFromConfig(client)
 	_, err := db.CreateTable(t.Context(), &dynamodb.CreateTableInput{
 		TableName:   tableName,
 		BillingMode: types.BillingModePayPerRequest,

@@ -33,7 +33,8 @@ func (t *table) source(r *request) (*source, error) {
 	return s, nil
 }
 
-// order compares rows as the source lists them: by sort key, then (an index's keys are not unique) by primary key.
+// order compares rows as the source lists them: by sort key, then (an index's
+// keys are not unique) by primary key.
 func (s *source) order(a, b stored) int {
 	c := 0
 	if s.keys.sort != "" {
@@ -148,8 +149,8 @@ func scan(t *table, r *request) (any, error) {
 	return s.page(r, s.all(), s.primaryOrder)
 }
 
-// page answers with the rows after the start key that fit the key condition, up to the limit of rows or 1 MB, both
-// counted before the filter.
+// page answers with the rows after the start key that fit the key condition, up
+// to the limit of rows or 1 MB, both counted before the filter.
 func (s *source) page(r *request, rows []stored, order func(a, b stored) int) (any, error) {
 	if err := s.validateStart(r.ExclusiveStartKey); err != nil {
 		return nil, err
@@ -170,11 +171,12 @@ func (s *source) page(r *request, rows []stored, order func(a, b stored) int) (a
 	}
 	answer := map[string]any{}
 	items := []any{}
-	count, scanned, bytes := 0, 0, 0
+	scanned, bytes := 0, 0
 	for _, packed := range rows {
 		row := packed.item()
 		shown := s.visible(row)
-		// Rows outside the key condition are not read, so they do not count; a scan has no such condition.
+		// Rows outside the key condition are not read, so they do not count; a scan
+		// has no such condition.
 		inRange, err := r.expressions().match(r.KeyConditionExpression, interpreter.ExpressionTypeKey, pick(row, s.keys.attributes()...))
 		if err != nil {
 			return nil, err
@@ -189,7 +191,6 @@ func (s *source) page(r *request, rows []stored, order func(a, b stored) int) (a
 			return nil, err
 		}
 		if ok {
-			count++
 			projected, err := r.expressions().project(r.ProjectionExpression, shown)
 			if err != nil {
 				return nil, err
@@ -201,10 +202,7 @@ func (s *source) page(r *request, rows []stored, order func(a, b stored) int) (a
 			break
 		}
 	}
-	answer["Count"], answer["ScannedCount"] = count, scanned
-	if r.Select != "COUNT" {
-		answer["Items"] = items
-	}
+	answer["Items"], answer["Count"], answer["ScannedCount"] = items, len(items), scanned
 	return answer, nil
 }
 
@@ -222,8 +220,9 @@ func (s *source) checkFilter(r *request) error {
 	return nil
 }
 
-// partitionOf finds the partition that a key condition names. It refuses conditions that are not one of AWS's forms:
-// the partition key equals a value, and at most one condition on the sort key.
+// partitionOf finds the partition that a key condition names. It refuses
+// conditions that are not one of AWS's forms: the partition key equals a value,
+// and at most one condition on the sort key.
 func (s *source) partitionOf(r *request) (string, error) {
 	parser := language.NewParser(language.NewLexer(r.KeyConditionExpression))
 	parsed := parser.ParseConditionalExpression()
@@ -266,7 +265,8 @@ func conjuncts(x language.Expression) []language.Expression {
 	return []language.Expression{x}
 }
 
-// subject is the attribute that a key condition is about; empty for conditions that cannot be one.
+// subject is the attribute that a key condition is about; empty for conditions
+// that cannot be one.
 func (e expressions) subject(x language.Expression) string {
 	var left language.Expression
 	switch x := x.(type) {

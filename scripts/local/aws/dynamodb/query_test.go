@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"ittybit-media/scripts/local/aws/endpoint/endpointtest"
 )
 
 // ask makes a query of the partition a with a condition and values.
@@ -95,10 +97,6 @@ func TestQuery(t *testing.T) {
 	lean, err := db.Query(t.Context(), ask("#open = :o AND check_at = :t", row{":o": "1", ":t": 90}, open, func(in *dynamodb.QueryInput) { in.IndexName = aws.String("lean") }))
 	if err != nil || !slices.Equal(texts(lean.Items), []string{"check_at=90 job=video open=1 pk=x sk=1"}) {
 		t.Errorf("lean: %v, %v", lean, err)
-	}
-	counted, err := db.Query(t.Context(), ask("pk = :p", row{":p": "a"}, func(in *dynamodb.QueryInput) { in.Select = types.SelectCount }))
-	if err != nil || counted.Count != 4 || len(counted.Items) != 0 {
-		t.Errorf("count: %v, %v", counted, err)
 	}
 	projected, err := db.Query(t.Context(), ask("pk = :p AND sk = :s", row{":p": "a", ":s": "task#2"}, func(in *dynamodb.QueryInput) { in.ProjectionExpression = aws.String("sk, n") }))
 	if err != nil || !slices.Equal(texts(projected.Items), []string{"n=6 sk=task#2"}) {
@@ -222,7 +220,7 @@ func TestQueriesThatAWSRefuses(t *testing.T) {
 		"limit 0":                ask("pk = :p", row{":p": "a"}, func(in *dynamodb.QueryInput) { in.Limit = aws.Int32(0) }),
 		"syntax":                 ask("pk = ", row{}),
 	} {
-		if _, err := db.Query(t.Context(), in); code(err) != "ValidationException" {
+		if _, err := db.Query(t.Context(), in); endpointtest.Code(err) != "ValidationException" {
 			t.Errorf("%s: %v, want a ValidationException", name, err)
 		}
 	}

@@ -1,7 +1,7 @@
 package dynamodb
 
-// stored is a row as a table keeps it: an attribute value of the expression library's takes ten times the room, and a
-// long run has many rows.
+// stored is a row as a table keeps it: an attribute value of the expression
+// library's takes ten times the room, and a long run has many rows.
 type stored []attribute
 
 type attribute struct {
@@ -11,7 +11,8 @@ type attribute struct {
 	rest *value // all else
 }
 
-// pack takes the names from a set, which it adds to: they are the same in all rows.
+// pack takes the names from a set, which it adds to: they are the same in all
+// rows.
 func pack(row item, names map[string]string) stored {
 	packed := make(stored, 0, len(row))
 	for name, v := range row {

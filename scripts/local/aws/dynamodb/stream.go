@@ -14,13 +14,17 @@ import (
 // stream is who reads a table's stream, and how far it is.
 type stream struct {
 	read     func(record []byte)
+	since    time.Time
 	sequence int64 // of the last record
 }
 
-// Stream makes f read a table's stream from now on, with new and old images: the JSON of one record after the other,
-// in the order of the changes. f is called while nothing else changes: it must be quick and not call the database.
+// Stream makes f read a table's stream from now on, with new and old images:
+// the JSON of one record after the other, in the order of the changes. f is
+// called while nothing else changes: it must be quick and not call the
+// database.
 //
-// Unlike on AWS, each record comes once and at once, and sequence numbers are those of the one stream.
+// Unlike on AWS, each record comes once and at once, and sequence numbers are
+// those of the one stream.
 func (db *Database) Stream(table string, f func(record []byte)) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -28,12 +32,13 @@ func (db *Database) Stream(table string, f func(record []byte)) error {
 	if t == nil {
 		return noTable(table)
 	}
-	t.stream = &stream{read: f}
+	t.stream = &stream{read: f, since: time.Now()}
 	return nil
 }
 
-// changed puts a change of a row into the stream. A row that is not there is nil. What leaves a row as it was is no
-// change ("Change data capture for DynamoDB Streams", DynamoDB Developer Guide).
+// changed puts a change of a row into the stream. A row that is not there is
+// nil. What leaves a row as it was is no change ("Change data capture for
+// DynamoDB Streams", DynamoDB Developer Guide).
 func (t *table) changed(old, row item) {
 	if t.stream == nil || reflect.DeepEqual(old, row) {
 		return
@@ -67,7 +72,7 @@ func (t *table) changed(old, row item) {
 		"eventVersion":   "1.1",
 		"eventSource":    "aws:dynamodb",
 		"awsRegion":      endpoint.Region,
-		"eventSourceARN": t.arn() + "/stream/" + t.created.UTC().Format("2006-01-02T15:04:05.000"),
+		"eventSourceARN": t.arn() + "/stream/" + t.stream.since.UTC().Format("2006-01-02T15:04:05.000"),
 		"dynamodb":       change,
 	})
 	t.stream.read(bytes.TrimSpace(record.Bytes()))

@@ -10,6 +10,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"ittybit-media/scripts/local/aws/endpoint/endpointtest"
 )
 
 // record is one of the stream's, as far as the tests look at it.
@@ -56,7 +58,7 @@ func TestTheStreamTellsOfChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := update(t, db, "SET n1 = :n", "attribute_not_exists(pk)", row{":n": 9}, ""); code(err) != "ConditionalCheckFailedException" {
+	if _, err := update(t, db, "SET n1 = :n", "attribute_not_exists(pk)", row{":n": 9}, ""); endpointtest.Code(err) != "ConditionalCheckFailedException" {
 		t.Fatal(err)
 	}
 	get(t, db, "a", "1")

@@ -3,7 +3,6 @@ package dynamodb
 import (
 	"slices"
 	"strings"
-	"time"
 )
 
 // DynamoDB's limits (DynamoDB Developer Guide, "Quotas").
@@ -27,8 +26,9 @@ func (k keySchema) attributes() []string {
 	return []string{k.hash, k.sort}
 }
 
-// index is a global secondary index. It is computed when it is read, so it can be neither stale nor incomplete: a row
-// is in it exactly when it has the index's key attributes.
+// index is a global secondary index. It is computed when it is read, so it can
+// be neither stale nor incomplete: a row is in it exactly when it has the
+// index's key attributes.
 type index struct {
 	keys       keySchema
 	projection projection
@@ -36,20 +36,18 @@ type index struct {
 
 type projection struct {
 	ProjectionType   string
-	NonKeyAttributes []string `json:",omitempty"`
+	NonKeyAttributes []string
 }
 
 // table holds rows by partition, each partition in the order of the sort key.
 type table struct {
-	description createInput
-	created     time.Time
-	types       map[string]string // of key attributes: S, N or B
-	keys        keySchema
-	indexes     map[string]index
-	partitions  map[string][]stored
-	names       map[string]string // of attributes
-	rows        int
-	stream      *stream // nil: nobody reads it
+	name       string
+	types      map[string]string // of key attributes: S, N or B
+	keys       keySchema
+	indexes    map[string]index
+	partitions map[string][]stored
+	names      map[string]string // of attributes
+	stream     *stream           // nil: nobody reads it
 }
 
 // find gives a row's partition and its place there.
@@ -81,7 +79,6 @@ func (t *table) put(row item) {
 		return
 	}
 	t.partitions[strings.Clone(partition)] = slices.Insert(t.partitions[partition], at, pack(row, t.names))
-	t.rows++
 }
 
 func (t *table) delete(key item) {
@@ -89,7 +86,6 @@ func (t *table) delete(key item) {
 	if !found {
 		return
 	}
-	t.rows--
 	if rest := slices.Delete(t.partitions[partition], at, at+1); len(rest) > 0 {
 		t.partitions[partition] = rest
 	} else {
@@ -139,7 +135,8 @@ func (t *table) validatePrimaryKey(row item) error {
 	return nil
 }
 
-// validateKeyAttribute refuses a key attribute that is empty or of another type than was declared.
+// validateKeyAttribute refuses a key attribute that is empty or of another type
+// than was declared.
 func (t *table) validateKeyAttribute(name string, v *value) error {
 	declared := t.types[name]
 	if (declared == "S" && v.S == nil) || (declared == "N" && v.N == nil) || (declared == "B" && v.B == nil) {

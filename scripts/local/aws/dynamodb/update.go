@@ -8,12 +8,14 @@ import (
 	"github.com/truora/minidyn/interpreter/language"
 )
 
-// update applies an update expression to a row, which stays as it is. It gives the new row and the names of the
-// top-level attributes that the expression writes.
+// update applies an update expression to a row, which stays as it is. It gives
+// the new row and the names of the top-level attributes that the expression
+// writes.
 //
-// The library would apply the actions one after the other and rewrite every attribute. So it is given the actions of
-// one top-level attribute at a time, each time with the old row: every right-hand side sees the old values, as on AWS,
-// and what is not mentioned stays byte for byte.
+// The library would apply the actions one after the other and rewrite every
+// attribute. So it is given the actions of one top-level attribute at a time,
+// each time with the old row: every right-hand side sees the old values, as on
+// AWS, and what is not mentioned stays byte for byte.
 func (e expressions) update(text string, old item) (updated item, touched []string, err error) {
 	updated = maps.Clone(old)
 	if text == "" {

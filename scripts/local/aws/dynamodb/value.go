@@ -12,14 +12,16 @@ import (
 	"ittybit-media/scripts/local/aws/endpoint"
 )
 
-// value is an attribute value; item maps attribute names to values. The expression library's type is used as it is:
-// its field names are the wire format's, and items in tables are never changed in place.
+// value is an attribute value; item maps attribute names to values. The
+// expression library's type is used as it is: its field names are the wire
+// format's, and items in tables are never changed in place.
 type (
 	value = types.Item
 	item  = map[string]*value
 )
 
-// wire is a value in the form of the protocol: an object with its one type as key. types.Item marshals all types.
+// wire is a value in the form of the protocol: an object with its one type as
+// key. types.Item marshals all types.
 func wire(v *value) map[string]any {
 	switch {
 	case v.S != nil:
@@ -100,7 +102,8 @@ func checkAll(it item) error {
 	return nil
 }
 
-// number reads a number. Rat alone would take fractions, and exponents that fill the memory.
+// number reads a number. Rat alone would take fractions, and exponents that
+// fill the memory.
 func number(s string) (*big.Rat, bool) {
 	if len(s) > 50 || strings.ContainsAny(s, "/_xXpP") {
 		return nil, false
@@ -119,7 +122,8 @@ func compare(a, b *value) int {
 	case a.B != nil && b.B != nil:
 		return cmp.Compare(string(a.B), string(b.B))
 	case a.N != nil && b.N != nil:
-		// Nearly all numbers are whole; sorting an index by fractions would take most of a query's time.
+		// Nearly all numbers are whole; sorting an index by fractions would take most
+		// of a query's time.
 		i, errI := strconv.ParseInt(*a.N, 10, 64)
 		j, errJ := strconv.ParseInt(*b.N, 10, 64)
 		if errI == nil && errJ == nil {
@@ -152,8 +156,9 @@ func identity(v *value) string {
 	return ""
 }
 
-// size is what a value counts towards DynamoDB's limits, in bytes (DynamoDB Developer Guide, "DynamoDB item sizes and
-// formats"; numbers are approximate there too).
+// size is what a value counts towards DynamoDB's limits, in bytes (DynamoDB
+// Developer Guide, "DynamoDB item sizes and formats"; numbers are approximate
+// there too).
 func size(v *value) int {
 	n := 0
 	switch {

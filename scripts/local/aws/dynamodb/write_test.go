@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"ittybit-media/scripts/local/aws/endpoint/endpointtest"
 )
 
 func TestConditions(t *testing.T) {
@@ -79,7 +81,7 @@ func TestOneWinner(t *testing.T) {
 			t.Errorf("both %d and %d won", winner, i)
 		case err == nil:
 			winner = i
-		case code(err) != "ConditionalCheckFailedException":
+		case endpointtest.Code(err) != "ConditionalCheckFailedException":
 			t.Error(err)
 		}
 	}
@@ -155,7 +157,8 @@ func TestNestedValuesSurvive(t *testing.T) {
 	}
 }
 
-// deref spells values without the addresses that the SDK's pointers would print.
+// deref spells values without the addresses that the SDK's pointers would
+// print.
 func deref(v types.AttributeValue) any {
 	switch v := v.(type) {
 	case *types.AttributeValueMemberL:
@@ -196,17 +199,18 @@ func TestReturnValues(t *testing.T) {
 	}{
 		{types.ReturnValueNone, ""},
 		{types.ReturnValueAllOld, "pk=a sk=1 x=2 y=1"},
-		{types.ReturnValueUpdatedOld, "x=3"},
-		{types.ReturnValueUpdatedNew, "x=5"},
-		{types.ReturnValueAllNew, "pk=a sk=1 x=6 y=1"},
+		{types.ReturnValueAllNew, "pk=a sk=1 x=4 y=1"},
 	} {
 		got, err := update(t, db, "ADD x :one", "", row{":one": 1}, tc.returns)
 		if err != nil || got != tc.want {
 			t.Errorf("%s: %q, %v; want %q", tc.returns, got, err, tc.want)
 		}
 	}
+	if _, err := update(t, db, "ADD x :one", "", row{":one": 1}, types.ReturnValueUpdatedNew); endpointtest.Code(err) != "ValidationException" || get(t, db, "a", "1") != "pk=a sk=1 x=4 y=1" {
+		t.Errorf("of the attributes that are written: %v", err)
+	}
 	out, err := db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: tableName, Item: row{"pk": "a", "sk": "1"}.item(), ReturnValues: types.ReturnValueAllOld})
-	if err != nil || text(out.Attributes) != "pk=a sk=1 x=6 y=1" {
+	if err != nil || text(out.Attributes) != "pk=a sk=1 x=4 y=1" {
 		t.Errorf("put: %v, %v", out, err)
 	}
 	out, err = db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: tableName, Item: row{"pk": "a", "sk": "1"}.item()})
@@ -229,7 +233,7 @@ func TestAFailedUpdateChangesNothing(t *testing.T) {
 		t.Errorf("condition: %v, item %v", err, failed)
 	}
 	for _, expression := range []string{"SET n1 = :v, r1 = r1 + :v", "ADD n1 :v, r1 :v"} {
-		if _, err := update(t, db, expression, "", row{":v": "no number"}, types.ReturnValueNone); code(err) != "ValidationException" {
+		if _, err := update(t, db, expression, "", row{":v": "no number"}, types.ReturnValueNone); endpointtest.Code(err) != "ValidationException" {
 			t.Errorf("%s: %v", expression, err)
 		}
 	}
@@ -275,11 +279,11 @@ func TestWhatAWSRefuses(t *testing.T) {
 		"undefined value": updateErr("SET m1 = :v", "m2 = :w", row{":v": "x"}),
 		"syntax":          updateErr("SET m1 :v", "", row{":v": "x"}),
 	} {
-		if code(err) != "ValidationException" {
+		if endpointtest.Code(err) != "ValidationException" {
 			t.Errorf("%s: %v, want a ValidationException", name, err)
 		}
 	}
-	if _, err := db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("none"), Item: row{"pk": "a", "sk": "1"}.item()}); code(err) != "ResourceNotFoundException" {
+	if _, err := db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("none"), Item: row{"pk": "a", "sk": "1"}.item()}); endpointtest.Code(err) != "ResourceNotFoundException" {
 		t.Errorf("no table: %v", err)
 	}
 	if got := len(get(t, db, "a", "1")); got < len(big) {

@@ -32,8 +32,9 @@ func (s *Server) Mount(service Service) {
 	s.services = append(s.services, service)
 }
 
-// Intercept makes f run before every operation of every service; nil removes it. An error from f replaces the
-// operation: a *[Fault] is answered as it is, any other error as an internal one. f may wait, to delay the call; the
+// Intercept makes f run before every operation of every service; nil removes
+// it. An error from f replaces the operation: a *[Fault] is answered as it is,
+// any other error as an internal one. f may wait, to delay the call; the
 // context ends with the request.
 func (s *Server) Intercept(f func(context.Context, Call) error) {
 	s.mu.Lock()
@@ -41,14 +42,16 @@ func (s *Server) Intercept(f func(context.Context, Call) error) {
 	s.intercept = f
 }
 
-// Calls counts the calls so far by "Service.Operation", for example "DynamoDB.Query", whatever their outcome.
+// Calls counts the calls so far by "Service.Operation", for example
+// "DynamoDB.Query", whatever their outcome.
 func (s *Server) Calls() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.calls)
 }
 
-// maxBody is above the largest request that any of the services takes, DynamoDB's 16 MB.
+// maxBody is above the largest request that any of the services takes,
+// DynamoDB's 16 MB.
 const maxBody = 17 << 20
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -88,21 +91,23 @@ func (s *Server) find(r *http.Request, body []byte) (Service, Call) {
 	return Service{WriteFault: writeFault}, c
 }
 
-// accessKey is the key id in a signature's credential, KEY/DATE/REGION/SERVICE/aws4_request.
+// accessKey is the key id in a signature's credential,
+// KEY/DATE/REGION/SERVICE/aws4_request.
 func accessKey(authorization string) string {
 	_, credential, _ := strings.Cut(authorization, "Credential=")
 	id, _, _ := strings.Cut(credential, "/")
 	return id
 }
 
-// call counts an operation and does it, with what the interceptor wants. The operation is nil if there is none.
+// call counts an operation and does it, with what the interceptor wants. The
+// operation is nil if there is none.
 func (s *Server) call(op Operation, r *Request) (any, error) {
 	if op == nil {
 		what := r.name()
 		if r.Service == "" {
 			what = r.HTTP.Method + " " + r.HTTP.URL.Path + " " + r.HTTP.Header.Get("X-Amz-Target")
 		}
-		return nil, &Fault{Type: "UnknownOperationException", Message: fmt.Sprintf("the local run has no operation %q", what)}
+		return nil, &Fault{Type: "UnknownOperationException", Message: fmt.Sprintf("the local pipeline has no operation %q", what)}
 	}
 	s.mu.Lock()
 	s.calls[r.name()]++

@@ -2,7 +2,6 @@ package endpoint_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -12,38 +11,21 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/smithy-go"
 
 	"ittybit-media/scripts/local/aws/endpoint"
+	"ittybit-media/scripts/local/aws/endpoint/endpointtest"
 	localssm "ittybit-media/scripts/local/aws/ssm"
 )
 
 // start returns an endpoint with a service that has the parameter "key", and a
-// client that does not retry.
+// client of it.
 func start(t *testing.T) (*endpoint.Server, *ssm.Client) {
 	t.Helper()
-	s, parameters := endpoint.New(), localssm.New()
+	parameters := localssm.New()
 	parameters.Set("key", "value")
-	s.Mount(parameters.API())
-	server := httptest.NewServer(s)
-	t.Cleanup(server.Close)
-	return s, ssm.New(ssm.Options{
-		Region: endpoint.Region, BaseEndpoint: &server.URL, RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider("somebody", "secret", ""),
-	})
-}
-
-// code is the code of AWS's error, "" for none.
-func code(err error) string {
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return api.ErrorCode()
-	}
-	if err != nil {
-		return err.Error()
-	}
-	return ""
+	s, client := endpointtest.Serve(t, parameters.API())
+	return s, ssm.NewFromConfig(client)
 }
 
 func TestInterceptAndCount(t *testing.T) {
@@ -55,7 +37,7 @@ func TestInterceptAndCount(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		seen = append(seen, fmt.Sprint(c.Service, c.Operation, c.Ordinal))
-		if c.AccessKey != "somebody" || !strings.Contains(string(c.Body), `"Name":`) {
+		if c.AccessKey != endpointtest.AccessKey || !strings.Contains(string(c.Body), `"Name":`) {
 			t.Errorf("a call of %q with %s", c.AccessKey, c.Body)
 		}
 		if c.Ordinal <= 2 {
@@ -64,7 +46,7 @@ func TestInterceptAndCount(t *testing.T) {
 		return nil
 	})
 	in := &ssm.GetParameterInput{Name: aws.String("key")}
-	if _, err := client.GetParameter(t.Context(), in); code(err) != "ThrottlingException" {
+	if _, err := client.GetParameter(t.Context(), in); endpointtest.Code(err) != "ThrottlingException" {
 		t.Errorf("throttled: %v", err)
 	}
 	if _, err := client.GetParameter(t.Context(), in, func(o *ssm.Options) { o.RetryMaxAttempts = 3 }); err != nil {
@@ -111,7 +93,7 @@ func TestAFaultMayComeAfterTheOperation(t *testing.T) {
 func TestUnknownRequests(t *testing.T) {
 	t.Parallel()
 	s, client := start(t)
-	if _, err := client.GetParameters(t.Context(), &ssm.GetParametersInput{Names: []string{"key"}}); code(err) != "UnknownOperationException" {
+	if _, err := client.GetParameters(t.Context(), &ssm.GetParametersInput{Names: []string{"key"}}); endpointtest.Code(err) != "UnknownOperationException" {
 		t.Errorf("an operation that is not there: %v", err)
 	}
 	for target, body := range map[string]string{

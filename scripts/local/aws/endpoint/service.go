@@ -16,6 +16,11 @@ const (
 	Account = "000000000000"
 )
 
+// ARN returns the ARN of a resource of a service.
+func ARN(service, resource string) string {
+	return "arn:aws:" + service + ":" + Region + ":" + Account + ":" + resource
+}
+
 // The services of [Call].
 const (
 	ServiceDynamoDB = "DynamoDB"
@@ -31,7 +36,8 @@ const (
 type Service struct {
 	// Name is one of the Service constants.
 	Name string
-	// Find names the operation that a request asks the service for; false if it is for another service.
+	// Find names the operation that a request asks the service for; false if it
+	// is for another service.
 	Find func(*http.Request, []byte) (operation string, ok bool)
 	// Operations are what the service can do, by the names that Find returns.
 	Operations map[string]Operation
@@ -39,7 +45,8 @@ type Service struct {
 	WriteFault func(http.ResponseWriter, *Fault)
 }
 
-// Operation answers a request with a [Response], with any other value as JSON, or with a [Fault].
+// Operation answers a request with a [Response], with any other value as JSON,
+// or with a [Fault].
 type Operation func(*Request) (any, error)
 
 // Request is a request to a service.
@@ -66,8 +73,8 @@ func (r Response) Write(w http.ResponseWriter) {
 	_, _ = w.Write(r.Body)
 }
 
-// JSON is an operation that takes its parameters as JSON and refuses those that are not in In. The context is the
-// request's.
+// JSON is an operation that takes its parameters as JSON and refuses those that
+// are not in In. The context is the request's.
 func JSON[In any](f func(context.Context, In) (any, error)) Operation {
 	return func(r *Request) (any, error) {
 		var in In
@@ -82,13 +89,13 @@ func decode(body []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
-		return &Fault{Type: "SerializationException", Message: fmt.Sprintf("the local run does not take this request: %s", err)}
+		return &Fault{Type: "SerializationException", Message: fmt.Sprintf("the local pipeline does not take this request: %s", err)}
 	}
 	return nil
 }
 
-// Target finds the operations of a service that speaks AWS's JSON protocol: its requests name them in the X-Amz-Target
-// header, after prefix and a dot.
+// Target finds the operations of a service that speaks AWS's JSON protocol: its
+// requests name them in the X-Amz-Target header, after prefix and a dot.
 func Target(prefix string) func(*http.Request, []byte) (string, bool) {
 	return func(r *http.Request, _ []byte) (string, bool) {
 		return strings.CutPrefix(r.Header.Get("X-Amz-Target"), prefix+".")
@@ -97,11 +104,13 @@ func Target(prefix string) func(*http.Request, []byte) (string, bool) {
 
 // Call names one request.
 type Call struct {
-	// Service is one of the Service constants, Operation the API's name, such as "PutItem".
+	// Service is one of the Service constants, Operation the API's name, such
+	// as "PutItem".
 	Service, Operation string
 	// Ordinal counts the calls of this operation, from 1.
 	Ordinal int
-	// AccessKey is the id of the key that the request is signed with: it tells callers apart.
+	// AccessKey is the id of the key that the request is signed with: it tells
+	// callers apart.
 	AccessKey string
 	// Body is the request, not to be changed.
 	Body []byte
@@ -116,11 +125,12 @@ type Fault struct {
 	Message string
 	// Status is the HTTP status; 0 means 400.
 	Status int
-	// QueryCode is what the error was called in the service's older query protocol, if that is something else: SDKs
-	// show it as the error's code (Smithy specification, "awsQueryCompatible trait").
+	// QueryCode is what the error was called in the service's older query
+	// protocol, if that is something else: SDKs show it as the error's code
+	// (Smithy specification, "awsQueryCompatible trait").
 	QueryCode string
-	// Applied, on a fault from an interceptor, lets the operation happen before its answer is replaced by the fault:
-	// a reply that was lost.
+	// Applied, on a fault from an interceptor, lets the operation happen before
+	// its answer is replaced by the fault: a reply that was lost.
 	Applied bool
 
 	// Members are added to the answer, such as the row of a failed condition.
@@ -132,7 +142,8 @@ func (f *Fault) Error() string { return f.Type + ": " + f.Message }
 // HTTPStatus is the status to answer with.
 func (f *Fault) HTTPStatus() int { return max(f.Status, http.StatusBadRequest) }
 
-// throttling is how services throttle that do not do it with a ThrottlingException.
+// throttling is how services throttle that do not do it with a
+// ThrottlingException.
 var throttling = map[string]Fault{
 	ServiceDynamoDB: {Type: "ProvisionedThroughputExceededException"},
 	ServiceLambda:   {Type: "TooManyRequestsException", Status: http.StatusTooManyRequests},
@@ -146,7 +157,7 @@ func Throttled(c Call) *Fault {
 	if !known {
 		f.Type = "ThrottlingException"
 	}
-	f.Message = "throttled by the local run"
+	f.Message = "throttled by the local pipeline"
 	return &f
 }
 

@@ -1,7 +1,9 @@
 package eventbridge
 
 import (
+	"bytes"
 	"crypto/rand"
+	"encoding/json"
 	"time"
 
 	smithyrand "github.com/aws/smithy-go/rand"
@@ -26,4 +28,14 @@ func (e envelope) event(at time.Time) []byte {
 	e.Version, e.Time = "0", at.UTC().Format(time.RFC3339)
 	e.ID, _ = smithyrand.NewUUID(rand.Reader).GetUUID() // crypto/rand never fails
 	return encode(e)
+}
+
+// encode renders a value as JSON, with <, > and & as they are. It is for values
+// that encoding/json cannot refuse.
+func encode(value any) []byte {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(value)
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 }

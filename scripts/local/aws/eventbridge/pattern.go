@@ -1,109 +1,150 @@
-// Package eventbridge does for the local run what EventBridge and S3 do for the
-// pipeline: it builds the event of an uploaded object and decides whether a
-// rule's pattern matches it.
-//
-// The matcher is written here because no Go library knows EventBridge's filters
-// (quamina has no suffix). It refuses what it does not know rather than guess.
 package eventbridge
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"ittybit-media/handlers/event"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"ittybit-media/handlers/event"
 )
 
 // Pattern is a compiled event pattern. It may be used by any goroutine.
-type Pattern struct{ root object }
+type Pattern struct {
+	fields []field // those nearest to the root first: their names say most
+}
 
-// object is a pattern's object: an event must satisfy every field.
-type object []field
-
-// field is what a pattern says about one field of an event: either an object,
-// or alternatives of which one must hold.
+// field is a leaf of a pattern: an event must satisfy one of its filters.
 type field struct {
-	name         string
-	path         []string // from the event's root, with name
-	object       object
-	alternatives []filter
-	orAbsent     bool // one alternative is that there is no such leaf
+	path    []string // names from the event's root
+	filters []filter
 }
 
 func (f field) String() string { return strings.Join(f.path, ".") }
 
-// Compile reads an event pattern. What EventBridge would refuse and what is not
-// supported here is an error that names the key: empty objects and arrays, a
-// value outside an array, a key said twice, an unknown filter, a pattern over
-// [event.MaxPattern] characters.
+// Compile reads an event pattern. It knows exact strings, suffix with
+// equals-ignore-case, exists false and anything-but a list of strings. All else
+// is an error that names the field, and so is a pattern that EventBridge would
+// refuse: one with an empty object or array, with a value outside an array, or
+// with more than [event.MaxPattern] characters.
 func Compile(pattern []byte) (*Pattern, error) {
 	if n := utf8.RuneCount(pattern); n > event.MaxPattern {
 		return nil, fmt.Errorf("event pattern: %d characters; EventBridge takes at most %d", n, event.MaxPattern)
 	}
-	value, err := decode(pattern)
+	root, err := decodeObject[json.RawMessage](pattern)
+	p := &Pattern{}
+	if err == nil {
+		err = p.add(nil, root)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("event pattern: %w", err)
 	}
-	top, ok := value.([]member)
-	if !ok {
-		return nil, errors.New("event pattern: must be a JSON object")
-	}
-	root, err := compileObject(top, nil)
-	if err != nil {
-		return nil, fmt.Errorf("event pattern: %w", err)
-	}
-	return &Pattern{root}, nil
+	slices.SortFunc(p.fields, func(a, b field) int {
+		return cmp.Or(cmp.Compare(len(a.path), len(b.path)), slices.Compare(a.path, b.path))
+	})
+	return p, nil
 }
 
-func compileObject(members []member, path []string) (object, error) {
-	if len(members) == 0 {
-		return nil, fmt.Errorf("%s is empty: say what it must hold", at(path))
+func decodeObject[V any](text []byte) (object map[string]V, err error) {
+	if err := json.Unmarshal(text, &object); err != nil {
+		return nil, fmt.Errorf("not a JSON object: %w", err)
 	}
-	fields := make(object, 0, len(members))
-	for _, m := range members {
-		f, err := compileField(m, path)
-		if err != nil {
-			return nil, err
-		}
-		fields = append(fields, f)
+	if object == nil {
+		return nil, errors.New("null, not a JSON object")
 	}
-	return fields, nil
+	return object, nil
 }
 
-func compileField(m member, parent []string) (field, error) {
-	f := field{name: m.name, path: append(parent[:len(parent):len(parent)], m.name)}
-	if strings.HasPrefix(m.name, "$") {
-		return f, fmt.Errorf("%s: operators over fields are not supported here", f)
+func (p *Pattern) add(path []string, object map[string]json.RawMessage) error {
+	if len(object) == 0 {
+		return fmt.Errorf("%q is an empty object", field{path: path})
 	}
-	var err error
-	switch value := m.value.(type) {
-	case []member:
-		f.object, err = compileObject(value, f.path)
-		return f, err
-	case []any:
-		if len(value) == 0 {
-			return f, fmt.Errorf("%s is an empty array: name at least one value", f)
-		}
-		for i, alternative := range value {
-			compiled, err := compileFilter(alternative)
-			if err != nil {
-				return f, fmt.Errorf("%s[%d]: %w", f, i, err)
+	for name, value := range object {
+		f := field{path: append(slices.Clone(path), name)}
+		if value[0] == '{' {
+			nested, err := decodeObject[json.RawMessage](value)
+			if err == nil {
+				err = p.add(f.path, nested)
 			}
-			f.alternatives = append(f.alternatives, compiled)
-			f.orAbsent = f.orAbsent || compiled.absent
+			if err != nil {
+				return err
+			}
+			continue
 		}
-		return f, nil
-	default:
-		return f, fmt.Errorf("%s: a value must stand in an array, as in [%s]", f, quote(value))
+		if err := json.Unmarshal(value, &f.filters); err != nil {
+			return fmt.Errorf("%s: a field takes an array of strings and filters: %w", f, err)
+		}
+		if len(f.filters) == 0 {
+			return fmt.Errorf("%s takes an array that is not empty", f)
+		}
+		p.fields = append(p.fields, f)
 	}
+	return nil
 }
 
-func at(path []string) string {
-	if len(path) == 0 {
-		return "the pattern"
-	}
-	return strings.Join(path, ".")
+// Matches reports whether the pattern matches the event. An event that is not
+// a JSON object, or that has an array or an object where the pattern compares a
+// value, is an error.
+func (p *Pattern) Matches(event []byte) (bool, error) {
+	reason, err := p.mismatch(event)
+	return err == nil && reason == "", err
 }
 
-// quote renders a leaf as JSON, for messages.
-func quote(leaf any) string { return string(encode(leaf)) }
+// Explain returns why the pattern does not match the event, naming a field that
+// differs. It returns "" if the pattern matches.
+func (p *Pattern) Explain(event []byte) string {
+	reason, err := p.mismatch(event)
+	if err != nil {
+		return err.Error()
+	}
+	return reason
+}
+
+func (p *Pattern) mismatch(event []byte) (string, error) {
+	root, err := decodeObject[any](event)
+	if err != nil {
+		return "", fmt.Errorf("event: %w", err)
+	}
+	for _, f := range p.fields {
+		if reason, err := f.mismatch(root); reason != "" || err != nil {
+			return reason, err
+		}
+	}
+	return "", nil
+}
+
+func (f field) mismatch(event map[string]any) (string, error) {
+	value, present := lookUp(event, f.path)
+	switch value.(type) {
+	case []any, map[string]any:
+		return "", fmt.Errorf("event: %s is an array or an object, which are not compared here", f)
+	}
+	texts := make([]string, len(f.filters))
+	for i, filter := range f.filters {
+		if filter.matches(value, present) {
+			return "", nil
+		}
+		texts[i] = filter.String()
+	}
+	wanted := strings.Join(texts, ", ")
+	if !present {
+		return fmt.Sprintf("%s is missing; wanted %s", f, wanted), nil
+	}
+	return fmt.Sprintf("%s %s matches none of %s", f, encode(value), wanted), nil
+}
+
+// lookUp returns the value at the path, or an array that is in its way.
+func lookUp(event map[string]any, path []string) (value any, present bool) {
+	value, present = event, true
+	for _, name := range path {
+		if _, isArray := value.([]any); isArray {
+			break
+		}
+		members, _ := value.(map[string]any)
+		value, present = members[name]
+	}
+	return value, present
+}

@@ -1,9 +1,9 @@
-// Package lambda runs a function's real binary as Lambda does: as child
-// processes behind the Lambda Runtime API, on loopback, with an environment
-// built from nothing.
+// Package lambda is an emulator of Lambda: it runs a function's real binary as
+// child processes behind the Lambda Runtime API, on loopback, with an
+// environment built from nothing.
 //
-// The Runtime API is written here because no Go library serves it; aws-lambda-go
-// is its client only.
+// The Runtime API is written here because no Go library serves it;
+// aws-lambda-go is its client only.
 package lambda
 
 import (
@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"ittybit-media/scripts/local/quiet"
 )
 
 // Config describes a function.
@@ -61,7 +63,7 @@ type Function struct {
 	reaping sync.WaitGroup // a goroutine for each process
 
 	mu          sync.Mutex
-	changed     *sync.Cond // the asynchronous queue or closed changed
+	changed     *quiet.Cond // the asynchronous queue or closed changed
 	closed      bool
 	processes   map[*process]struct{}
 	warm        []*process // wait for an invocation, the latest used last
@@ -102,7 +104,7 @@ func Start(ctx context.Context, cfg Config) (*Function, error) {
 		spawner:   newSpawner(),
 		processes: map[*process]struct{}{},
 	}
-	f.changed = sync.NewCond(&f.mu)
+	f.changed = quiet.NewCond(&f.mu)
 	f.ctx, f.cancel = context.WithCancelCause(context.Background())
 	f.work.Go(f.dispatch)
 	f.mu.Lock() // ctx may have ended: Close must not come before unwatch is set
@@ -133,10 +135,10 @@ func (f *Function) Stats() Stats {
 	return s
 }
 
-// Check starts a process of its own and waits until it asks for its first event.
-// It returns the time from exec until then, which Lambda calls the init. If the
-// process ends first, the error has what it said last. The process is kept for
-// invocations.
+// Check starts a process of its own and waits until it asks for its first
+// event. It returns the time from exec until then, which Lambda calls the init.
+// If the process ends first, the error has what it said last. The process is
+// kept for invocations.
 func (f *Function) Check(ctx context.Context) (time.Duration, error) {
 	if !f.begin() {
 		return 0, f.wrap(ErrClosed)
@@ -158,8 +160,9 @@ func (f *Function) Check(ctx context.Context) (time.Duration, error) {
 	return p.initTime, nil
 }
 
-// Kill kills every process at once, as a crash of the machine would, and returns
-// how many there were. Their invocations fail; the next ones start anew.
+// Kill kills every process at once, as a crash of the machine would, and
+// returns how many there were. Their invocations fail; the next ones start
+// anew.
 func (f *Function) Kill() int {
 	f.mu.Lock()
 	f.warm = nil
@@ -171,8 +174,8 @@ func (f *Function) Kill() int {
 	return len(processes)
 }
 
-// KillAt kills the processes that are at work on an event that fits, and returns
-// how many there were. What they sent before has been sent.
+// KillAt kills the processes that are at work on an event that fits, and
+// returns how many there were. What they sent before has been sent.
 func (f *Function) KillAt(fits func(event []byte) bool) int {
 	killed := 0
 	for _, p := range f.running() {
@@ -199,9 +202,9 @@ func (f *Function) running() []*process {
 	return slices.Collect(maps.Keys(f.processes))
 }
 
-// Close kills what runs, drops what is queued and returns when every process and
-// goroutine of the function is gone. What was cut off this way does not go to
-// OnFailure. Close must not be called from a function in Config.
+// Close kills what runs, drops what is queued and returns when every process
+// and goroutine of the function is gone. What was cut off this way does not go
+// to OnFailure. Close must not be called from a function in Config.
 func (f *Function) Close() {
 	f.closing.Do(func() {
 		f.cancel(ErrClosed)

@@ -86,9 +86,9 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) (Result, error) {
 }
 
 // InvokeAsync queues an event and returns its request id. Events start in the
-// order they came. An event is tried once; if that fails, OnFailure gets it. The
-// error is [ErrNotJSON], [ErrTooLarge] over [MaxAsyncPayload], [ErrClosed] or
-// [ErrQueueFull]. The payload must not be changed afterwards.
+// order they came. An event is tried once; if that fails, OnFailure gets it.
+// The error is [ErrNotJSON], [ErrTooLarge] over [MaxAsyncPayload], [ErrClosed]
+// or [ErrQueueFull]. The payload must not be changed afterwards.
 func (f *Function) InvokeAsync(payload []byte) (requestID string, err error) {
 	if err := checkPayload(payload, MaxAsyncPayload); err != nil {
 		return "", f.wrap(err)
@@ -110,23 +110,17 @@ func (f *Function) InvokeAsync(payload []byte) (requestID string, err error) {
 }
 
 // Idle waits until no asynchronous event is queued or running; its failure has
-// then been delivered. It returns [ErrClosed] or ctx's cause if that comes first.
+// then been delivered. It returns [ErrClosed] or ctx's cause if that comes
+// first.
 func (f *Function) Idle(ctx context.Context) error {
-	defer context.AfterFunc(ctx, func() {
-		f.mu.Lock() // not between a look at ctx and the wait
-		defer f.mu.Unlock()
-		f.changed.Broadcast()
-	})()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for f.unfinished > 0 {
-		switch {
-		case f.closed:
-			return f.wrap(ErrClosed)
-		case ctx.Err() != nil:
-			return f.wrap(context.Cause(ctx))
-		}
-		f.changed.Wait()
+	err := f.changed.Until(ctx, func() bool { return f.unfinished == 0 || f.closed })
+	switch {
+	case err != nil:
+		return f.wrap(err)
+	case f.unfinished > 0:
+		return f.wrap(ErrClosed)
 	}
 	return nil
 }
@@ -184,9 +178,9 @@ func (f *Function) report(inv *invocation, r Result) {
 	}
 }
 
-// serve runs an invocation in a process and delivers its result once. It returns
-// when the process is free again or gone, which can be later. The caller holds a
-// slot.
+// serve runs an invocation in a process and delivers its result once. It
+// returns when the process is free again or gone, which can be later. The
+// caller holds a slot.
 func (f *Function) serve(inv *invocation, deliver func(Result)) {
 	begun := time.Now()
 	done := func(r Result) {

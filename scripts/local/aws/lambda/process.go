@@ -20,9 +20,9 @@ import (
 // timeout.
 const initLimit = 10 * time.Second
 
-// process is one running copy of the function's binary. It serves one invocation
-// at a time, over a Runtime API of its own, so that no answer can be mistaken for
-// another process's.
+// process is one running copy of the function's binary. It serves one
+// invocation at a time, over a Runtime API of its own, so that no answer can be
+// mistaken for another process's.
 type process struct {
 	cmd    *exec.Cmd
 	server *http.Server

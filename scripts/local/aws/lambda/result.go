@@ -51,9 +51,9 @@ func errorType(r Result) string {
 	return e.Type
 }
 
-// The envelope is written in two parts around the event, which must pass through
-// byte for byte: encoding/json would compact and escape it (AWS Lambda Developer
-// Guide, "Capturing records of Lambda asynchronous invocations").
+// The envelope is written in two parts around the event, which must pass
+// through byte for byte: encoding/json would compact and escape it (AWS Lambda
+// Developer Guide, "Capturing records of Lambda asynchronous invocations").
 type envelopeHead struct {
 	Version        string `json:"version"`
 	Timestamp      string `json:"timestamp"`

@@ -113,8 +113,8 @@ func reply(w http.ResponseWriter, code int, body any) {
 	_, _ = w.Write(encode(body))
 }
 
-// traceID is a tracing header of a trace that is not sampled (AWS X-Ray Developer
-// Guide, "Tracing header").
+// traceID is a tracing header of a trace that is not sampled (AWS X-Ray
+// Developer Guide, "Tracing header").
 func traceID(now time.Time) string {
 	var random [20]byte
 	_, _ = rand.Read(random[:]) // never fails

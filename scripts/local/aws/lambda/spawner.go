@@ -6,8 +6,8 @@ import (
 )
 
 // spawner starts processes from one thread that lives as long as the function.
-// Linux kills a child with the thread that started it, not with the process (see
-// PR_SET_PDEATHSIG in prctl(2)), and Go ends threads as it likes.
+// Linux kills a child with the thread that started it, not with the process
+// (see PR_SET_PDEATHSIG in prctl(2)), and Go ends threads as it likes.
 type spawner struct {
 	requests chan spawnRequest
 	done     chan struct{}

@@ -4,17 +4,14 @@ import (
 	"context"
 	"slices"
 	"strconv"
-	"strings"
 
 	"ittybit-media/scripts/local/aws/endpoint"
 )
 
-// maxEvents is how many events an answer has at most, and has if nothing else is
-// said (Amazon CloudWatch Logs API Reference, "FilterLogEvents").
-const maxEvents = 10000
-
-// scanned is how many lines one call looks at. As in the real service, an answer
-// with few events or none may have a token for the rest.
+// scanned is how many lines one call looks at, and so the most events that it
+// answers with. As in the real service, an answer with few events or none may
+// have a token for the rest (Amazon CloudWatch Logs API Reference,
+// "FilterLogEvents").
 const scanned = 10000
 
 // stream is the one log stream that a local group has.
@@ -30,11 +27,10 @@ func (g *Groups) API() endpoint.Service {
 }
 
 type filterInput struct {
-	LogGroupName, LogGroupIdentifier string // the second is a name or an ARN
-	FilterPattern                    string
-	StartTime, EndTime               *int64 // Unix milliseconds, both included
-	Limit                            *int
-	NextToken                        string
+	LogGroupName  string
+	FilterPattern string
+	StartTime     int64 // Unix milliseconds, included
+	NextToken     string
 }
 
 type event struct {
@@ -56,16 +52,6 @@ func invalid(message string) error {
 }
 
 func (g *Groups) filter(_ context.Context, in filterInput) (any, error) {
-	if (in.LogGroupName == "") == (in.LogGroupIdentifier == "") {
-		return nil, invalid("either logGroupName or logGroupIdentifier must be given")
-	}
-	limit := maxEvents
-	if in.Limit != nil {
-		limit = *in.Limit
-	}
-	if limit < 1 || limit > maxEvents {
-		return nil, invalid("limit is not within 1 and " + strconv.Itoa(maxEvents))
-	}
 	matches, err := compile(in.FilterPattern)
 	if err != nil {
 		return nil, invalid("Invalid filter pattern: " + err.Error())
@@ -76,18 +62,18 @@ func (g *Groups) filter(_ context.Context, in filterInput) (any, error) {
 			return nil, invalid("The specified nextToken is invalid.")
 		}
 	}
-	lines, err := g.after(in.LogGroupName+in.LogGroupIdentifier, from)
+	lines, err := g.after(in.LogGroupName, from)
 	if err != nil {
 		return nil, err
 	}
 	out := filterOutput{Events: []event{}, SearchedLogStreams: []any{}}
 	for i, l := range lines {
-		if len(out.Events) == limit || i == scanned {
+		if i == scanned {
 			out.NextToken = strconv.Itoa(l.number)
 			break
 		}
 		at := l.at.UnixMilli()
-		if in.StartTime != nil && at < *in.StartTime || in.EndTime != nil && at > *in.EndTime || !matches(l.text) {
+		if at < in.StartTime || !matches(l.text) {
 			continue
 		}
 		out.Events = append(out.Events, event{EventID: strconv.Itoa(l.number), IngestionTime: at, LogStreamName: stream, Message: l.text, Timestamp: at})
@@ -96,11 +82,7 @@ func (g *Groups) filter(_ context.Context, in filterInput) (any, error) {
 }
 
 // after are a group's lines from the one with that number on.
-func (g *Groups) after(id string, number int) ([]line, error) {
-	_, name, isARN := strings.Cut(id, ":log-group:")
-	if !isARN {
-		name = id
-	}
+func (g *Groups) after(name string, number int) ([]line, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	found := g.groups[name]

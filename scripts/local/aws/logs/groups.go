@@ -1,4 +1,4 @@
-// Package logs is the local run's CloudWatch Logs: the latest lines of each log
+// Package logs is an emulator of CloudWatch Logs: the latest lines of each log
 // group, in memory, and the part of FilterLogEvents with which one looks for
 // what happened to a key.
 package logs
@@ -13,8 +13,8 @@ import (
 // maxBytes bounds what is kept of a group; beyond it the oldest lines go.
 const maxBytes = 8 << 20
 
-// Groups are log groups. Their methods may be called by any goroutine. Make them
-// with [New].
+// Groups are log groups. Their methods may be called by any goroutine. Make
+// them with [New].
 type Groups struct {
 	now func() time.Time
 

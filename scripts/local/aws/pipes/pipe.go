@@ -1,11 +1,11 @@
-// Package pipes does for the local run what EventBridge Pipes does for the
-// pipeline: it makes events of the records of a table's stream.
+// Package pipes is an emulator of EventBridge Pipes: it makes events of the
+// records of a table's stream.
 //
 // Where the service's documentation leaves open what comes out, it refuses:
 // templates other than a JSON object with its placeholders in quotes, values
-// that are no strings, and those that JSON would escape. What is not there "won't
-// appear in the output", and leaves the quotes ("Amazon EventBridge Pipes input
-// transformation", Amazon EventBridge User Guide).
+// that are no strings, and those that JSON would escape. What is not there
+// "won't appear in the output", and leaves the quotes ("Amazon EventBridge
+// Pipes input transformation", Amazon EventBridge User Guide).
 package pipes
 
 import (
@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"ittybit-media/scripts/local/aws/eventbridge"
+	"ittybit-media/scripts/local/quiet"
 )
 
 // maxFilters is how many patterns a pipe may have (FilterCriteria, Amazon
@@ -44,7 +45,7 @@ type Pipe struct {
 	detailType path // nil: it is the same for all
 
 	mu      sync.Mutex
-	changed *sync.Cond
+	changed *quiet.Cond
 	waiting [][]byte
 	busy    bool
 	closed  bool
@@ -54,7 +55,7 @@ type Pipe struct {
 // Start runs a pipe until Close.
 func Start(c Config) (*Pipe, error) {
 	p := &Pipe{cfg: c, done: make(chan struct{})}
-	p.changed = sync.NewCond(&p.mu)
+	p.changed = quiet.NewCond(&p.mu)
 	if n := len(c.Filters); n > maxFilters {
 		return nil, fmt.Errorf("pipe: %d filters; there may be %d", n, maxFilters)
 	}
@@ -95,22 +96,12 @@ func (p *Pipe) Close() {
 	<-p.done
 }
 
-// Idle waits until the pipe has done all that it was given. It fails with ctx.
+// Idle waits until the pipe has done all that it was given. It returns ctx's
+// cause when ctx ends first.
 func (p *Pipe) Idle(ctx context.Context) error {
-	defer context.AfterFunc(ctx, func() {
-		p.mu.Lock() // not between the look at ctx and the wait
-		defer p.mu.Unlock()
-		p.changed.Broadcast()
-	})()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.busy || len(p.waiting) > 0 {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		p.changed.Wait()
-	}
-	return nil
+	return p.changed.Until(ctx, func() bool { return !p.busy && len(p.waiting) == 0 })
 }
 
 func (p *Pipe) run() {

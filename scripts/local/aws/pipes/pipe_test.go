@@ -112,7 +112,7 @@ func TestStartRefuses(t *testing.T) {
 	template := func(text string) func(*pipes.Config) { return func(c *pipes.Config) { c.Template = text } }
 	for says, change := range map[string]func(*pipes.Config){
 		"6 filters":                       func(c *pipes.Config) { c.Filters = slices.Repeat(c.Filters, 3) },
-		"unknown filter":                  func(c *pipes.Config) { c.Filters = []string{`{"a":[{"wildcard":"x"}]}`} },
+		"unknown field":                   func(c *pipes.Config) { c.Filters = []string{`{"a":[{"wildcard":"x"}]}`} },
 		"stand in quotes":                 template(`{"a":<$.b>}`),
 		"must be a JSON object":           template(`"<$.b>"`),
 		`"aws.pipes.event" is not a path`: template(`{"a":"<aws.pipes.event>"}`),

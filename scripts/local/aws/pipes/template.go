@@ -20,8 +20,8 @@ var (
 	pathSyntax  = regexp.MustCompile(`^\$(\.[A-Za-z0-9_-]+)+$`)
 )
 
-// compileTemplate reads a template of a JSON object whose placeholders are paths
-// in quotes.
+// compileTemplate reads a template of a JSON object whose placeholders are
+// paths in quotes.
 func compileTemplate(text string) (template, error) {
 	if text = strings.TrimSpace(text); !strings.HasPrefix(text, "{") || !json.Valid([]byte(placeholder.ReplaceAllLiteralString(text, ""))) {
 		return template{}, errors.New("it must be a JSON object whose placeholders stand in quotes")
@@ -64,8 +64,8 @@ func compilePath(text string) (path, error) {
 	return strings.Split(text, ".")[1:], nil
 }
 
-// text is the string at the path, which can stand between quotes as it is: "" if
-// there is nothing.
+// text is the string at the path, which can stand between quotes as it is: ""
+// if there is nothing.
 func (p path) text(record any) (string, error) {
 	for _, name := range p {
 		members, _ := record.(map[string]any)

@@ -17,6 +17,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"ittybit-media/scripts/local/aws/endpoint/endpointtest"
 	"ittybit-media/scripts/local/aws/s3"
 )
 
@@ -52,7 +53,7 @@ func TestAuthentication(t *testing.T) {
 	f := start(t)
 	f.put(t, "k", strings.NewReader("x"))
 	_, err := client(f.url, "not the secret").GetObject(t.Context(), &awss3.GetObjectInput{Bucket: aws.String(uploads), Key: aws.String("k")})
-	if code(err) != "SignatureDoesNotMatch" {
+	if endpointtest.Code(err) != "SignatureDoesNotMatch" {
 		t.Errorf("wrong secret: %v", err)
 	}
 	if status, _ := do(t, http.MethodGet, f.url+"/"+uploads+"/k", nil); status != http.StatusForbidden {
@@ -91,7 +92,8 @@ func TestPresignedURLs(t *testing.T) {
 	}
 }
 
-// signed sends a request whose body is declared, but not covered, by its signature.
+// signed sends a request whose body is declared, but not covered, by its
+// signature.
 func signed(t *testing.T, f *fixture, req *http.Request, payload string) *http.Response {
 	t.Helper()
 	req.Header.Set("X-Amz-Content-Sha256", payload)

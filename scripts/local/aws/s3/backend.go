@@ -13,7 +13,8 @@ import (
 	"github.com/rclone/gofakes3"
 )
 
-// backend is the store as gofakes3 sees it. It is a type of its own so that the store's methods stay few.
+// backend is the store as gofakes3 sees it. It is a type of its own so that the
+// store's methods stay few.
 //
 // Errors that are gofakes3's must reach it unwrapped: it looks at their type.
 type backend struct{ *Store }
@@ -141,7 +142,8 @@ func (b backend) DeleteMulti(ctx context.Context, bucketName string, keys ...str
 	}
 	named := infoFrom(ctx).deletes
 	for _, key := range keys {
-		// gofakes3 forgets the versions that the request names; some of its keys may be left out here.
+		// gofakes3 forgets the versions that the request names; some of its
+		// keys may be left out here.
 		id := gofakes3.ObjectID{Key: key}
 		if at := slices.IndexFunc(named, func(o gofakes3.ObjectID) bool { return o.Key == key }); at >= 0 {
 			id.VersionID, named = named[at].VersionID, named[at+1:]
@@ -156,7 +158,8 @@ func (b backend) DeleteMulti(ctx context.Context, bucketName string, keys ...str
 	return result, nil
 }
 
-// delete removes the key, or hides it behind a marker if versions are kept. The caller holds mu.
+// delete removes the key, or hides it behind a marker if versions are kept. The
+// caller holds mu.
 func (b backend) delete(bkt *bucket, key string) gofakes3.ObjectDeleteResult {
 	if !bkt.Versioned && !bkt.suspended {
 		bkt.set(key, b.withoutNull(bkt, key))
@@ -168,8 +171,8 @@ func (b backend) delete(bkt *bucket, key string) gofakes3.ObjectDeleteResult {
 	return gofakes3.ObjectDeleteResult{IsDeleteMarker: true, VersionID: marker.version}
 }
 
-// add makes obj the newest version of its key: a version with an id of its own, or while the bucket keeps none, the one
-// without. The caller holds mu.
+// add makes obj the newest version of its key: a version with an id of its own,
+// or while the bucket keeps none, the one without. The caller holds mu.
 func (s *Store) add(bkt *bucket, obj *object) {
 	versions := bkt.versions[obj.key]
 	if bkt.Versioned {
@@ -180,7 +183,8 @@ func (s *Store) add(bkt *bucket, obj *object) {
 	bkt.set(obj.key, append(versions, obj))
 }
 
-// withoutNull gives up the version of a key that has no id, and returns the others. The caller holds mu.
+// withoutNull gives up the version of a key that has no id, and returns the
+// others. The caller holds mu.
 func (s *Store) withoutNull(bkt *bucket, key string) []*object {
 	var others []*object
 	for _, obj := range bkt.versions[key] {
@@ -233,7 +237,8 @@ type eof struct{}
 
 func (eof) Read([]byte) (int, error) { return 0, io.EOF }
 
-// read opens an object's bytes. It takes over the caller's reference to the blob.
+// read opens an object's bytes. It takes over the caller's reference to the
+// blob.
 func (s *Store) read(obj *object, request *gofakes3.ObjectRangeRequest) (*gofakes3.Object, error) {
 	rng, err := request.Range(obj.size)
 	if err != nil {
@@ -267,7 +272,8 @@ func (c *contents) Close() error {
 	return c.file.Close()
 }
 
-// staged are bytes on disk that no key names yet. Who holds one owns one reference to its blob.
+// staged are bytes on disk that no key names yet. Who holds one owns one
+// reference to its blob.
 type staged struct {
 	blob  *blob
 	size  int64
@@ -305,9 +311,10 @@ func (s *Store) stage(body io.Reader, size int64) (staged, error) {
 	return staged{blob: &blob{path: file.Name(), refs: 1}, size: n, sum: [md5.Size]byte(sum.Sum(nil))}, nil
 }
 
-// commit gives staged bytes their name and tells the listener. Changing the index is the atomic step: the file is
-// complete by then, so there is nothing to rename, and readers of the old version hold its file.
-// Without success the staged bytes are given up.
+// commit gives staged bytes their name and tells the listener. Changing the
+// index is the atomic step: the file is complete by then, so there is nothing
+// to rename, and readers of the old version hold its file. Without success the
+// staged bytes are given up.
 func (s *Store) commit(ctx context.Context, bucketName, key string, from staged, meta map[string]string, reason string) (*object, error) {
 	now := s.now()
 	obj := &object{
@@ -321,13 +328,14 @@ func (s *Store) commit(ctx context.Context, bucketName, key string, from staged,
 	}
 	s.onCreated(Created{
 		Bucket: bucketName, Key: key, Size: obj.size, ETag: obj.etag(), VersionID: string(obj.version),
-		Sequencer: obj.sequencer.String(), Reason: reason, Time: now, RequestID: infoFrom(ctx).requestID(),
+		Sequencer: obj.sequencer.String(), Reason: reason, Time: now,
 		EventBridge: eventBridge,
 	})
 	return obj, nil
 }
 
-// index makes obj the current version of its key. It tells whether the bucket sends events to EventBridge.
+// index makes obj the current version of its key. It tells whether the bucket
+// sends events to EventBridge.
 func (s *Store) index(ctx context.Context, bucketName string, obj *object) (eventBridge bool, err error) {
 	if err := checkKey(obj.key); err != nil {
 		return false, err
@@ -352,8 +360,8 @@ func (s *Store) index(ctx context.Context, bucketName string, obj *object) (even
 	return bkt.notifications.EventBridge != nil, nil
 }
 
-// checkKey refuses what S3 refuses (Amazon S3 User Guide, "Naming Amazon S3 objects"): keys are UTF-8, of at most
-// 1,024 bytes.
+// checkKey refuses what S3 refuses (Amazon S3 User Guide, "Naming Amazon S3
+// objects"): keys are UTF-8, of at most 1,024 bytes.
 func checkKey(key string) error {
 	switch {
 	case len(key) > gofakes3.KeySizeLimit:

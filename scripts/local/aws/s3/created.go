@@ -8,7 +8,8 @@ import (
 	"github.com/rclone/gofakes3"
 )
 
-// The reasons of S3's "Object Created" event (Amazon S3 User Guide, "EventBridge event message structure").
+// The reasons of S3's "Object Created" event (Amazon S3 User Guide,
+// "EventBridge event message structure").
 const (
 	ReasonPut       = "PutObject"
 	ReasonPost      = "POST Object"
@@ -25,25 +26,24 @@ type Created struct {
 	ETag string
 	// VersionID is empty unless the store is versioned.
 	VersionID string
-	// Sequencer is upper-case hex of constant length; it grows with every creation.
+	// Sequencer is upper-case hex of constant length; it grows with every
+	// creation.
 	Sequencer string
 	// Reason is one of the Reason constants.
 	Reason string
 	// Time is when the object became visible.
 	Time time.Time
-	// RequestID is the x-amz-request-id of the answer; empty for PutFile.
-	RequestID string
-	// EventBridge says that the bucket's notification configuration sends the event to EventBridge.
+	// EventBridge says that the bucket's notification configuration sends the
+	// event to EventBridge.
 	EventBridge bool
 }
 
-// requestInfo is what the backend has to know of a request beyond the arguments that gofakes3 hands it.
+// requestInfo is what the backend has to know of a request beyond the arguments
+// that gofakes3 hands it.
 type requestInfo struct {
 	reason  string
 	version gofakes3.VersionID
 	deletes []gofakes3.ObjectID // of DeleteObjects, in the request's order
-	// answer is the response's header: gofakes3 puts its request id there before it calls the backend.
-	answer http.Header
 }
 
 type requestInfoKey struct{}
@@ -57,9 +57,8 @@ func infoFrom(ctx context.Context) requestInfo {
 	return info
 }
 
-func (i requestInfo) requestID() string { return i.answer.Get("X-Amz-Request-Id") }
-
-// reasonOf tells a browser's form upload from a plain one; gofakes3 calls the same backend method for both.
+// reasonOf tells a browser's form upload from a plain one; gofakes3 calls the
+// same backend method for both.
 func reasonOf(r *http.Request) string {
 	if r.Method == http.MethodPost {
 		return ReasonPost

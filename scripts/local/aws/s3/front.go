@@ -24,8 +24,9 @@ type Fault struct {
 	Status        int
 }
 
-// Intercept makes f run before every request that is signed as it must be; nil removes it. A fault from f is the
-// answer, and nothing is done. f may wait, to delay the request.
+// Intercept makes f run before every request that is signed as it must be; nil
+// removes it. A fault from f is the answer, and nothing is done. f may wait, to
+// delay the request.
 func (s *Store) Intercept(f func(*http.Request) *Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,7 +49,8 @@ func (h handler) intercepted(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// front answers what gofakes3 does not know, or not enough of; false if it leaves the request to it.
+// front answers what gofakes3 does not know, or not enough of; false if it
+// leaves the request to it.
 func (h handler) front(w http.ResponseWriter, r *http.Request) bool {
 	bucketName, key, _ := strings.Cut(strings.TrimLeft(r.URL.Path, "/"), "/") // as gofakes3 takes it apart
 	query := r.URL.Query()
@@ -78,7 +80,8 @@ func (h handler) front(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// writeXML writes a document with the encoder that gofakes3 uses: as S3, it writes what XML cannot hold all the same.
+// writeXML writes a document with the encoder that gofakes3 uses: as S3, it
+// writes what XML cannot hold all the same.
 func writeXML(w http.ResponseWriter, status int, document any) {
 	w.Header().Set("Content-Type", "application/xml")
 	w.WriteHeader(status)
@@ -87,7 +90,8 @@ func writeXML(w http.ResponseWriter, status int, document any) {
 	_ = xml.NewEncoder(w).Encode(document)
 }
 
-// maxDocument is above the largest document of a request: 1,000 keys of 1,024 bytes, each with its version, escaped.
+// maxDocument is above the largest document of a request: 1,000 keys of 1,024
+// bytes, each with its version, escaped.
 const maxDocument = 16 << 20
 
 // readDocument reads a request's body, and leaves it to be read again.
@@ -100,7 +104,8 @@ func readDocument(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// signedFor is the region in a signature's credential, KEY/DATE/REGION/s3/aws4_request.
+// signedFor is the region in a signature's credential,
+// KEY/DATE/REGION/s3/aws4_request.
 func signedFor(r *http.Request) string {
 	credential := r.URL.Query().Get("X-Amz-Credential")
 	if _, signed, ok := strings.Cut(r.Header.Get("Authorization"), "Credential="); ok {
@@ -113,7 +118,8 @@ func signedFor(r *http.Request) string {
 	return parts[2]
 }
 
-// regionOf is where a bucket is, and whether it redirects requests for elsewhere.
+// regionOf is where a bucket is, and whether it redirects requests for
+// elsewhere.
 func (s *Store) regionOf(bucketName string) (region string, redirects, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,7 +133,8 @@ func (s *Store) regionOf(bucketName string) (region string, redirects, known boo
 	return bkt.Region, true, true
 }
 
-// location answers with an empty constraint for us-east-1 (Amazon S3 API Reference, "GetBucketLocation").
+// location answers with an empty constraint for us-east-1 (Amazon S3 API
+// Reference, "GetBucketLocation").
 func (h handler) location(w http.ResponseWriter, _ *http.Request, bucketName string) error {
 	region, _, _ := h.store.regionOf(bucketName)
 	if region == defaultRegion {
@@ -137,8 +144,8 @@ func (h handler) location(w http.ResponseWriter, _ *http.Request, bucketName str
 	return nil
 }
 
-// redirect sends a request to the bucket's region, which the header names (Amazon S3 User Guide, "Making requests
-// using the REST API").
+// redirect sends a request to the bucket's region, which the header names
+// (Amazon S3 User Guide, "Making requests using the REST API").
 func (h handler) redirect(w http.ResponseWriter, _ *http.Request, _ string) error {
 	writeXML(w, http.StatusMovedPermanently, gofakes3.ErrorResult{
 		Code: "PermanentRedirect", Message: "The bucket you are attempting to access must be addressed using the specified endpoint.",

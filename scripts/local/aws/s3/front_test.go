@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"ittybit-media/scripts/local/aws/endpoint/endpointtest"
 	"ittybit-media/scripts/local/aws/s3"
 )
 
@@ -47,13 +48,13 @@ func TestWhereABucketIs(t *testing.T) {
 	if !ok || response.HTTPStatusCode() != http.StatusMovedPermanently || response.Response.Header.Get("X-Amz-Bucket-Region") != "eu-central-1" {
 		t.Errorf("from elsewhere: %v", err)
 	}
-	if _, err := f.client.PutObject(ctx, &awss3.PutObjectInput{Bucket: elsewhere, Key: aws.String("k"), Body: strings.NewReader("x")}); code(err) != "PermanentRedirect" {
+	if _, err := f.client.PutObject(ctx, &awss3.PutObjectInput{Bucket: elsewhere, Key: aws.String("k"), Body: strings.NewReader("x")}); endpointtest.Code(err) != "PermanentRedirect" {
 		t.Errorf("put from elsewhere: %v", err)
 	}
-	if _, err := f.client.HeadBucket(ctx, &awss3.HeadBucketInput{Bucket: aws.String("none")}); code(err) != "NotFound" {
+	if _, err := f.client.HeadBucket(ctx, &awss3.HeadBucketInput{Bucket: aws.String("none")}); endpointtest.Code(err) != "NotFound" {
 		t.Errorf("a bucket that is not there: %v", err)
 	}
-	if _, err := f.client.GetBucketLocation(ctx, &awss3.GetBucketLocationInput{Bucket: aws.String("none")}); code(err) != "NoSuchBucket" {
+	if _, err := f.client.GetBucketLocation(ctx, &awss3.GetBucketLocationInput{Bucket: aws.String("none")}); endpointtest.Code(err) != "NoSuchBucket" {
 		t.Errorf("a bucket that is not there: %v", err)
 	}
 }
@@ -72,10 +73,10 @@ func TestIntercept(t *testing.T) {
 		return nil
 	})
 	ctx, bucket := t.Context(), aws.String(uploads)
-	if _, err := f.client.ListObjectsV2(ctx, &awss3.ListObjectsV2Input{Bucket: bucket}); code(err) != "AccessDenied" {
+	if _, err := f.client.ListObjectsV2(ctx, &awss3.ListObjectsV2Input{Bucket: bucket}); endpointtest.Code(err) != "AccessDenied" {
 		t.Errorf("listing: %v", err)
 	}
-	if _, err := f.client.PutObject(ctx, &awss3.PutObjectInput{Bucket: bucket, Key: aws.String("b"), Body: strings.NewReader("x")}); code(err) != "SlowDown" {
+	if _, err := f.client.PutObject(ctx, &awss3.PutObjectInput{Bucket: bucket, Key: aws.String("b"), Body: strings.NewReader("x")}); endpointtest.Code(err) != "SlowDown" {
 		t.Errorf("put: %v", err)
 	}
 	if body := string(f.get(t, "a")); body != "x" {

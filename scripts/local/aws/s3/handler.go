@@ -3,7 +3,6 @@ package s3
 import (
 	"crypto/md5"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -13,8 +12,9 @@ import (
 	"github.com/rclone/gofakes3/signature"
 )
 
-// handler stands before gofakes3: it checks the signature itself, because what follows changes headers that the
-// signature covers, and tells the backend what only the request knows.
+// handler stands before gofakes3: it checks the signature itself, because what
+// follows changes headers that the signature covers, and tells the backend what
+// only the request knows.
 type handler struct {
 	accessKey, secretKey string
 	store                *Store
@@ -26,7 +26,7 @@ func newHandler(s *Store, o Options) http.Handler {
 		accessKey: o.AccessKey,
 		secretKey: o.SecretKey,
 		store:     s,
-		next:      gofakes3.New(backend{s}, gofakes3.WithLogger(logger{o.Log})).Server(),
+		next:      gofakes3.New(backend{s}).Server(),
 	}
 }
 
@@ -44,7 +44,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.intercepted(w, r) || h.front(w, r) {
 		return
 	}
-	info := requestInfo{reason: reasonOf(r), answer: w.Header()}
+	info := requestInfo{reason: reasonOf(r)}
 	query := r.URL.Query()
 	if v := query.Get("versionId"); r.Method == http.MethodHead && v != nullVersion {
 		info.version = gofakes3.VersionID(v)
@@ -57,8 +57,9 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	r = r.Clone(withRequestInfo(r.Context(), info))
-	// gofakes3 does not know this way of sending a body, which differs from the one it knows only in a trailer that
-	// it skips. Left alone, it would store the chunk headers as content.
+	// gofakes3 does not know this way of sending a body, which differs from the
+	// one it knows only in a trailer that it skips. Left alone, it would store
+	// the chunk headers as content.
 	const signedTrailer, signed = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 	if r.Header.Get("X-Amz-Content-Sha256") == signedTrailer {
 		r.Header.Set("X-Amz-Content-Sha256", signed)
@@ -71,7 +72,8 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := &etagWriter{ResponseWriter: w}
 	h.next.ServeHTTP(answer, r)
 	answer.translate()
-	// The server removes the files of a form only from the request that it made itself, not from this clone.
+	// The server removes the files of a form only from the request that it made
+	// itself, not from this clone.
 	if r.MultipartForm != nil {
 		_ = r.MultipartForm.RemoveAll()
 	}
@@ -84,13 +86,15 @@ func (h handler) secret(accessKey string) (string, bool) {
 // conditionHeaders hold ETags that gofakes3 compares with an object's hash.
 var conditionHeaders = []string{"If-Match", "If-None-Match", "X-Amz-Copy-Source-If-Match", "X-Amz-Copy-Source-If-None-Match"}
 
-// The two spellings of a multipart ETag: S3's, and that of [object.hash] in hex.
+// The two spellings of a multipart ETag: S3's, and that of [object.hash] in
+// hex.
 var (
 	multipartETag = regexp.MustCompile(`\b([0-9a-f]{32})-([0-9]{1,5})\b`)
 	multipartHash = regexp.MustCompile(fmt.Sprintf(`^"([0-9a-f]{%d})([0-9a-f]{4})"$`, 2*md5.Size))
 )
 
-// toHash replaces S3's spelling by the other, wherever it stands in a list of ETags.
+// toHash replaces S3's spelling by the other, wherever it stands in a list of
+// ETags.
 func toHash(etags string) string {
 	return multipartETag.ReplaceAllStringFunc(etags, func(etag string) string {
 		found := multipartETag.FindStringSubmatch(etag)
@@ -134,17 +138,3 @@ func (w *etagWriter) Write(p []byte) (int, error) {
 
 // Unwrap lets http.ResponseController reach the connection.
 func (w *etagWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// logger passes on what gofakes3 has to say. It never prints URLs of requests that passed the signature check.
-type logger struct{ log *slog.Logger }
-
-func (l logger) Print(level gofakes3.LogLevel, v ...any) {
-	switch level {
-	case gofakes3.LogErr:
-		l.log.Error("s3", "detail", fmt.Sprint(v...))
-	case gofakes3.LogWarn:
-		l.log.Warn("s3", "detail", fmt.Sprint(v...))
-	default:
-		l.log.Debug("s3", "detail", fmt.Sprint(v...))
-	}
-}

@@ -8,8 +8,9 @@ import (
 	"github.com/rclone/gofakes3"
 )
 
-// ListBucket lists keys in the order of their bytes. gofakes3's own Prefix.Match is not used: it drops leading
-// delimiters, and so loses keys such as "//x".
+// ListBucket lists keys in the order of their bytes. gofakes3's own
+// Prefix.Match is not used: it drops leading delimiters, and so loses keys such
+// as "//x".
 func (b backend) ListBucket(_ context.Context, name string, prefix *gofakes3.Prefix, page gofakes3.ListBucketPage) (*gofakes3.ObjectList, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -26,7 +27,8 @@ func (b backend) ListBucket(_ context.Context, name string, prefix *gofakes3.Pre
 			continue
 		}
 		if page.MaxKeys > 0 && int64(len(list.Contents)+len(list.CommonPrefixes)) == page.MaxKeys {
-			// The marker is the last entry that was listed, be it a key or a common prefix.
+			// The marker is the last entry that was listed, be it a key or a common
+			// prefix.
 			list.IsTruncated, list.NextMarker = true, last
 			break
 		}
@@ -52,7 +54,8 @@ func after(key string) string {
 	return key + "\x00"
 }
 
-// from yields the keys that start with prefix, beginning with first or where it would be.
+// from yields the keys that start with prefix, beginning with first or where it
+// would be.
 func (b *bucket) from(prefix, first string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		at, _ := slices.BinarySearch(b.keys, max(prefix, first))
@@ -64,7 +67,8 @@ func (b *bucket) from(prefix, first string) func(yield func(string) bool) {
 	}
 }
 
-// commonPrefix is the part of key up to the first delimiter after the prefix; empty if there is none.
+// commonPrefix is the part of key up to the first delimiter after the prefix;
+// empty if there is none.
 func commonPrefix(key, prefix, delimiter string) string {
 	if delimiter == "" {
 		return ""

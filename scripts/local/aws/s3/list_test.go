@@ -78,7 +78,8 @@ func TestListing(t *testing.T) {
 	}
 }
 
-// Keys of any characters come whole when their listing is encoded: some cannot stand in XML.
+// Keys of any characters come whole when their listing is encoded: some cannot
+// stand in XML.
 func TestListingEncoded(t *testing.T) {
 	t.Parallel()
 	f := start(t, versioned)
@@ -120,7 +121,9 @@ func TestListingEncoded(t *testing.T) {
 	}
 }
 
-// As many objects as a backfill may find take many pages and little memory, however they were put. Other tests would be measured with it, so it does not run beside them.
+// As many objects as a backfill may find take many pages and little memory,
+// however they were put. Other tests would be measured with it, so it does not
+// run beside them.
 func TestManyObjects(t *testing.T) {
 	created := 0
 	f := start(t, versioned, func(o *s3.Options) { o.OnCreated = func(s3.Created) { created++ } })

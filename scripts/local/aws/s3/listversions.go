@@ -12,24 +12,27 @@ import (
 	"github.com/rclone/gofakes3"
 )
 
-// maxVersions is how many entries a page of versions has at most, and has if nothing else is said (Amazon S3 API
-// Reference, "ListObjectVersions").
+// maxVersions is how many entries a page of versions has at most, and has if
+// nothing else is said (Amazon S3 API Reference, "ListObjectVersions").
 const maxVersions = 1000
 
 // versionsPage is what a listing of versions asks for.
 type versionsPage struct {
-	prefix, delimiter string
-	keyMarker         string
-	versionMarker     string    // of keyMarker; empty: the listing goes on with the next key
-	below             sequencer // what versionMarker stands for: older versions come next
-	most              int
-	encoding          string
+	prefix        string
+	keyMarker     string
+	versionMarker string    // of keyMarker; empty: the listing goes on with the next key
+	below         sequencer // what versionMarker stands for: older versions come next
+	most          int
+	encoding      string
 }
 
 func versionsPageOf(query url.Values) (p versionsPage, err error) {
 	p = versionsPage{
-		prefix: query.Get("prefix"), delimiter: query.Get("delimiter"), encoding: query.Get("encoding-type"),
+		prefix: query.Get("prefix"), encoding: query.Get("encoding-type"),
 		keyMarker: query.Get("key-marker"), versionMarker: query.Get("version-id-marker"), most: maxVersions,
+	}
+	if query.Get("delimiter") != "" {
+		return p, gofakes3.ErrNotImplemented
 	}
 	if text := query.Get("max-keys"); text != "" {
 		n, err := strconv.Atoi(text)
@@ -59,21 +62,21 @@ func versionsPageOf(query url.Values) (p versionsPage, err error) {
 	return p, nil
 }
 
-// sequencerOf is what a version's id was made of, whether or not there still is such a version: a listing goes on
-// behind one that has been deleted since.
+// sequencerOf is what a version's id was made of, whether or not there still is
+// such a version: a listing goes on behind one that has been deleted since.
 func sequencerOf(version string) (sequencer, bool) {
 	digits, ok := strings.CutPrefix(version, versionMark)
 	n, err := strconv.ParseInt(digits, 36, 64)
 	return sequencer(n), ok && err == nil
 }
 
-// versionsList is a page of versions (Amazon S3 API Reference, "ListObjectVersions").
+// versionsList is a page of versions (Amazon S3 API Reference,
+// "ListObjectVersions").
 type versionsList struct {
 	XMLName             xml.Name `xml:"ListVersionsResult"`
 	Xmlns               string   `xml:"xmlns,attr"`
 	Name                string
 	Prefix              string
-	Delimiter           string `xml:",omitempty"`
 	KeyMarker           string
 	VersionIDMarker     string `xml:"VersionIdMarker"`
 	NextKeyMarker       string `xml:",omitempty"`
@@ -82,7 +85,6 @@ type versionsList struct {
 	EncodingType        string `xml:",omitempty"`
 	IsTruncated         bool
 	Entries             []any // *versionEntry and *markerEntry, in order
-	CommonPrefixes      []gofakes3.CommonPrefix
 }
 
 type versionEntry struct {
@@ -118,14 +120,9 @@ func (h handler) versions(w http.ResponseWriter, r *http.Request, bucketName str
 	return nil
 }
 
-// listVersions lists keys in the order of their bytes, and the versions of each, the newest first.
+// listVersions lists keys in the order of their bytes, and the versions of
+// each, the newest first.
 func (s *Store) listVersions(bucketName string, p versionsPage) (*versionsList, error) {
-	encode := func(text string) string {
-		if p.encoding != "" {
-			return gofakes3.URLEncode(text)
-		}
-		return text
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	bkt, err := s.bucket(bucketName)
@@ -140,56 +137,71 @@ func (s *Store) listVersions(bucketName string, p versionsPage) (*versionsList, 
 		}
 	}
 	list := &versionsList{
-		Xmlns: namespace, Name: bucketName, Prefix: encode(p.prefix), Delimiter: encode(p.delimiter), MaxKeys: p.most, EncodingType: p.encoding,
-		KeyMarker: encode(p.keyMarker), VersionIDMarker: p.versionMarker,
+		Xmlns: namespace, Name: bucketName, Prefix: p.encode(p.prefix), MaxKeys: p.most, EncodingType: p.encoding,
+		KeyMarker: p.encode(p.keyMarker), VersionIDMarker: p.versionMarker,
 	}
-	first, folder := after(p.keyMarker), p.keyMarker
-	if p.versionMarker != "" {
-		first = p.keyMarker
-	}
-	// full notes where the next page begins, if this one has no room for another entry.
-	lastKey, lastVersion := "", ""
-	full := func() bool {
-		list.IsTruncated = len(list.Entries)+len(list.CommonPrefixes) == p.most
-		if list.IsTruncated {
-			list.NextKeyMarker, list.NextVersionIDMarker = encode(lastKey), lastVersion
-		}
-		return list.IsTruncated
-	}
-	for key := range bkt.from(p.prefix, first) {
-		if p.most == 0 {
-			break
-		}
-		if in := commonPrefix(key, p.prefix, p.delimiter); in != "" {
-			if in == folder {
-				continue
-			}
-			if full() {
-				break
-			}
-			list.CommonPrefixes = append(list.CommonPrefixes, gofakes3.CommonPrefix{Prefix: encode(in)})
-			folder, lastKey, lastVersion = in, in, ""
-			continue
-		}
-		versions := bkt.versions[key]
-		for i, obj := range slices.Backward(versions) {
-			if p.versionMarker != "" && key == p.keyMarker && obj.sequencer >= p.below {
-				continue
-			}
-			if full() {
-				return list, nil
-			}
-			id, latest, modified := cmp.Or(string(obj.version), nullVersion), i == len(versions)-1, gofakes3.NewContentTime(obj.modified)
-			if obj.deleted {
-				list.Entries = append(list.Entries, &markerEntry{Key: encode(key), VersionID: id, IsLatest: latest, LastModified: modified})
-			} else {
-				list.Entries = append(list.Entries, &versionEntry{
-					Key: encode(key), VersionID: id, IsLatest: latest, LastModified: modified,
-					ETag: `"` + obj.etag() + `"`, Size: obj.size, StorageClass: gofakes3.StorageStandard,
-				})
-			}
-			lastKey, lastVersion = key, id
-		}
+	if p.most > 0 {
+		(&versionsListing{versionsPage: p, list: list}).fill(bkt)
 	}
 	return list, nil
+}
+
+// versionsListing is a page of versions in the making.
+type versionsListing struct {
+	versionsPage
+	list                 *versionsList
+	lastKey, lastVersion string // of the latest entry
+}
+
+func (l *versionsListing) fill(bkt *bucket) {
+	first := after(l.keyMarker)
+	if l.versionMarker != "" {
+		first = l.keyMarker
+	}
+	for key := range bkt.from(l.prefix, first) {
+		if !l.addVersions(key, bkt.versions[key]) {
+			return
+		}
+	}
+}
+
+// full reports whether there is no room for another entry, and notes where the
+// next page begins.
+func (l *versionsListing) full() bool {
+	l.list.IsTruncated = len(l.list.Entries) == l.most
+	if l.list.IsTruncated {
+		l.list.NextKeyMarker, l.list.NextVersionIDMarker = l.encode(l.lastKey), l.lastVersion
+	}
+	return l.list.IsTruncated
+}
+
+// addVersions adds those of a key; false if there is no room for all.
+func (l *versionsListing) addVersions(key string, versions []*object) bool {
+	for i, obj := range slices.Backward(versions) {
+		if l.versionMarker != "" && key == l.keyMarker && obj.sequencer >= l.below {
+			continue
+		}
+		if l.full() {
+			return false
+		}
+		id, latest, modified := cmp.Or(string(obj.version), nullVersion), i == len(versions)-1, gofakes3.NewContentTime(obj.modified)
+		if obj.deleted {
+			l.list.Entries = append(l.list.Entries, &markerEntry{Key: l.encode(key), VersionID: id, IsLatest: latest, LastModified: modified})
+		} else {
+			l.list.Entries = append(l.list.Entries, &versionEntry{
+				Key: l.encode(key), VersionID: id, IsLatest: latest, LastModified: modified,
+				ETag: `"` + obj.etag() + `"`, Size: obj.size, StorageClass: gofakes3.StorageStandard,
+			})
+		}
+		l.lastKey, l.lastVersion = key, id
+	}
+	return true
+}
+
+// encode is a key as the page shows it.
+func (p versionsPage) encode(key string) string {
+	if p.encoding != "" {
+		return gofakes3.URLEncode(key)
+	}
+	return key
 }

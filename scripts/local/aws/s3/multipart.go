@@ -14,8 +14,9 @@ import (
 	"github.com/rclone/gofakes3"
 )
 
-// upload is a multipart upload in progress, each part a file. Once completed it remembers the result: gofakes3 may
-// call CompleteMultipartUpload twice at the same moment, and the object must be created once.
+// upload is a multipart upload in progress, each part a file. Once completed it
+// remembers the result: gofakes3 may call CompleteMultipartUpload twice at the
+// same moment, and the object must be created once.
 type upload struct {
 	bucket, key string
 	meta        map[string]string
@@ -139,7 +140,8 @@ func (up *upload) pick(listed []gofakes3.CompletedPart) ([]staged, error) {
 	return parts, nil
 }
 
-// join makes one file of the parts. The parts stay as they are, so that a failure can be repeated.
+// join makes one file of the parts. The parts stay as they are, so that a
+// failure can be repeated.
 func (s *Store) join(parts []staged) (whole staged, err error) {
 	file, err := s.newFile()
 	if err != nil {

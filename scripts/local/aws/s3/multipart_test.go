@@ -14,6 +14,7 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"ittybit-media/scripts/local/aws/endpoint/endpointtest"
 	"ittybit-media/scripts/local/aws/s3"
 )
 
@@ -88,7 +89,7 @@ func TestMultipart(t *testing.T) {
 		t.Errorf("if-match: %q, %v", body, err)
 	}
 	other := strings.Replace(*head.ETag, "-3", "-4", 1)
-	if _, err := f.fetch(t.Context(), &awss3.GetObjectInput{Key: aws.String(key), IfMatch: &other}); code(err) != "PreconditionFailed" {
+	if _, err := f.fetch(t.Context(), &awss3.GetObjectInput{Key: aws.String(key), IfMatch: &other}); endpointtest.Code(err) != "PreconditionFailed" {
 		t.Errorf("if-match of another: %v", err)
 	}
 	if body, err := f.fetch(t.Context(), &awss3.GetObjectInput{Key: aws.String(key), PartNumber: aws.Int32(3)}); err != nil || string(body) != "third" {
@@ -109,9 +110,10 @@ func TestCompleteTwiceCreatesOnce(t *testing.T) {
 	id, parts := uploadParts(t, f, "k", "a", "b")
 	var wg sync.WaitGroup
 	for range 5 {
-		// A client whose answer was lost asks again; gofakes3 may tell all but one that the upload is gone.
+		// A client whose answer was lost asks again; gofakes3 may tell all but
+		// one that the upload is gone.
 		wg.Go(func() {
-			if _, err := f.complete(t, "k", id, parts); err != nil && code(err) != "NoSuchUpload" {
+			if _, err := f.complete(t, "k", id, parts); err != nil && endpointtest.Code(err) != "NoSuchUpload" {
 				t.Error(err)
 			}
 		})
@@ -142,7 +144,7 @@ func TestMultipartMistakes(t *testing.T) {
 		"never sent":  {[]types.CompletedPart{{PartNumber: aws.Int32(99), ETag: parts[1].ETag}}, "InvalidPart"},
 		"no part":     {nil, "MalformedXML"},
 	} {
-		if _, err := f.complete(t, "k", id, tc.parts); code(err) != tc.want {
+		if _, err := f.complete(t, "k", id, tc.parts); endpointtest.Code(err) != tc.want {
 			t.Errorf("%s: %v, want %s", name, err, tc.want)
 		}
 	}
@@ -172,7 +174,7 @@ func TestAbortRemovesParts(t *testing.T) {
 	if _, err := f.client.AbortMultipartUpload(t.Context(), &awss3.AbortMultipartUploadInput{Bucket: aws.String(uploads), Key: aws.String("k"), UploadId: &id}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.complete(t, "k", id, parts); code(err) != "NoSuchUpload" {
+	if _, err := f.complete(t, "k", id, parts); endpointtest.Code(err) != "NoSuchUpload" {
 		t.Errorf("complete after abort: %v", err)
 	}
 	if files := filesUnder(t, dir); files != 0 {

@@ -9,8 +9,9 @@ import (
 	"github.com/rclone/gofakes3"
 )
 
-// notifications are what a bucket tells others of its objects (Amazon S3 API Reference, "NotificationConfiguration").
-// EventBridge gets its events here, see [Created]; the others are kept, and never told.
+// notifications are what a bucket tells others of its objects (Amazon S3 API
+// Reference, "NotificationConfiguration"). EventBridge gets its events here,
+// see [Created]; the others are kept, and never told.
 type notifications struct {
 	XMLName     xml.Name       `xml:"NotificationConfiguration"`
 	Namespace   string         `xml:"xmlns,attr"`
@@ -46,7 +47,8 @@ func (n *notifications) setEventBridge(on bool) {
 	}
 }
 
-// complete checks what a client sent and names what it left without a name, as S3 does.
+// complete checks what a client sent and names what it left without a name, as
+// S3 does.
 func (n *notifications) complete() error {
 	if len(n.Unknown) > 0 {
 		return malformed("the element " + n.Unknown[0].XMLName.Local + " is not known")
@@ -87,7 +89,8 @@ func (s *Store) getNotifications(bucketName string) (notifications, error) {
 	return bkt.notifications, nil
 }
 
-// putNotifications replaces the whole configuration, EventBridge with the rest: S3 knows no other way.
+// putNotifications replaces the whole configuration, EventBridge with the rest:
+// S3 knows no other way.
 func (s *Store) putNotifications(bucketName string, body []byte) error {
 	var n notifications
 	if err := xml.Unmarshal(body, &n); err != nil {

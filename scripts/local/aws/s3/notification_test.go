@@ -11,6 +11,8 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"ittybit-media/scripts/local/aws/endpoint/endpointtest"
 )
 
 func (f *fixture) notifications(t *testing.T) *awss3.GetBucketNotificationConfigurationOutput {
@@ -135,17 +137,17 @@ func TestWrongNotifications(t *testing.T) {
 		change(&q)
 		return f.notify(t, types.NotificationConfiguration{QueueConfigurations: []types.QueueConfiguration{q}})
 	}
-	if err := queue(func(q *types.QueueConfiguration) { q.QueueArn = aws.String("q") }); code(err) != "InvalidArgument" {
+	if err := queue(func(q *types.QueueConfiguration) { q.QueueArn = aws.String("q") }); endpointtest.Code(err) != "InvalidArgument" {
 		t.Errorf("no ARN: %v", err)
 	}
-	if err := queue(func(q *types.QueueConfiguration) { q.Events = []types.Event{} }); code(err) != "MalformedXML" {
+	if err := queue(func(q *types.QueueConfiguration) { q.Events = []types.Event{} }); endpointtest.Code(err) != "MalformedXML" {
 		t.Errorf("no event: %v", err)
 	}
 	none := aws.String("none")
-	if _, err := f.client.GetBucketNotificationConfiguration(t.Context(), &awss3.GetBucketNotificationConfigurationInput{Bucket: none}); code(err) != "NoSuchBucket" {
+	if _, err := f.client.GetBucketNotificationConfiguration(t.Context(), &awss3.GetBucketNotificationConfigurationInput{Bucket: none}); endpointtest.Code(err) != "NoSuchBucket" {
 		t.Errorf("get of a bucket that is not there: %v", err)
 	}
-	if _, err := f.client.PutBucketNotificationConfiguration(t.Context(), &awss3.PutBucketNotificationConfigurationInput{Bucket: none, NotificationConfiguration: &types.NotificationConfiguration{}}); code(err) != "NoSuchBucket" {
+	if _, err := f.client.PutBucketNotificationConfiguration(t.Context(), &awss3.PutBucketNotificationConfigurationInput{Bucket: none, NotificationConfiguration: &types.NotificationConfiguration{}}); endpointtest.Code(err) != "NoSuchBucket" {
 		t.Errorf("put of a bucket that is not there: %v", err)
 	}
 	for why, tt := range map[string]struct {

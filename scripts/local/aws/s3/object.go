@@ -15,7 +15,8 @@ import (
 	"github.com/rclone/gofakes3"
 )
 
-// blob is a file of bytes that never change. Copies of an object share it; whoever reads it holds a reference.
+// blob is a file of bytes that never change. Copies of an object share it;
+// whoever reads it holds a reference.
 type blob struct {
 	path string
 	refs int // guarded by Store.mu
@@ -26,7 +27,8 @@ type object struct {
 	key  string
 	blob *blob
 	size int64
-	// sum is the MD5 of the bytes, or for a multipart upload the MD5 of the parts' MD5s.
+	// sum is the MD5 of the bytes, or for a multipart upload the MD5 of the parts'
+	// MD5s.
 	sum       [md5.Size]byte
 	parts     []int64           // the parts' sizes; empty unless multipart
 	meta      map[string]string // what the client gave; nil for nothing
@@ -36,7 +38,8 @@ type object struct {
 	deleted   bool // a delete marker: no blob
 }
 
-// sequencer numbers what happens to objects: every number is above every earlier one, so also for each key, as in S3.
+// sequencer numbers what happens to objects: every number is above every
+// earlier one, so also for each key, as in S3.
 type sequencer int64
 
 // String is a sequencer as events have it: upper-case hex of constant length.
@@ -50,7 +53,8 @@ func (s sequencer) version() gofakes3.VersionID {
 	return gofakes3.VersionID(versionMark + strconv.FormatInt(int64(s), 36))
 }
 
-// etag is S3's, without quotes: the MD5, followed by the number of parts of a multipart upload.
+// etag is S3's, without quotes: the MD5, followed by the number of parts of a
+// multipart upload.
 func (o *object) etag() string {
 	if len(o.parts) == 0 {
 		return hex.EncodeToString(o.sum[:])
@@ -58,8 +62,9 @@ func (o *object) etag() string {
 	return fmt.Sprintf("%x-%d", o.sum, len(o.parts))
 }
 
-// hash is the etag as gofakes3 takes it: bytes that it prints in hex. It has no notation for "-N", so the number of
-// parts rides along as two more bytes; the handler translates both ways.
+// hash is the etag as gofakes3 takes it: bytes that it prints in hex. It has no
+// notation for "-N", so the number of parts rides along as two more bytes; the
+// handler translates both ways.
 func (o *object) hash() []byte {
 	hash := slices.Clone(o.sum[:])
 	if n := len(o.parts); n > 0 {
@@ -68,7 +73,8 @@ func (o *object) hash() []byte {
 	return hash
 }
 
-// metadata is what the client gave, completed: S3 has a default type, and one modification time in all its answers.
+// metadata is what the client gave, completed: S3 has a default type, and one
+// modification time in all its answers.
 func (o *object) metadata() map[string]string {
 	meta := map[string]string{"Content-Type": "binary/octet-stream"}
 	maps.Copy(meta, o.meta)
@@ -76,8 +82,8 @@ func (o *object) metadata() map[string]string {
 	return meta
 }
 
-// bucket holds the versions of each key, oldest first, and the keys in the order of their bytes. A key without
-// versions is in neither.
+// bucket holds the versions of each key, oldest first, and the keys in the
+// order of their bytes. A key without versions is in neither.
 type bucket struct {
 	Bucket
 	suspended     bool // no longer versioned
@@ -93,7 +99,8 @@ func newBucket(b Bucket, created time.Time) *bucket {
 	return made
 }
 
-// current is the newest version of a key, nil if there is none or the key was deleted.
+// current is the newest version of a key, nil if there is none or the key was
+// deleted.
 func (b *bucket) current(key string) *object {
 	versions := b.versions[key]
 	if len(versions) == 0 || versions[len(versions)-1].deleted {

@@ -16,7 +16,8 @@ func (b backend) VersioningConfiguration(bucketName string) (config gofakes3.Ver
 	return config, err
 }
 
-// SetVersioningConfiguration turns versioning on, or suspends it: the versions that there are stay.
+// SetVersioningConfiguration turns versioning on, or suspends it: the versions
+// that there are stay.
 func (b backend) SetVersioningConfiguration(bucketName string, config gofakes3.VersioningConfiguration) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -64,7 +65,8 @@ func (b backend) DeleteObjectVersion(bucketName, key string, version gofakes3.Ve
 	return b.deleteVersion(bkt, key, version), nil
 }
 
-// deleteVersion removes a version for good; one that is not there is no error. The caller holds mu.
+// deleteVersion removes a version for good; one that is not there is no error.
+// The caller holds mu.
 func (s *Store) deleteVersion(bkt *bucket, key string, version gofakes3.VersionID) (result gofakes3.ObjectDeleteResult) {
 	versions := bkt.versions[key]
 	at := slices.IndexFunc(versions, func(o *object) bool { return o.version == version })

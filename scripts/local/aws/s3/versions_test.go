@@ -11,6 +11,7 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"ittybit-media/scripts/local/aws/endpoint/endpointtest"
 	"ittybit-media/scripts/local/aws/s3"
 )
 
@@ -49,7 +50,7 @@ func TestVersions(t *testing.T) {
 	if _, err := f.client.DeleteObject(ctx, &awss3.DeleteObjectInput{Bucket: bucket, Key: key}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.fetch(ctx, &awss3.GetObjectInput{Key: key}); code(err) != "NoSuchKey" {
+	if _, err := f.fetch(ctx, &awss3.GetObjectInput{Key: key}); endpointtest.Code(err) != "NoSuchKey" {
 		t.Errorf("after deletion: %v", err)
 	}
 	versions, err := f.client.ListObjectVersions(ctx, &awss3.ListObjectVersionsInput{Bucket: bucket})
@@ -67,10 +68,11 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// listed are the entries of all pages, each as "KEY VERSION", with a "-" for a delete marker and a "*" for the latest.
+// listed are the entries of all pages, each as "KEY VERSION", with a "-" for a
+// delete marker and a "*" for the latest.
 type listed struct {
-	entries, folders []string
-	pages            int
+	entries []string
+	pages   int
 }
 
 func (f *fixture) versions(t *testing.T, in awss3.ListObjectVersionsInput) listed {
@@ -92,7 +94,7 @@ func (f *fixture) versions(t *testing.T, in awss3.ListObjectVersionsInput) liste
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := len(page.Versions) + len(page.DeleteMarkers) + len(page.CommonPrefixes); in.MaxKeys != nil && n > int(*in.MaxKeys) || n == 0 && *page.IsTruncated {
+		if n := len(page.Versions) + len(page.DeleteMarkers); in.MaxKeys != nil && n > int(*in.MaxKeys) || n == 0 && *page.IsTruncated {
 			t.Fatalf("a page of %d entries, truncated %t", n, *page.IsTruncated)
 		}
 		mark := func(latest *bool) string { return map[bool]string{true: "*", false: ""}[*latest] }
@@ -104,9 +106,6 @@ func (f *fixture) versions(t *testing.T, in awss3.ListObjectVersionsInput) liste
 		}
 		for _, m := range page.DeleteMarkers {
 			l.entries = append(l.entries, decode(*m.Key)+" -"+*m.VersionId+mark(m.IsLatest))
-		}
-		for _, p := range page.CommonPrefixes {
-			l.folders = append(l.folders, decode(*p.Prefix))
 		}
 		if l.pages == 1000 {
 			t.Fatal("the pages do not end")
@@ -149,16 +148,15 @@ func TestListingVersionsInPages(t *testing.T) {
 	put("a")    // 7
 	put("d +é") // 8
 	for _, tt := range []struct {
-		name          string
-		in            awss3.ListObjectVersionsInput
-		want, folders []string
+		name string
+		in   awss3.ListObjectVersionsInput
+		want []string
 	}{
-		{"all", awss3.ListObjectVersionsInput{}, []string{"a 7*", "a 1", "a 0", "b/x 5*", "b/x 2", "b/y 4*", "d +é 8*", "a -3", "c -6*"}, nil},
-		{"prefix", awss3.ListObjectVersionsInput{Prefix: aws.String("b/")}, []string{"b/x 5*", "b/x 2", "b/y 4*"}, nil},
-		{"top level", awss3.ListObjectVersionsInput{Delimiter: aws.String("/")}, []string{"a 7*", "a 1", "a 0", "d +é 8*", "a -3", "c -6*"}, []string{"b/"}},
-		{"after a key", awss3.ListObjectVersionsInput{KeyMarker: aws.String("a")}, []string{"b/x 5*", "b/x 2", "b/y 4*", "d +é 8*", "c -6*"}, nil},
-		{"after a version", awss3.ListObjectVersionsInput{KeyMarker: aws.String("a"), VersionIdMarker: &ids[3], Prefix: aws.String("a")}, []string{"a 1", "a 0"}, nil},
-		{"after the oldest", awss3.ListObjectVersionsInput{KeyMarker: aws.String("a"), VersionIdMarker: &ids[0], Prefix: aws.String("a")}, nil, nil},
+		{"all", awss3.ListObjectVersionsInput{}, []string{"a 7*", "a 1", "a 0", "b/x 5*", "b/x 2", "b/y 4*", "d +é 8*", "a -3", "c -6*"}},
+		{"prefix", awss3.ListObjectVersionsInput{Prefix: aws.String("b/")}, []string{"b/x 5*", "b/x 2", "b/y 4*"}},
+		{"after a key", awss3.ListObjectVersionsInput{KeyMarker: aws.String("a")}, []string{"b/x 5*", "b/x 2", "b/y 4*", "d +é 8*", "c -6*"}},
+		{"after a version", awss3.ListObjectVersionsInput{KeyMarker: aws.String("a"), VersionIdMarker: &ids[3], Prefix: aws.String("a")}, []string{"a 1", "a 0"}},
+		{"after the oldest", awss3.ListObjectVersionsInput{KeyMarker: aws.String("a"), VersionIdMarker: &ids[0], Prefix: aws.String("a")}, nil},
 	} {
 		for _, size := range []int32{1, 2, 3, 1000} {
 			for _, encoding := range []types.EncodingType{"", types.EncodingTypeUrl} {
@@ -169,10 +167,10 @@ func TestListingVersionsInPages(t *testing.T) {
 				numbered := got.numbered(ids)
 				slices.Sort(numbered)
 				slices.Sort(want)
-				if !slices.Equal(numbered, want) || !slices.Equal(got.folders, tt.folders) {
-					t.Errorf("%s, pages of %d %s: %q and %q; want %q and %q", tt.name, size, encoding, numbered, got.folders, want, tt.folders)
+				if !slices.Equal(numbered, want) {
+					t.Errorf("%s, pages of %d %s: %q; want %q", tt.name, size, encoding, numbered, want)
 				}
-				if n := len(tt.want) + len(tt.folders); size == 1 && n > 0 && got.pages != n {
+				if n := len(tt.want); size == 1 && n > 0 && got.pages != n {
 					t.Errorf("%s: %d pages for %d entries", tt.name, got.pages, n)
 				}
 			}
@@ -269,7 +267,7 @@ func TestVersionsOfABucketThatKeepsNone(t *testing.T) {
 	if body, err := f.fetch(ctx, &awss3.GetObjectInput{Key: key, VersionId: aws.String("null")}); err != nil || string(body) != "x" {
 		t.Errorf("the version null: %q, %v", body, err)
 	}
-	if _, err := f.fetch(ctx, &awss3.GetObjectInput{Key: key, VersionId: aws.String("v1")}); code(err) != "NoSuchVersion" {
+	if _, err := f.fetch(ctx, &awss3.GetObjectInput{Key: key, VersionId: aws.String("v1")}); endpointtest.Code(err) != "NoSuchVersion" {
 		t.Errorf("a version that is not there: %v", err)
 	}
 	if _, err := f.client.DeleteObject(ctx, &awss3.DeleteObjectInput{Bucket: bucket, Key: key, VersionId: aws.String("null")}); err != nil {
@@ -347,7 +345,7 @@ func TestSuspendingVersioning(t *testing.T) {
 	}
 	f.remove(t, "k")
 	want(ids, "k 0", "k 1", "k -null*")
-	if _, err := f.fetch(t.Context(), &awss3.GetObjectInput{Key: aws.String("k")}); code(err) != "NoSuchKey" {
+	if _, err := f.fetch(t.Context(), &awss3.GetObjectInput{Key: aws.String("k")}); endpointtest.Code(err) != "NoSuchKey" {
 		t.Error(err)
 	}
 	set(types.BucketVersioningStatusEnabled)
@@ -368,12 +366,13 @@ func TestWrongListingsOfVersions(t *testing.T) {
 		"an empty version":       {awss3.ListObjectVersionsInput{KeyMarker: aws.String("k"), VersionIdMarker: aws.String("")}, "InvalidArgument"},
 		"no version":             {awss3.ListObjectVersionsInput{KeyMarker: aws.String("k"), VersionIdMarker: aws.String("yesterday's")}, "InvalidArgument"},
 		"fewer than no keys":     {awss3.ListObjectVersionsInput{MaxKeys: aws.Int32(-1)}, "InvalidArgument"},
+		"folders":                {awss3.ListObjectVersionsInput{Delimiter: aws.String("/")}, "NotImplemented"},
 		"an encoding of its own": {awss3.ListObjectVersionsInput{EncodingType: "rot13"}, "InvalidArgument"},
 	} {
 		if tt.in.Bucket == nil {
 			tt.in.Bucket = aws.String(uploads)
 		}
-		if _, err := f.client.ListObjectVersions(t.Context(), &tt.in); code(err) != tt.want {
+		if _, err := f.client.ListObjectVersions(t.Context(), &tt.in); endpointtest.Code(err) != tt.want {
 			t.Errorf("%s: %v, want %s", why, err, tt.want)
 		}
 	}

@@ -1,4 +1,5 @@
-// Package secretsmanager emulates Secrets Manager: secrets that are read.
+// Package secretsmanager is an emulator of Secrets Manager: secrets that are
+// read.
 package secretsmanager
 
 import (
@@ -22,7 +23,8 @@ type Secrets struct {
 	values map[string]*string // nil: a secret without one
 }
 
-// secretName is the name in an ARN or, as Secrets Manager accepts it, in an ARN without the random suffix.
+// secretName is the name in an ARN or, as Secrets Manager accepts it, in an ARN
+// without the random suffix.
 func secretName(id string) string {
 	_, name, isARN := strings.Cut(id, secretPrefix)
 	if !isARN {
@@ -37,11 +39,13 @@ func secretName(id string) string {
 // New makes a Secrets Manager without secrets.
 func New() *Secrets { return &Secrets{values: map[string]*string{}} }
 
-// Set gives the secret id a value. id is a name or an ARN; the secret is found by either. An ARN that ends in "-" and
-// six characters, as Secrets Manager makes them, is also found by the name before that.
+// Set gives the secret id a value. id is a name or an ARN; the secret is found
+// by either. An ARN that ends in "-" and six characters, as Secrets Manager
+// makes them, is also found by the name before that.
 func (s *Secrets) Set(id, value string) { s.set(id, &value) }
 
-// SetEmpty makes a secret that exists and has no value, which AWS answers as ResourceNotFoundException.
+// SetEmpty makes a secret that exists and has no value, which AWS answers as
+// ResourceNotFoundException.
 func (s *Secrets) SetEmpty(id string) { s.set(id, nil) }
 
 func (s *Secrets) set(id string, value *string) {
@@ -75,7 +79,7 @@ func (s *Secrets) find(id string) (name, arn string, value *string, err error) {
 	}
 	name, arn = secretName(id), id
 	if name == id {
-		arn = "arn:aws:secretsmanager:" + endpoint.Region + ":" + endpoint.Account + secretPrefix + name + "-local0"
+		arn = endpoint.ARN("secretsmanager", "secret:"+name+"-local0")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,7 +105,8 @@ func (s *Secrets) get(_ context.Context, in struct{ SecretId, VersionStage, Vers
 	}, nil
 }
 
-// describe answers without the value. A secret that has none has no versions either.
+// describe answers without the value. A secret that has none has no versions
+// either.
 func (s *Secrets) describe(_ context.Context, in struct{ SecretId string }) (any, error) {
 	name, arn, value, err := s.find(in.SecretId)
 	if err != nil {

@@ -1,39 +1,22 @@
 package secretsmanager_test
 
 import (
-	"errors"
-	"fmt"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	awssecrets "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/smithy-go"
 
-	"ittybit-media/scripts/local/aws/endpoint"
+	"ittybit-media/scripts/local/aws/endpoint/endpointtest"
 	"ittybit-media/scripts/local/aws/secretsmanager"
 )
 
 // start returns an emulator without secrets, and a client of it.
 func start(t *testing.T) (*secretsmanager.Secrets, *awssecrets.Client) {
 	t.Helper()
-	s, e := secretsmanager.New(), endpoint.New()
-	e.Mount(s.API())
-	server := httptest.NewServer(e)
-	t.Cleanup(server.Close)
-	return s, awssecrets.New(awssecrets.Options{
-		Region: endpoint.Region, BaseEndpoint: &server.URL, RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
-	})
-}
-
-func code(err error) string {
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return api.ErrorCode()
-	}
-	return fmt.Sprint(err)
+	s := secretsmanager.New()
+	_, client := endpointtest.Serve(t, s.API())
+	return s, awssecrets.NewFromConfig(client)
 }
 
 func TestSecrets(t *testing.T) {
@@ -53,7 +36,7 @@ func TestSecrets(t *testing.T) {
 		}
 	}
 	for _, id := range []string{"empty", "none", arn + "none-AbCdEf"} {
-		if _, err := client.GetSecretValue(t.Context(), &awssecrets.GetSecretValueInput{SecretId: &id}); code(err) != "ResourceNotFoundException" {
+		if _, err := client.GetSecretValue(t.Context(), &awssecrets.GetSecretValueInput{SecretId: &id}); endpointtest.Code(err) != "ResourceNotFoundException" {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
@@ -74,7 +57,7 @@ func TestDescribingSecrets(t *testing.T) {
 			t.Errorf("%s: %+v, %v", id, out, err)
 		}
 	}
-	if _, err := client.DescribeSecret(t.Context(), &awssecrets.DescribeSecretInput{SecretId: aws.String("none")}); code(err) != "ResourceNotFoundException" {
+	if _, err := client.DescribeSecret(t.Context(), &awssecrets.DescribeSecretInput{SecretId: aws.String("none")}); endpointtest.Code(err) != "ResourceNotFoundException" {
 		t.Errorf("none: %v", err)
 	}
 }

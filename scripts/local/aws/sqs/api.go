@@ -7,14 +7,13 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"ittybit-media/scripts/local/aws/endpoint"
 )
 
 // Limits of the API (Amazon SQS API Reference, "ReceiveMessage" and
-// "DeleteMessageBatch").
+// "ChangeMessageVisibilityBatch").
 const (
 	maxReceive = 10 // messages at a time
 	maxWait    = 20 * time.Second
@@ -22,36 +21,31 @@ const (
 )
 
 // longPoll is how long a receive waits at most, whatever it asks for: SQS may
-// answer early as well, so that callers ask again, and nobody at a keyboard or a
-// test waits for nothing.
+// answer early as well, so that callers ask again, and nobody at a keyboard or
+// a test waits for nothing.
 const longPoll = 200 * time.Millisecond
 
-// API is SQS's API in front of queues, whose URLs are below the endpoint's.
-func API(baseURL string, queues ...*Queue) endpoint.Service {
-	a := api{baseURL: baseURL, queues: map[string]*Queue{}}
+// API returns SQS's API in front of queues, as far as redrive uses it. Their
+// URLs are below the endpoint's.
+func API(queues ...*Queue) endpoint.Service {
+	a := api{}
 	for _, q := range queues {
-		a.queues[q.URL("")] = q
+		a[q.URL("")] = q
 	}
 	return endpoint.Service{
 		Name: endpoint.ServiceSQS,
 		Find: endpoint.Target("AmazonSQS"),
 		Operations: map[string]endpoint.Operation{
-			"ChangeMessageVisibility":      endpoint.JSON(a.changeVisibility),
 			"ChangeMessageVisibilityBatch": endpoint.JSON(a.changeVisibilities),
 			"DeleteMessage":                endpoint.JSON(a.deleteMessage),
-			"DeleteMessageBatch":           endpoint.JSON(a.deleteMessages),
 			"GetQueueAttributes":           endpoint.JSON(a.attributes),
-			"GetQueueUrl":                  endpoint.JSON(a.url),
 			"ReceiveMessage":               endpoint.JSON(a.receive),
-			"SendMessage":                  endpoint.JSON(a.send),
 		},
 	}
 }
 
-type api struct {
-	baseURL string
-	queues  map[string]*Queue // by the path of their URLs
-}
+// api has the queues by the path of their URLs.
+type api map[string]*Queue
 
 // The errors that the API Reference names. Those of the older protocol are what
 // SDKs show.
@@ -71,20 +65,10 @@ func invalid(format string, args ...any) error {
 // find is the queue of a URL, wherever the endpoint has been reached.
 func (a api) find(queueURL string) (*Queue, error) {
 	u, err := url.Parse(queueURL)
-	if err != nil || a.queues[u.Path] == nil {
+	if err != nil || a[u.Path] == nil {
 		return nil, errNoQueue
 	}
-	return a.queues[u.Path], nil
-}
-
-func (a api) url(_ context.Context, in struct{ QueueName, QueueOwnerAWSAccountId string }) (any, error) {
-	for _, q := range a.queues {
-		owner := q.URL("")
-		if q.cfg.Name == in.QueueName && (in.QueueOwnerAWSAccountId == "" || strings.HasPrefix(owner, "/"+in.QueueOwnerAWSAccountId+"/")) {
-			return map[string]string{"QueueUrl": q.URL(a.baseURL)}, nil
-		}
-	}
-	return nil, errNoQueue
+	return a[u.Path], nil
 }
 
 func (a api) attributes(_ context.Context, in struct {
@@ -114,25 +98,15 @@ func (a api) attributes(_ context.Context, in struct {
 // redrivePolicy is the attribute that a queue may lack.
 const redrivePolicy = "RedrivePolicy"
 
-// attributes are a queue's settings and counts (Amazon SQS API Reference,
-// "GetQueueAttributes"). Here the counts are exact.
+// attributes are a queue's counts, which are exact here, and what tells whose
+// dead letters it has (Amazon SQS API Reference, "GetQueueAttributes").
 func (q *Queue) attributes() map[string]string {
 	depth := q.Depth()
-	seconds := func(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
-	made := strconv.FormatInt(q.made.Unix(), 10)
 	all := map[string]string{
 		"ApproximateNumberOfMessages":           strconv.Itoa(depth.Visible),
 		"ApproximateNumberOfMessagesDelayed":    strconv.Itoa(depth.Delayed),
 		"ApproximateNumberOfMessagesNotVisible": strconv.Itoa(depth.InFlight),
-		"CreatedTimestamp":                      made,
-		"DelaySeconds":                          seconds(q.cfg.Delay),
-		"LastModifiedTimestamp":                 made,
-		"MaximumMessageSize":                    strconv.Itoa(MaxMessageBytes),
-		"MessageRetentionPeriod":                seconds(q.cfg.Retention),
 		"QueueArn":                              q.cfg.ARN,
-		"ReceiveMessageWaitTimeSeconds":         "0",
-		"SqsManagedSseEnabled":                  "true",
-		"VisibilityTimeout":                     seconds(q.cfg.Visibility),
 	}
 	if q.cfg.DeadLetter != nil {
 		policy, _ := json.Marshal(struct { // it cannot fail
@@ -142,45 +116,6 @@ func (q *Queue) attributes() map[string]string {
 		all[redrivePolicy] = string(policy)
 	}
 	return all
-}
-
-// attribute is a message's as the API has it; the local queues know texts only.
-type attribute struct {
-	DataType, StringValue string
-}
-
-type sendInput struct {
-	QueueUrl, MessageBody string
-	DelaySeconds          *int
-	MessageAttributes     map[string]attribute
-}
-
-func (a api) send(_ context.Context, in sendInput) (any, error) {
-	q, err := a.find(in.QueueUrl)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkBody(in.MessageBody); err != nil {
-		return nil, invalid("%v", err)
-	}
-	delay := q.cfg.Delay
-	if in.DelaySeconds != nil {
-		if delay, err = within("DelaySeconds", *in.DelaySeconds, maxDelay); err != nil {
-			return nil, err
-		}
-	}
-	texts := map[string]string{}
-	for name, value := range in.MessageAttributes {
-		if value.DataType != stringType || name == "" || value.StringValue == "" {
-			return nil, invalid("the local run takes message attributes that have a name, the type String and a value; %q has not", name)
-		}
-		texts[name] = value.StringValue
-	}
-	answer := map[string]string{"MessageId": q.send(in.MessageBody, texts, delay), "MD5OfMessageBody": digest(in.MessageBody)}
-	if len(texts) > 0 {
-		answer["MD5OfMessageAttributes"] = attributesDigest(texts)
-	}
-	return answer, nil
 }
 
 // within reads a number of seconds.
@@ -264,44 +199,28 @@ func (a api) deleteMessage(_ context.Context, in deleteInput) (any, error) {
 	return struct{}{}, q.deleteReceived(in.ReceiptHandle)
 }
 
-type changeInput struct {
-	QueueUrl, ReceiptHandle string
-	VisibilityTimeout       int
-}
-
-func (a api) changeVisibility(_ context.Context, in changeInput) (any, error) {
-	q, err := a.find(in.QueueUrl)
-	if err != nil {
-		return nil, err
-	}
-	return struct{}{}, q.changeVisibility(in.ReceiptHandle, in.VisibilityTimeout)
-}
-
-// entry is one of a batch.
-type entry struct {
+// change is an entry of a batch.
+type change struct {
 	Id, ReceiptHandle string
 	VisibilityTimeout int
 }
 
-// each does something with every entry of a batch. What fails for one does not
-// fail the others.
-func each(entries []entry, do func(entry) error) (any, error) {
-	switch {
-	case len(entries) == 0:
-		return nil, errEmptyBatch
-	case len(entries) > maxBatch:
-		return nil, errLargeBatch
+// changeVisibilities does every change of a batch. One that fails does not fail
+// the others.
+func (a api) changeVisibilities(_ context.Context, in struct {
+	QueueUrl string
+	Entries  []change
+}) (any, error) {
+	q, err := a.find(in.QueueUrl)
+	if err != nil {
+		return nil, err
 	}
-	ids := map[string]bool{}
-	for _, e := range entries {
-		if ids[e.Id] {
-			return nil, errSameID
-		}
-		ids[e.Id] = true
+	if err := checkBatch(in.Entries); err != nil {
+		return nil, err
 	}
 	successful, failed := []any{}, []any{}
-	for _, e := range entries {
-		if err := do(e); err != nil {
+	for _, e := range in.Entries {
+		if err := q.changeVisibility(e.ReceiptHandle, e.VisibilityTimeout); err != nil {
 			failed = append(failed, failure(e.Id, err))
 			continue
 		}
@@ -310,28 +229,18 @@ func each(entries []entry, do func(entry) error) (any, error) {
 	return map[string]any{"Successful": successful, "Failed": failed}, nil
 }
 
-func (a api) deleteMessages(_ context.Context, in struct {
-	QueueUrl string
-	Entries  []struct{ Id, ReceiptHandle string }
-}) (any, error) {
-	q, err := a.find(in.QueueUrl)
-	if err != nil {
-		return nil, err
+func checkBatch(entries []change) error {
+	ids := map[string]bool{}
+	for _, e := range entries {
+		ids[e.Id] = true
 	}
-	entries := make([]entry, len(in.Entries))
-	for i, e := range in.Entries {
-		entries[i] = entry{Id: e.Id, ReceiptHandle: e.ReceiptHandle}
+	switch {
+	case len(entries) == 0:
+		return errEmptyBatch
+	case len(entries) > maxBatch:
+		return errLargeBatch
+	case len(ids) < len(entries):
+		return errSameID
 	}
-	return each(entries, func(e entry) error { return q.deleteReceived(e.ReceiptHandle) })
-}
-
-func (a api) changeVisibilities(_ context.Context, in struct {
-	QueueUrl string
-	Entries  []entry
-}) (any, error) {
-	q, err := a.find(in.QueueUrl)
-	if err != nil {
-		return nil, err
-	}
-	return each(in.Entries, func(e entry) error { return q.changeVisibility(e.ReceiptHandle, e.VisibilityTimeout) })
+	return nil
 }

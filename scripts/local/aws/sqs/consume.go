@@ -6,7 +6,8 @@ import (
 	"sync"
 )
 
-// Mapping is an event source mapping: it hands a queue's messages to a function.
+// Mapping is an event source mapping: it hands a queue's messages to a
+// function.
 type Mapping struct {
 	BatchSize      int // at most this many messages per invocation
 	MaxConcurrency int // at most this many invocations at a time
@@ -17,9 +18,10 @@ type Mapping struct {
 }
 
 // Consume hands messages to the mapping's function, in the background, until
-// ctx ends; invocations get ctx. The channel is closed once the last of them has
-// returned. Messages that were handled are deleted; those that failed become
-// visible again after the visibility timeout that began when they were received.
+// ctx ends; invocations get ctx. The channel is closed once the last of them
+// has returned. Messages that were handled are deleted; those that failed
+// become visible again after the visibility timeout that began when they were
+// received.
 func (q *Queue) Consume(ctx context.Context, m Mapping) (<-chan struct{}, error) {
 	if m.BatchSize < 1 || m.MaxConcurrency < 1 || m.Invoke == nil {
 		return nil, errors.New("sqs: queue " + q.cfg.Name + ": a mapping needs BatchSize and MaxConcurrency of 1 or more, and Invoke")
@@ -36,7 +38,6 @@ func (q *Queue) Consume(ctx context.Context, m Mapping) (<-chan struct{}, error)
 }
 
 func (q *Queue) consume(ctx context.Context, m Mapping) {
-	defer context.AfterFunc(ctx, q.wakeAll)()
 	var invocations sync.WaitGroup
 	defer invocations.Wait()
 
@@ -44,10 +45,8 @@ func (q *Queue) consume(ctx context.Context, m Mapping) {
 	defer q.mu.Unlock()
 	active := 0
 	for {
-		for ctx.Err() == nil && (active == m.MaxConcurrency || q.visible.Len() == 0) {
-			q.changed.Wait()
-		}
-		if ctx.Err() != nil {
+		ready := func() bool { return active < m.MaxConcurrency && q.visible.Len() > 0 }
+		if q.changed.Until(ctx, ready) != nil {
 			q.consumers--
 			q.changed.Broadcast()
 			return

@@ -108,10 +108,10 @@ func (q *Queue) remove(m *message) {
 	}
 }
 
-// receive takes up to most visible messages that fit one payload, and hides them
-// for a time. What was received often enough goes to the dead letters instead:
-// SQS moves a message when it would be received once more, not when its last try
-// fails.
+// receive takes up to most visible messages that fit one payload, and hides
+// them for a time. What was received often enough goes to the dead letters
+// instead: SQS moves a message when it would be received once more, not when
+// its last try fails.
 func (q *Queue) receive(most int, hide time.Duration) []delivery {
 	var batch []delivery
 	for room := maxBatchBytes; q.visible.Len() > 0 && len(batch) < most; {

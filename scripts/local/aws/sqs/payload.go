@@ -81,8 +81,8 @@ func region(arn string) string {
 
 var errMalformed = errors.New("sqs: malformed batch response")
 
-// failures reads from a function's answer which messages it could not handle. An
-// empty answer, null and an empty list say none; an answer that cannot be
+// failures reads from a function's answer which messages it could not handle.
+// An empty answer, null and an empty list say none; an answer that cannot be
 // understood is an error, and fails the batch (AWS Lambda Developer Guide,
 // "Handling errors for an SQS event source in Lambda").
 func failures(answer []byte) (map[string]bool, error) {

@@ -3,7 +3,6 @@ package sqs
 import (
 	"context"
 	"crypto/md5"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"maps"
@@ -16,10 +15,9 @@ import (
 	"ittybit-media/scripts/local/aws/endpoint"
 )
 
-// poll receives up to most messages and hides them for a time. If there is none,
-// it waits for one, and returns none after the wait or when ctx ends.
+// poll receives up to most messages and hides them for a time. If there is
+// none, it waits for one, and returns none after the wait or when ctx ends.
 func (q *Queue) poll(ctx context.Context, most int, hide, wait time.Duration) []events.SQSMessage {
-	defer context.AfterFunc(ctx, q.wakeAll)()
 	waited := wait <= 0
 	defer q.clock.AfterFunc(wait, func() {
 		q.mu.Lock()
@@ -29,21 +27,14 @@ func (q *Queue) poll(ctx context.Context, most int, hide, wait time.Duration) []
 	}).Stop()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for ctx.Err() == nil {
-		// What is visible may all go to the dead letters.
-		if batch := q.receive(most, hide); len(batch) > 0 {
-			records := make([]events.SQSMessage, len(batch))
-			for i, d := range batch {
-				records[i] = q.record(d)
-			}
-			return records
+	var records []events.SQSMessage
+	_ = q.changed.Until(ctx, func() bool { // of a caller that has gone, nothing is received
+		for _, d := range q.receive(most, hide) {
+			records = append(records, q.record(d))
 		}
-		if waited {
-			break
-		}
-		q.changed.Wait()
-	}
-	return nil
+		return len(records) > 0 || waited
+	})
+	return records
 }
 
 // received finds the message of a receipt; nil if it is gone or was received
@@ -119,25 +110,16 @@ func wire(r events.SQSMessage, system, names []string) map[string]any {
 	if len(r.Attributes) > 0 {
 		answer["Attributes"] = r.Attributes
 	}
-	attributes, texts := map[string]attribute{}, map[string]string{}
+	attributes := map[string]any{}
 	for name, value := range r.MessageAttributes {
-		if slices.ContainsFunc(names, func(pattern string) bool { return selects(pattern, name) }) {
-			attributes[name] = attribute{value.DataType, *value.StringValue}
-			texts[name] = *value.StringValue
+		if slices.Contains(names, name) {
+			attributes[name] = map[string]string{"DataType": value.DataType, "StringValue": *value.StringValue}
 		}
 	}
 	if len(attributes) > 0 {
 		answer["MessageAttributes"] = attributes
-		answer["MD5OfMessageAttributes"] = attributesDigest(texts)
 	}
 	return answer
-}
-
-// selects tells whether an entry of MessageAttributeNames is for an attribute: it
-// is All, a name, or the beginning of one followed by ".*".
-func selects(pattern, name string) bool {
-	prefix, open := strings.CutSuffix(pattern, ".*")
-	return pattern == "All" || pattern == name || open && strings.HasPrefix(name, prefix)
 }
 
 // failure is the entry of a batch that failed.
@@ -152,22 +134,4 @@ func failure(id string, err error) map[string]any {
 func digest(text string) string {
 	sum := md5.Sum([]byte(text))
 	return hex.EncodeToString(sum[:])
-}
-
-// attributesDigest is the MD5 of message attributes (Amazon SQS Developer Guide,
-// "Calculating the MD5 message digest for message attributes"): of the name, the
-// type and the value of each, in order of the names, with their lengths.
-func attributesDigest(texts map[string]string) string {
-	const isText = 1
-	var all []byte
-	part := func(text string) {
-		all = append(binary.BigEndian.AppendUint32(all, uint32(len(text))), text...)
-	}
-	for _, name := range slices.Sorted(maps.Keys(texts)) {
-		part(name)
-		part(stringType)
-		all = append(all, isText)
-		part(texts[name])
-	}
-	return digest(string(all))
 }

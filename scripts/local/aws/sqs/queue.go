@@ -1,6 +1,6 @@
-// Package sqs is the local run's queues: standard SQS queues as Lambda's event
-// source mapping uses them, in memory and on a [clock.Clock], so that days of
-// retries pass in seconds.
+// Package sqs is an emulator of SQS: standard queues as Lambda's event source
+// mapping uses them, in memory and on a [clock.Clock], so that days of retries
+// pass in seconds.
 package sqs
 
 import (
@@ -19,6 +19,7 @@ import (
 	smithyrand "github.com/aws/smithy-go/rand"
 
 	"ittybit-media/scripts/local/clock"
+	"ittybit-media/scripts/local/quiet"
 )
 
 // Limits of a queue and its messages (Amazon SQS Developer Guide, "Amazon SQS
@@ -40,7 +41,8 @@ type Config struct {
 	// zero is SQS's default, 30 seconds.
 	Visibility time.Duration
 	// Retention is how long a message is kept, from its first send, also across
-	// the move to DeadLetter: 1 minute to 14 days; zero is SQS's default, 4 days.
+	// the move to DeadLetter: 1 minute to 14 days; zero is SQS's default, 4
+	// days.
 	Retention time.Duration
 	// MaxReceives is how often a message is received before it goes to
 	// DeadLetter instead. Both or neither must be said.
@@ -55,10 +57,9 @@ type Config struct {
 type Queue struct {
 	cfg   Config
 	clock *clock.Clock
-	made  time.Time
 
 	mu        sync.Mutex
-	changed   *sync.Cond // something became visible, or an invocation ended
+	changed   *quiet.Cond // something became visible, or an invocation ended
 	messages  map[string]*message
 	visible   *list.List // of *message, first to become visible in front
 	delayed   int
@@ -85,13 +86,13 @@ func New(c *clock.Clock, cfg Config) (*Queue, error) {
 	if len(wrong) > 0 {
 		return nil, fmt.Errorf("sqs: queue %s: %w", cfg.Name, errors.Join(wrong...))
 	}
-	q := &Queue{cfg: cfg, clock: c, made: c.Now(), messages: map[string]*message{}, visible: list.New()}
-	q.changed = sync.NewCond(&q.mu)
+	q := &Queue{cfg: cfg, clock: c, messages: map[string]*message{}, visible: list.New()}
+	q.changed = quiet.NewCond(&q.mu)
 	return q, nil
 }
 
-// URL is the queue's address below that of the endpoint, with the account of its
-// ARN, as every operation names a queue.
+// URL is the queue's address below that of the endpoint, with the account of
+// its ARN, as every operation names a queue.
 func (q *Queue) URL(endpoint string) string {
 	parts := strings.Split(q.cfg.ARN, ":")
 	return endpoint + "/" + parts[max(len(parts)-2, 0)] + "/" + q.cfg.Name
@@ -100,33 +101,22 @@ func (q *Queue) URL(endpoint string) string {
 // Send puts a message with string attributes into the queue and returns its id.
 // A body that is empty or over [MaxMessageBytes] is an error.
 func (q *Queue) Send(body string, attributes map[string]string) (string, error) {
-	if err := checkBody(body); err != nil {
-		return "", fmt.Errorf("sqs: queue %s: %w", q.cfg.Name, err)
-	}
-	return q.send(body, attributes, q.cfg.Delay), nil
-}
-
-func checkBody(body string) error {
 	if len(body) == 0 || len(body) > MaxMessageBytes {
-		return fmt.Errorf("a body of %d bytes; SQS takes 1 to %d", len(body), MaxMessageBytes)
+		return "", fmt.Errorf("sqs: queue %s: a body of %d bytes; SQS takes 1 to %d", q.cfg.Name, len(body), MaxMessageBytes)
 	}
-	return nil
-}
-
-func (q *Queue) send(body string, attributes map[string]string, delay time.Duration) string {
 	id, _ := smithyrand.NewUUID(rand.Reader).GetUUID() // crypto/rand never fails
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	m := &message{id: id, body: body, attributes: maps.Clone(attributes), sentAt: q.clock.Now()}
 	q.keep(m)
 	q.tell(Sent, m)
-	if delay > 0 {
+	if q.cfg.Delay > 0 {
 		q.delayed++
-		q.hide(m, delayed, delay)
+		q.hide(m, delayed, q.cfg.Delay)
 	} else {
 		q.show(m)
 	}
-	return id
+	return id, nil
 }
 
 // Depth counts a queue's messages, as its CloudWatch metrics do: what failed
@@ -168,25 +158,12 @@ func (q *Queue) Messages() []Message {
 }
 
 // Idle waits until nothing can happen before the clock moves on: no batch is
-// being handled, and no message is visible to a consumer. It returns ctx's cause
-// when ctx ends first.
+// being handled, and no message is visible to a consumer. It returns ctx's
+// cause when ctx ends first.
 func (q *Queue) Idle(ctx context.Context) error {
-	defer context.AfterFunc(ctx, q.wakeAll)()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.running > 0 || q.consumers > 0 && q.visible.Len() > 0 {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		q.changed.Wait()
-	}
-	return nil
-}
-
-// wakeAll makes those who wait look at their contexts. It takes the lock so that
-// it cannot come between their look and their wait.
-func (q *Queue) wakeAll() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.changed.Broadcast()
+	return q.changed.Until(ctx, func() bool {
+		return q.running == 0 && (q.consumers == 0 || q.visible.Len() == 0)
+	})
 }

@@ -2,7 +2,6 @@ package sqs_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,91 +17,6 @@ import (
 	"ittybit-media/scripts/local/aws/sqs"
 	"ittybit-media/scripts/local/clock"
 )
-
-const arn = "arn:aws:sqs:eu-west-1:123456789012:retry"
-
-func newQueue(t *testing.T, c *clock.Clock, cfg sqs.Config) *sqs.Queue {
-	t.Helper()
-	if cfg.ARN == "" {
-		cfg.Name, cfg.ARN = "retry", arn
-	}
-	q, err := sqs.New(c, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return q
-}
-
-func send(t *testing.T, q *sqs.Queue, body string) string {
-	t.Helper()
-	id, err := q.Send(body, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
-
-// consume runs a mapping until the test ends.
-func consume(t *testing.T, q *sqs.Queue, m sqs.Mapping) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	done, err := q.Consume(ctx, m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		<-done
-	})
-}
-
-// function is a function under test: it keeps what it was given and answers
-// with what answer says.
-type function struct {
-	answer func(events.SQSEvent) (string, error)
-
-	mu      sync.Mutex
-	batches []events.SQSEvent
-}
-
-func (f *function) invoke(_ context.Context, payload []byte) ([]byte, error) {
-	var event events.SQSEvent
-	if err := json.Unmarshal(payload, &event); err != nil {
-		return nil, err
-	}
-	f.mu.Lock()
-	f.batches = append(f.batches, event)
-	f.mu.Unlock()
-	if f.answer == nil {
-		return nil, nil
-	}
-	answer, err := f.answer(event)
-	return []byte(answer), err
-}
-
-func (f *function) records() []events.SQSMessage {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var all []events.SQSMessage
-	for _, batch := range f.batches {
-		all = append(all, batch.Records...)
-	}
-	return all
-}
-
-func idle(t *testing.T, q *sqs.Queue) {
-	t.Helper()
-	if err := q.Idle(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func wantDepth(t *testing.T, q *sqs.Queue, want sqs.Depth) {
-	t.Helper()
-	if got := q.Depth(); got != want {
-		t.Errorf("depth %+v, want %+v", got, want)
-	}
-}
 
 func TestARecordIsWhatLambdaWouldBuild(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -197,7 +111,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// The journey of a message that never succeeds, with the pipeline's own numbers.
+// The journey of a message that never succeeds, with the pipeline's own
+// numbers.
 func TestRetriesThenDeadLettersThenExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const retention = 14 * 24 * time.Hour
@@ -284,32 +199,6 @@ func TestARecordOfADeadLetterNamesItsQueue(t *testing.T) {
 			t.Errorf("records %+v", records)
 		}
 	})
-}
-
-func TestExpiryInEveryState(t *testing.T) {
-	for _, state := range []string{"visible", "in flight", "delayed"} {
-		t.Run(state, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c := clock.New()
-				cfg := sqs.Config{Retention: time.Minute, Visibility: 12 * time.Hour}
-				if state == "delayed" {
-					cfg.Delay = 15 * time.Minute
-				}
-				q := newQueue(t, c, cfg)
-				if state == "in flight" {
-					f := function{answer: func(events.SQSEvent) (string, error) { return "no", nil }}
-					consume(t, q, sqs.Mapping{BatchSize: 1, MaxConcurrency: 1, Invoke: f.invoke})
-				}
-				send(t, q, "short-lived")
-				idle(t, q)
-				c.Advance(time.Minute)
-				wantDepth(t, q, sqs.Depth{})
-				if left := q.Messages(); len(left) != 0 {
-					t.Errorf("left: %+v", left)
-				}
-			})
-		})
-	}
 }
 
 func TestBatchesAndConcurrency(t *testing.T) {
@@ -442,49 +331,4 @@ func TestIdleGivesUpWithItsContext(t *testing.T) {
 		close(release)
 		idle(t, q)
 	})
-}
-
-func TestMessagesAreInOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := clock.New()
-		q := newQueue(t, c, sqs.Config{})
-		for _, body := range []string{"one", "two", "three"} {
-			send(t, q, body)
-			c.Advance(time.Second)
-		}
-		var got []string
-		for _, m := range q.Messages() {
-			got = append(got, m.Body)
-		}
-		if !slices.Equal(got, []string{"one", "two", "three"}) {
-			t.Errorf("messages %q", got)
-		}
-	})
-}
-
-func TestRefusals(t *testing.T) {
-	c := clock.New()
-	dead := newQueue(t, c, sqs.Config{})
-	for _, test := range []struct {
-		cfg  sqs.Config
-		want string
-	}{
-		{sqs.Config{Delay: 16 * time.Minute}, "Delay: 16m0s"},
-		{sqs.Config{Visibility: 13 * time.Hour}, "Visibility: 13h0m0s"},
-		{sqs.Config{Retention: time.Second}, "Retention: 1s"},
-		{sqs.Config{MaxReceives: 3}, "MaxReceives and DeadLetter"},
-		{sqs.Config{DeadLetter: dead}, "MaxReceives and DeadLetter"},
-	} {
-		if _, err := sqs.New(c, test.cfg); err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("New(%+v) = %v, want %q", test.cfg, err, test.want)
-		}
-	}
-	for _, body := range []string{"", strings.Repeat("a", sqs.MaxMessageBytes+1)} {
-		if _, err := dead.Send(body, nil); err == nil {
-			t.Errorf("a body of %d bytes was taken", len(body))
-		}
-	}
-	if _, err := dead.Consume(t.Context(), sqs.Mapping{BatchSize: 1, MaxConcurrency: 1}); err == nil {
-		t.Error("a mapping without a function was taken")
-	}
 }

@@ -1,4 +1,5 @@
-// Package ssm emulates Parameter Store: SecureString parameters that are read.
+// Package ssm is an emulator of Parameter Store: SecureString parameters that
+// are read.
 package ssm
 
 import (
@@ -17,7 +18,8 @@ type Parameters struct {
 	values map[string]string
 }
 
-// parameterName is the name in an ARN. Names with a slash inside start with one, which the ARN leaves out.
+// parameterName is the name in an ARN. Names with a slash inside start with
+// one, which the ARN leaves out.
 func parameterName(id string) string {
 	_, name, isARN := strings.Cut(id, parameterPrefix)
 	switch {
@@ -57,8 +59,9 @@ func (p *Parameters) get(_ context.Context, in struct {
 	value, known := p.values[name]
 	p.mu.Unlock()
 	if !known {
-		// The API model's error is empty; the message is what AWS's own answer lacks.
-		return nil, &endpoint.Fault{Type: "ParameterNotFound", Message: "the local run has no such parameter"}
+		// The API model's error is empty; the message is what AWS's own answer
+		// lacks.
+		return nil, &endpoint.Fault{Type: "ParameterNotFound", Message: "the local pipeline has no such parameter"}
 	}
 	if !in.WithDecryption {
 		// AWS answers with ciphertext, which is no use; so is this.
@@ -66,6 +69,6 @@ func (p *Parameters) get(_ context.Context, in struct {
 	}
 	return map[string]any{"Parameter": map[string]any{
 		"Name": name, "Type": "SecureString", "Value": value, "Version": 1, "DataType": "text",
-		"ARN": "arn:aws:ssm:" + endpoint.Region + ":" + endpoint.Account + parameterPrefix + strings.TrimPrefix(name, "/"),
+		"ARN": endpoint.ARN("ssm", "parameter/"+strings.TrimPrefix(name, "/")),
 	}}, nil
 }

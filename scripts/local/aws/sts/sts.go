@@ -1,5 +1,5 @@
-// Package sts is the local run's Security Token Service: it tells callers who
-// they are, in the query protocol that STS still speaks.
+// Package sts is an emulator of the Security Token Service: it tells callers
+// who they are, in the query protocol that STS still speaks.
 package sts
 
 import (

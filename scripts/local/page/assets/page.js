@@ -32,7 +32,7 @@ function next() {
       item.remove();
     } else {
       item.className = "failed";
-      item.textContent = file.name + ": not uploaded: " + (request.responseText || "the local run does not answer");
+      item.textContent = file.name + ": not uploaded: " + (request.responseText || "the local pipeline does not answer");
       setTimeout(() => item.remove(), 30000);
     }
     if (waiting.length > 0) next();
