@@ -123,7 +123,7 @@ func (c *Client) attempt(ctx context.Context, req request, key string, secrets [
 	switch {
 	case resp.status/100 != 2:
 		failure := &Error{Op: req.op, Status: resp.status, RetryAfter: retryAfter(resp.header)}
-		failure.explain(hide(body, secrets))
+		failure.explain(body, secrets)
 		return response{}, failure
 	case err != nil:
 		return response{}, noAnswer(req.op, err, secrets)
@@ -163,13 +163,5 @@ func noAnswer(op string, err error, secrets []string) *Error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		message = "no answer in time: " + message
 	}
-	return &Error{Op: op, Kind: kindNoAnswer, Message: redact(string(hide([]byte(message), secrets))), cause: err}
-}
-
-// hide removes the API keys from a text that may quote the request.
-func hide(text []byte, secrets []string) []byte {
-	for _, secret := range secrets {
-		text = bytes.ReplaceAll(text, []byte(secret), []byte("[redacted]"))
-	}
-	return text
+	return &Error{Op: op, Kind: kindNoAnswer, Message: redact(message, secrets...), cause: err}
 }

@@ -3,9 +3,11 @@ package ittybit_test
 import (
 	"context"
 	"errors"
+	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -287,6 +289,36 @@ func TestRefusedKeyIsReadAgainOnce(t *testing.T) {
 			t.Errorf("got %v after %d calls", err, calls.Load())
 		}
 	})
+}
+
+// A key with characters that others escape, in an answer that quotes it.
+func TestAQuotedKeyIsHiddenInAnyEscapes(t *testing.T) {
+	t.Parallel()
+	const key = "ittybit_live_a/b+c&d=e<f>"
+	for name, quoted := range map[string]string{
+		"JSON":             `ittybit_live_a\/b+c\u0026d=e\u003cf\u003e`,
+		"JSON, by itself":  `ittybit_live_a\/b+c\u0026d=e\u003cf\u003e`,
+		"a URL":            url.QueryEscape(key),
+		"a URL in a URL":   url.QueryEscape(url.QueryEscape(key)),
+		"HTML":             html.EscapeString(key),
+		"a URL in HTML":    html.EscapeString(url.QueryEscape(key)),
+		"HTML in a URL":    url.QueryEscape(html.EscapeString(key)),
+		"decimal entities": "ittybit_live_a&#47;b&#43;c&#38;d&#61;e&#60;f&#62;",
+		"as it is":         key,
+	} {
+		for form, body := range map[string]string{
+			"JSON": `{"kind":"token_invalid","message":"the token ` + quoted + ` is invalid"}`,
+			"text": `the token ` + quoted + ` is invalid`,
+		} {
+			t.Run(name+" in "+form, func(t *testing.T) {
+				t.Parallel()
+				_, err := newClient(t, answers(401, body), func(o *ittybit.Options) { o.Key = fixedKey(key) }).Create(t.Context(), []byte(`{}`), "k")
+				if e := asError(t, err); e.Message != "the token [redacted] is invalid" {
+					t.Errorf("got %q", e.Message)
+				}
+			})
+		}
+	}
 }
 
 func TestKeyMustBeUsable(t *testing.T) {

@@ -126,8 +126,9 @@ func (p problem) kind() string {
 	return text(p.Code)
 }
 
-// explain fills in what the body of an answer says of its failure.
-func (e *Error) explain(body []byte) {
+// explain fills in what the body of an answer says of its failure, without the
+// API keys: the answer may quote the request.
+func (e *Error) explain(body []byte, secrets []string) {
 	var root struct {
 		problem
 		Error json.RawMessage `json:"error"`
@@ -153,5 +154,5 @@ func (e *Error) explain(body []byte) {
 	if kind == "" && message == "" {
 		message = strings.Join(strings.Fields(string(body)), " ")
 	}
-	e.Kind, e.Message = redact(kind), redact(message)
+	e.Kind, e.Message = redact(kind, secrets...), redact(message, secrets...)
 }

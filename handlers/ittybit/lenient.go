@@ -185,9 +185,9 @@ func failure(raw json.RawMessage) string {
 
 // redact is [media.Redact] for texts that can be as long as a body: it searches
 // a megabyte for longer than a callback has time, only to keep the first KB.
-func redact(s string) string {
+func redact(s string, secrets ...string) string {
 	const enough = 16 << 10 // bytes
-	return media.Redact(clip(s, enough))
+	return media.Redact(clip(s, enough), secrets...)
 }
 
 func compact(raw json.RawMessage) string {

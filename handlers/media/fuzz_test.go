@@ -45,7 +45,7 @@ func FuzzTemplate(f *testing.F) {
 			return
 		}
 		output := parsed[0].Jobs[0].Output
-		url, err := output.Render(media.Upload{Bucket: outputs.Bucket, Key: key}, "video")
+		url, err := output.Render(media.JobRef{Bucket: outputs.Bucket, Key: key, Job: "video"})
 		if output == "" || err != nil {
 			return
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"strconv"
+	"strings"
 )
 
 // Placement says where in a job request Ittybit expects the connection.
@@ -27,17 +29,13 @@ type JobRequest struct {
 	Token      string // the callback token
 }
 
-// Body is the body of the request to create the job, and the idempotency key
-// that goes with it. The same request gives the same bytes, so that Ittybit
-// knows a repetition: the key is the first 128 bits of the body's SHA-256 in 32
-// hex digits, as Ittybit limits it to 16 to 32 characters
-// (https://ittybit.com/api/idempotency).
-//
-// It fails when the job has an output that the upload's key makes impossible.
+// Body returns the body of the request to create the job, and the idempotency
+// key that goes with it. It fails when the job has an output that the upload's
+// key makes impossible.
 func (r JobRequest) Body() (body []byte, idempotencyKey string, err error) {
 	output := ""
 	if r.Job.Output != "" {
-		if output, err = r.Job.Output.Render(r.Upload, r.Job.Name); err != nil {
+		if output, err = r.Job.Output.Render(r.Ref); err != nil {
 			return nil, "", err
 		}
 		if (Folder{Bucket: r.Upload.Bucket, Prefix: r.Outputs}).Loops(output) {
@@ -80,5 +78,14 @@ func (r JobRequest) Body() (body []byte, idempotencyKey string, err error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("the request for job %q cannot be written as JSON: %w", r.Job.Name, err)
 	}
-	return body, digest(body), nil
+	return body, r.Ref.idempotencyKey(), nil
+}
+
+// idempotencyKey returns 32 hex digits, the most that Ittybit takes
+// (https://ittybit.com/api/idempotency), by which it knows a second request for
+// the same job. They come from the identity alone, in which the upload's ID
+// stands for the table: a key made from the body would change with a rotated
+// callback key or another connection, and Ittybit would create the job twice.
+func (r JobRef) idempotencyKey() string {
+	return digest([]byte(strings.Join([]string{"job/1", r.Upload, r.Job, strconv.Itoa(r.Attempt)}, "\x00")))
 }

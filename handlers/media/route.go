@@ -19,6 +19,9 @@ type Job struct {
 	Kind    string         `json:"kind"`
 	Options map[string]any `json:"options,omitempty"`
 	Output  Template       `json:"output,omitempty"` // "": Ittybit keeps the output
+	// OutputCollisions is "allow" where the job's outputs may overwrite each other
+	// or another job's, else "".
+	OutputCollisions string `json:"outputCollisions,omitempty"`
 }
 
 // Routes are tried in order: the first one that fits an upload has it.

@@ -84,7 +84,22 @@ func ParseRoutesFile(data []byte, outputs Folder) (Routes, error) {
 	return routes, err
 }
 
-// ParseRoutes reads the JSON list of routes of a stack's configuration. The
+// CheckRoutes reads the JSON list of routes of a stack's configuration, which is
+// to be deployed: beside what [ParseRoutes] reports, outputs that can overwrite
+// each other are a mistake. With an error too, it returns the routes as far as
+// they are right.
+func CheckRoutes(data []byte, outputs Folder) (Routes, Problems, error) {
+	value, err := decodeJSON(data)
+	if err != nil {
+		return nil, nil, Problems{{"routes", err.Error()}}
+	}
+	p := routesParser{outputs: outputs}
+	routes := p.routes("routes", value)
+	p.collisions(routes)
+	return routes, p.warnings, p.mistakes.Err()
+}
+
+// ParseRoutes reads a JSON list of routes that may be deployed already. The
 // error is a [Problems] that has every mistake; the warnings are what may be a
 // mistake.
 func ParseRoutes(data []byte, outputs Folder) (Routes, Problems, error) {
@@ -169,7 +184,7 @@ func (p *routesParser) route(path string, value any) Route {
 		p.mistakes.Addf(path+".prefix", "%q lies inside outputPrefix %q, from where nothing is dispatched; choose another prefix", r.Prefix, p.outputs.Prefix)
 	}
 	jobs := p.list(path+".jobs", fields["jobs"], "jobs", MaxJobs)
-	names, outputs := map[string]int{}, map[Template]int{}
+	names := map[string]int{}
 	for i, v := range jobs {
 		at := fmt.Sprintf("%s.jobs[%d]", path, i)
 		j := p.job(at, v)
@@ -177,11 +192,6 @@ func (p *routesParser) route(path string, value any) Route {
 			p.mistakes.Addf(at+".name", "%q is the name of jobs[%d] too; names are unique in a route", j.Name, first)
 		} else {
 			names[j.Name] = i
-		}
-		if first, ok := outputs[j.Output]; ok && j.Output != "" && !strings.Contains(string(j.Output), "${job}") {
-			p.mistakes.Addf(at+".output", "is the output of jobs[%d] too: one would overwrite the other; add ${job}", first)
-		} else {
-			outputs[j.Output] = i
 		}
 		r.Jobs = append(r.Jobs, j)
 	}
@@ -228,7 +238,7 @@ func isJobName(name string) bool {
 }
 
 func (p *routesParser) job(path string, value any) Job {
-	fields := p.object(path, value, "name", "kind", "options", "output")
+	fields := p.object(path, value, "name", "kind", "options", "output", "outputCollisions")
 	if fields == nil {
 		return Job{}
 	}
@@ -247,6 +257,10 @@ func (p *routesParser) job(path string, value any) Job {
 	}
 	j.Options = p.options(path+".options", fields["options"], table)
 	p.output(path+".output", j.Output)
+	j.OutputCollisions = p.string(path+".outputCollisions", fields["outputCollisions"])
+	if j.OutputCollisions != "" && j.OutputCollisions != outputCollisionsAllow {
+		p.mistakes.Addf(path+".outputCollisions", "%q must be %s, which lets outputs overwrite each other, or be left out", j.OutputCollisions, outputCollisionsAllow)
+	}
 	return j
 }
 

@@ -108,7 +108,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 			{"name": "v", "kind": "audio", "options": {"format": "mp4", "start": -1}, "output": "s3://${bucket}/elsewhere/${key}"},
 			{"name": "i", "kind": "image", "options": {"background": "#000000"}, "output": "https://x/y"},
 			{"name": "c", "kind": "video", "options": {"start": 5, "end": 5}, "output": "s3://${buckett}/${kee}"},
-			{"name": 3, "kind": ["video"], "options": [], "output": 1, "otput": ""}
+			{"name": 3, "kind": ["video"], "options": [], "output": 1, "otput": "", "outputCollisions": "yes"}
 		]},
 		"route",
 		{"jobs": {}},
@@ -148,6 +148,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 		"routes[1].jobs[5].options":            `not an object`,
 		"routes[1].jobs[5].output":             `1 is not a text`,
 		"routes[1].jobs[5].otput":              `did you mean "output"?`,
+		"routes[1].jobs[5].outputCollisions":   `"yes" must be allow`,
 		"routes[2]":                            `"route" is not an object`,
 		"routes[3].jobs":                       `{} is not a list`,
 		"routes[4].prefix":                     `1 is not a text`,
@@ -288,8 +289,6 @@ func TestBounds(t *testing.T) {
 		"another mark inside": {routes: `[{"jobs":[{"name":"a.b","kind":"video"}]}]`},
 		"no ASCII inside":     {routes: `[{"jobs":[{"name":"aéb","kind":"video"}]}]`},
 		"a name of 65":        {routes: `[{"jobs":[{"name":"` + strings.Repeat("n", 65) + `","kind":"video"}]}]`},
-		"the same output":     {routes: `[{"jobs":[{"name":"a","kind":"video","output":"s3://o/${key}"},{"name":"b","kind":"video","output":"s3://o/${key}"}]}]`},
-		"told by job":         {routes: `[{"jobs":[{"name":"a","kind":"video","output":"s3://o/${job}"},{"name":"b","kind":"video","output":"s3://o/${job}"}]}]`, ok: true},
 		"a made-up bucket":    {routes: `[{"jobs":[{"name":"a","kind":"video","output":"s3://${dir}/x"}]}]`},
 		"a variable open":     {routes: `[{"jobs":[{"name":"a","kind":"video","output":"s3://o/${key"}]}]`},
 		"the bucket by name":  {routes: `[{"jobs":[{"name":"a","kind":"video","output":"s3://my-media-bucket/x/${key}"}]}]`},

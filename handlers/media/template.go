@@ -16,6 +16,7 @@ import (
 //	${stem}    its file name without the extension
 //	${ext}     the extension with its dot
 //	${job}     the job's name
+//	${upload}  the first 12 hex digits of the upload's ID, its own for every version
 //
 // Anything else in braces is Ittybit's, such as {date}, and passes through.
 type Template string
@@ -29,22 +30,27 @@ var templateVariable = pattern(`\$\{([^{}]*)\}`)
 // a template of its own.
 var fromKey = []string{"dir", "ext", "key", "stem"}
 
-func variables(u Upload, job string) map[string]string {
-	dir, file := path.Split(u.Key)
+// shownUpload is how many digits of an upload's ID ${upload} has: with 48 bits,
+// two of a million uploads share them once in 500 such buckets.
+const shownUpload = 12
+
+func variables(r JobRef) map[string]string {
+	dir, file := path.Split(r.Key)
 	ext := path.Ext(file)
 	return map[string]string{
-		"bucket": u.Bucket,
-		"key":    u.Key,
+		"bucket": r.Bucket,
+		"key":    r.Key,
 		"dir":    dir,
 		"stem":   strings.TrimSuffix(file, ext),
 		"ext":    ext,
-		"job":    job,
+		"job":    r.Job,
+		"upload": r.Upload[:min(len(r.Upload), shownUpload)],
 	}
 }
 
 // check reports what is wrong with the template on its own.
 func (t Template) check() error {
-	known := variables(Upload{}, "")
+	known := variables(JobRef{})
 	for _, m := range templateVariable().FindAllStringSubmatch(string(t), -1) {
 		if _, ok := known[m[1]]; !ok {
 			names := slices.Sorted(maps.Keys(known))
@@ -86,10 +92,10 @@ func (t Template) Destination() (bucket, prefix string) {
 	return bucket, key
 }
 
-// Render fills in the upload and the job's name. It fails when the key would
-// put a brace into the URL.
-func (t Template) Render(u Upload, job string) (string, error) {
-	values := variables(u, job)
+// Render returns the URL of the job's output. It fails when the key would put a
+// brace into the URL.
+func (t Template) Render(r JobRef) (string, error) {
+	values := variables(r)
 	var broken string
 	url := templateVariable().ReplaceAllStringFunc(string(t), func(m string) string {
 		name := m[2 : len(m)-1]
@@ -99,7 +105,7 @@ func (t Template) Render(u Upload, job string) (string, error) {
 		return values[name]
 	})
 	if broken != "" {
-		return "", fmt.Errorf("the key has a brace and the output of job %q uses ${%s}: Ittybit would take the brace for a template; rename the object or use an output without it", job, broken)
+		return "", fmt.Errorf("the key has a brace and the output of job %q uses ${%s}: Ittybit would take the brace for a template; rename the object or use an output without it", r.Job, broken)
 	}
 	return url, nil
 }

@@ -185,7 +185,7 @@ func TestThresholdsGrowWithTheStack(t *testing.T) {
 		"webhook-throttles":  {0, 0, 0, 3, 34, 3},
 	}
 	levels := map[string]float64{"waiting": 15 * 60 * 1000, "sweep-stopped": 1}
-	for i, jobs := range []int64{1, 1000, 10_000, 100_000, 1_000_000, 0} {
+	for i, jobs := range []int64{3, 1000, 10_000, 100_000, 1_000_000, 0} {
 		d := deploy(t, "prod", stackFile(t, "prod").with(values{"dailyJobLimit": strconv.FormatInt(jobs, 10), "resultEvents": "true"}))
 		for _, a := range d.all("MetricAlarm") {
 			name := d.alarm(a)

@@ -149,8 +149,8 @@ func TestTheConnectionMayReadUploadsAndWriteOutputsOnly(t *testing.T) {
 		"outputs in buckets": {
 			routes: `[{"prefix":"uploads/","suffixes":[".mov"],"jobs":[
 				{"name":"a","kind":"video"},
-				{"name":"b","kind":"audio","output":"s3://${bucket}/ittybit-output/${stem}.mp3"},
-				{"name":"c","kind":"audio","output":"s3://other-bucket/media/${stem}.mp3"}]}]`,
+				{"name":"b","kind":"audio","output":"s3://${bucket}/ittybit-output/${key}.mp3"},
+				{"name":"c","kind":"audio","output":"s3://other-bucket/media/${key}.mp3"}]}]`,
 			may: map[string]bool{
 				"s3:GetObject " + bucket + "uploads/film.mov":                   true,
 				"s3:GetObject " + bucket + "private/film.mov":                   false,

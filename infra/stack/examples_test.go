@@ -27,7 +27,7 @@ func TestExamples(t *testing.T) {
 	examples := map[string]check{
 		"podcast": {
 			uploads: []upload{{"recordings/s1/e2.WAV", "mp3 opus"}, {"recordings/e.mov", "mp3 opus"}, {"uploads/e.wav", ""}},
-			outputs: []string{"s3://b/ittybit-output/recordings/s1/e2.mp3", "s3://b/ittybit-output/recordings/s1/e2.opus"},
+			outputs: []string{"s3://b/ittybit-output/recordings/s1/e2.WAV.mp3", "s3://b/ittybit-output/recordings/s1/e2.WAV.opus"},
 		},
 		"thumbnails": {
 			uploads: []upload{{"anywhere/film.mkv", "early later square"}, {"picture.jpg", ""}},
@@ -35,11 +35,11 @@ func TestExamples(t *testing.T) {
 		},
 		"hls": {
 			uploads: []upload{{"films/a.mov", "stream poster"}},
-			outputs: []string{"s3://b/ittybit-output/films/a/index.m3u8", "s3://b/ittybit-output/films/a/poster.jpg"},
+			outputs: []string{"s3://b/ittybit-output/films/a.mov/index.m3u8", "s3://b/ittybit-output/films/a.mov/poster.jpg"},
 		},
 		"own-bucket": {
 			uploads: []upload{{"uploads/a.mp4", "video thumbnail"}},
-			outputs: []string{"s3://my-published-media/a/film.mp4", "s3://my-published-media/a/thumbnail.webp"},
+			outputs: []string{"s3://my-published-media/uploads/a.mp4/film.mp4", "s3://my-published-media/uploads/a.mp4/thumbnail.webp"},
 		},
 		"existing-bucket": {
 			uploads: []upload{{"a.mov", "video"}},
@@ -86,7 +86,7 @@ func TestExamples(t *testing.T) {
 					names = append(names, j.Name)
 					output := ""
 					if j.Output != "" {
-						if output, err = j.Output.Render(media.Upload{Bucket: "b", Key: u.key}, j.Name); err != nil {
+						if output, err = j.Output.Render(media.JobRef{Bucket: "b", Key: u.key, Job: j.Name, Upload: "0123456789abcdef"}); err != nil {
 							t.Error(err)
 						}
 					}

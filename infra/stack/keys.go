@@ -106,12 +106,12 @@ var keys = []key{
 			func(s string) error { return media.Folder{Prefix: s}.Check() },
 			func(c *Config, s string) { c.OutputPrefix = s },
 		},
-		meaning: "the folder of the watched bucket for outputs; nothing in it is dispatched",
+		meaning: "the folder of the watched bucket for outputs; nothing in it is dispatched; before you change it, read \"Another output folder\" in OPERATIONS.md",
 	},
 	{
 		name: "dailyJobLimit", standard: "1000",
 		kind:    number{max: math.MaxInt64, put: func(c *Config, n int64) { c.DailyJobLimit = n }},
-		meaning: "new jobs a day (UTC), after which uploads wait in the retry queue; 0: no limit",
+		meaning: "new jobs a day (UTC), after which uploads wait in the retry queue; at least the jobs of the route with the most; 0: no limit",
 	},
 	{
 		name: "sweepInterval", standard: "15m",

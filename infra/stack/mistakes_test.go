@@ -140,6 +140,10 @@ func TestRefusals(t *testing.T) {
 		{values: values{"dailyJobLimit": "many"}, path: "dailyJobLimit", says: `"many" is not a whole number of at least 0`},
 		{values: values{"dailyJobLimit": -1}, path: "dailyJobLimit", says: "at least 0"},
 		{values: values{"dailyJobLimit": 1.5}, path: "dailyJobLimit", says: `"1.5" is not a whole number`},
+		{
+			values: values{"dailyJobLimit": 2, "routes": threeJobs("")},
+			path:   "dailyJobLimit", says: "2 is less than the 3 jobs of routes[1], so that none of its uploads could ever run; raise it to 3 or more, set it to 0 for no limit",
+		},
 
 		{values: values{"sweepInterval": "59s"}, path: "sweepInterval", says: "from 1m to 24h"},
 		{values: values{"sweepInterval": "25h"}, path: "sweepInterval", says: "from 1m to 24h"},
@@ -207,6 +211,7 @@ func TestRefusals(t *testing.T) {
 			values: values{"bucketName": "my-bucket", "manageNotifications": true, "routes": []any{values{"jobs": []any{values{"name": "v", "kind": "video", "output": "s3://my-bucket/${key}"}}}}},
 			path:   "routes[0].jobs[0].output", says: "outputPrefix",
 		},
+		{values: values{"routes": threeJobs("s3://o/${job}/${dir}${stem}.mp4")}, path: "routes[1].jobs[2].output", says: "it lacks ${ext}; add ${key}"},
 
 		{values: values{"connectionId": cipher}, path: "connectionId", says: "is encrypted"},
 		{values: values{"connectionId": stack.Encrypted}, path: "connectionId", says: "is encrypted"},
@@ -221,6 +226,43 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%v: %v, warnings %v", tt.values, err, warnings)
 			}
 		})
+	}
+}
+
+// threeJobs are two routes, of one job and of three, of which the last has the
+// output.
+func threeJobs(output string) []any {
+	job := func(name string) values { return values{"name": name, "kind": "video"} }
+	last := job("c")
+	if output != "" {
+		last["output"] = output
+	}
+	return []any{
+		values{"prefix": "a/", "jobs": []any{job("a")}},
+		values{"prefix": "b/", "jobs": []any{job("a"), job("b"), last}},
+	}
+}
+
+func TestTheDayIsLongEnoughForOneUpload(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []int{0, 3} {
+		if _, _, err := stack.Parse(values{"dailyJobLimit": limit, "routes": threeJobs("")}); err != nil {
+			t.Errorf("a limit of %d: %v", limit, err)
+		}
+	}
+	_, _, err := stack.Parse(values{"dailyJobLimit": 1, "routes": threeJobs("s3://o/latest.mp4")})
+	if problems, _ := errors.AsType[media.Problems](err); len(problems) != 2 {
+		t.Errorf("not both mistakes are reported: %v", err)
+	}
+}
+
+// The routes of a stack that is deployed may have outputs that a new one must
+// not have: the scripts go on reading them.
+func TestDeployedRoutesAreStillRead(t *testing.T) {
+	t.Parallel()
+	s := stack.Settings{OutputPrefix: "ittybit-output/", Routes: json.RawMessage(`[{"jobs":[{"name":"v","kind":"video","output":"s3://o/latest.mp4"}]}]`)}
+	if routes, err := s.ParseRoutes(); err != nil || len(routes) != 1 {
+		t.Errorf("%v, %v", routes, err)
 	}
 }
 

@@ -28,17 +28,32 @@ func (routes) read(r *reader, c *Config, data []byte) {
 	}
 	c.Routes = media.DefaultRoutes()
 	if data != nil {
-		var warnings media.Problems
-		var err error
-		c.Routes, warnings, err = media.ParseRoutes(data, outputs)
+		parsed, warnings, err := media.CheckRoutes(data, outputs)
 		r.warnings = append(r.warnings, warnings...)
+		r.limit(c, parsed)
 		if problems, ok := errors.AsType[media.Problems](err); ok {
 			r.mistakes = append(r.mistakes, problems...)
+			c.Routes = nil
 			return
 		}
+		c.Routes = parsed
 	}
 	if _, err := event.Pattern(c.BucketName, c.Routes); err != nil {
 		r.fail("routes", "%v", err)
+	}
+}
+
+// limit checks that the day's jobs are enough for one upload of every route: all
+// jobs of an upload are counted at once, and one that never fits never runs.
+func (r *reader) limit(c *Config, routes media.Routes) {
+	if c.DailyJobLimit == 0 || r.wrong["dailyJobLimit"] {
+		return
+	}
+	for i, route := range routes {
+		if n := len(route.Jobs); int64(n) > c.DailyJobLimit {
+			r.fail("dailyJobLimit", "%d is less than the %d jobs of routes[%d], so that none of its uploads could ever run; raise it to %d or more, set it to 0 for no limit, or give the route fewer jobs", c.DailyJobLimit, n, i, n)
+			return
+		}
 	}
 }
 

@@ -166,7 +166,7 @@ func TestWaitingForTheNextDay(t *testing.T) {
 
 func TestInterruptedWhileItWaits(t *testing.T) {
 	t.Parallel()
-	w := start(t, configured(t, map[string]any{"dailyJobLimit": 1}))
+	w := start(t, configured(t, map[string]any{"dailyJobLimit": 3}))
 	w.before(numbered(2)...)
 	w.noon()
 	ctx, interrupt := context.WithCancel(t.Context())

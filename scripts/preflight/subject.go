@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -202,5 +203,23 @@ func (s *subject) isDeployed(context.Context) []finding {
 	case account != who.account:
 		return bad("use credentials for that account (AWS_PROFILE)", "stack %s is in account %s; these credentials are for %s", s.call.Stack, account, who.account)
 	}
+	if moved := s.movedOutputs(there.Outputs.Settings.OutputPrefix); moved != nil {
+		return moved
+	}
 	return good("stack %s is in this account and region", s.call.Stack)
+}
+
+// movedOutputs warns of an output folder that is to be another one: in the one
+// before, what jobs still write is an upload where a route takes it. It is nil
+// when none does.
+func (s *subject) movedOutputs(before string) []finding {
+	if before == s.config.OutputPrefix || before == "" || s.waits("outputPrefix") != nil {
+		return nil
+	}
+	for i, r := range s.config.Routes {
+		if strings.HasPrefix(before, r.Prefix) || strings.HasPrefix(r.Prefix, before) {
+			return doubtful(`see "Another output folder" in OPERATIONS.md before up`, "outputPrefix changes from %s to %s, and routes[%d] takes keys under %s: outputs that are written there from then on are uploads", before, s.config.OutputPrefix, i, before)
+		}
+	}
+	return nil
 }

@@ -65,6 +65,18 @@ func TestDeployed(t *testing.T) {
 			change: func(w *world) { w.deploy(func(o *stack.Outputs) { o.Region = "eu-west-1" }) },
 			want:   []string{"fix deployed: up would make everything anew in us-east-1 → set aws:region to eu-west-1"},
 		},
+		"deployed with another output folder, which a route takes": {
+			change: func(w *world) { w.deploy(func(o *stack.Outputs) { o.Settings.OutputPrefix = "old/" }) },
+			want:   []string{`warn deployed: outputPrefix changes from old/ to ittybit-output/, and routes[0] takes keys under old/ → "Another output folder" in OPERATIONS.md`},
+		},
+		"deployed with another output folder, which no route takes": {
+			change: func(w *world) {
+				job := map[string]any{"name": "v", "kind": "video"}
+				w.set("routes", []any{map[string]any{"prefix": "uploads/", "jobs": []any{job}}})
+				w.deploy(func(o *stack.Outputs) { o.Settings.OutputPrefix = "old/" })
+			},
+			want: []string{"ok deployed: stack dev is in this account and region"},
+		},
 		"deployed by others": {
 			change: func(w *world) {
 				w.deploy(func(o *stack.Outputs) { o.RetryQueueURL = "https://sqs.us-east-1.amazonaws.com/111111111111/retry" })

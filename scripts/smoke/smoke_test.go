@@ -23,9 +23,9 @@ import (
 // Outputs with the upload's name in theirs go with it; one without stays.
 const outputs = `[{"prefix":"notes/","suffixes":[".txt"],"jobs":[{"name":"none","kind":"image"}]},
 	{"prefix":"uploads/","suffixes":[".mp4",".MOV"],"jobs":[
-	{"name":"video","kind":"video","output":"s3://${bucket}/ittybit-output/${dir}${job}.mp4"},
-	{"name":"audio","kind":"audio","output":"s3://${bucket}/ittybit-output/${stem}.mp3"},
-	{"name":"poster","kind":"image","output":"s3://${bucket}/ittybit-output/poster.jpg"}]}]`
+	{"name":"video","kind":"video","output":"s3://${bucket}/ittybit-output/${dir}${job}.mp4","outputCollisions":"allow"},
+	{"name":"audio","kind":"audio","output":"s3://${bucket}/ittybit-output/${stem}.mp3","outputCollisions":"allow"},
+	{"name":"poster","kind":"image","output":"s3://${bucket}/ittybit-output/poster.jpg","outputCollisions":"allow"}]}]`
 
 func withRoutes(t *testing.T, routes string, o *pipeline.Options) {
 	t.Helper()

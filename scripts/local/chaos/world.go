@@ -18,7 +18,7 @@ func config() (stack.Config, error) {
 	jobs := []any{
 		map[string]any{"name": "video", "kind": "video", "options": map[string]any{"width": 1920, "format": "mp4", "quality": "high"}},
 		map[string]any{"name": "thumbnail", "kind": "image", "options": map[string]any{"width": 640, "format": "webp", "start": 2}},
-		map[string]any{"name": "audio", "kind": "audio", "options": map[string]any{"format": "mp3"}, "output": "s3://${bucket}/ittybit-output/${dir}${stem}.mp3"},
+		map[string]any{"name": "audio", "kind": "audio", "options": map[string]any{"format": "mp3"}, "output": "s3://${bucket}/ittybit-output/${key}.mp3"},
 	}
 	suffixes := []any{".mov", ".mp4", ".mkv", ".webm"}
 	c, _, err := stack.Parse(map[string]any{

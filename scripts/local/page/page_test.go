@@ -58,7 +58,7 @@ var routes = []any{map[string]any{
 	"jobs": []any{
 		map[string]any{"name": "video", "kind": "video", "options": map[string]any{"width": 320, "format": "mp4"}},
 		map[string]any{"name": "thumbnail", "kind": "image", "options": map[string]any{"width": 640, "format": "webp"}},
-		map[string]any{"name": "audio", "kind": "audio", "options": map[string]any{"format": "mp3"}, "output": "s3://${bucket}/ittybit-output/${dir}${stem}.mp3"},
+		map[string]any{"name": "audio", "kind": "audio", "options": map[string]any{"format": "mp3"}, "output": "s3://${bucket}/ittybit-output/${key}.mp3"},
 	},
 }, map[string]any{
 	"prefix": "many/", "suffixes": []any{".mov"},
