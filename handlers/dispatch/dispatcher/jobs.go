@@ -59,6 +59,8 @@ func (t task) adopt(ctx context.Context, missing []media.Job) (map[string]media.
 	if t.direct || len(missing) == 0 {
 		return found, nil
 	}
+	ctx, cancel := before(ctx, reserveToWrite)
+	defer cancel()
 	for r, err := range t.ittybit.ByInput(ctx, t.req.Upload.URL(), t.req.Upload.Time) {
 		if err != nil {
 			return nil, err
@@ -89,9 +91,10 @@ func (t task) isReserved(known results.Ledger, job media.Job) bool {
 	return known.Entries[t.slot(job.Name)].Reserved == dayOf(t.now).Format(time.DateOnly)
 }
 
-// createAll requests the jobs, all at once, and gives back the room of those
-// that surely were not made.
+// createAll requests the jobs, all at once.
 func (t task) createAll(ctx context.Context, wanted []media.Job, s start, outcomes map[results.Slot]outcome) {
+	ctx, cancel := before(ctx, reserveToWrite)
+	defer cancel()
 	made := make([]outcome, len(wanted))
 	var wg sync.WaitGroup
 	for i, job := range wanted {
