@@ -194,9 +194,9 @@ func TestParts(t *testing.T) {
 		{name: "cost", part: (*bench).cost, want: []string{
 			"1 job: dispatch", "3 jobs: webhook", "3 jobs: Lambda", "3 jobs: total",
 		}, same: map[string]float64{
-			"1 job: writes of an upload": 5, "1 job: of these for the daily limit": 0.625,
-			"3 jobs: writes of an upload": 13, "3 jobs: of these for the daily limit": 0.625,
-			"3 jobs: DynamoDB": 13*0.625 + 0.125, "3 jobs: of these for the index of open jobs": 6 * 0.625,
+			"1 job: writes of an upload": 6, "1 job: of these for the ledger and the daily limit": 1.25,
+			"3 jobs: writes of an upload": 14, "3 jobs: of these for the ledger and the daily limit": 1.25,
+			"3 jobs: DynamoDB": 14*0.625 + 0.125, "3 jobs: of these for the index of open jobs": 6 * 0.625,
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -238,7 +238,7 @@ func TestWhatAnUploadCosts(t *testing.T) {
 		"EventBridge":     1,
 		"Lambda":          4*0.20 + 115_000*0.0000133334, // GB-seconds
 		"API Gateway":     3,
-		"DynamoDB":        13*0.625 + 0.125,
+		"DynamoDB":        14*0.625 + 0.125,
 		"CloudWatch Logs": 9 * 0.50, // 9,000 bytes an upload
 	}
 	sum := 0.0
