@@ -182,7 +182,7 @@ func TestParts(t *testing.T) {
 	}{
 		{name: "calls", part: (*bench).calls, all: true, want: []string{
 			"dispatch, 10 jobs: POSTs to Ittybit", "dispatch, 10 jobs: writes at once",
-			"dispatch, 3 jobs, daily limit: writes of the day's count", "webhook: writes of rows", "webhook, daily limit: other calls",
+			"dispatch, 3 jobs, daily limit: writes of the ledger and the day's count", "webhook: writes of rows", "webhook, daily limit: other calls",
 		}},
 		{name: "cold", part: (*bench).cold, want: []string{
 			"init empty", "init webhook / empty", "init dispatch / empty", "init sweep / empty",
