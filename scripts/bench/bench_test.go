@@ -238,7 +238,7 @@ func TestWhatAnUploadCosts(t *testing.T) {
 		"EventBridge":     1,
 		"Lambda":          4*0.20 + 115_000*0.0000133334, // GB-seconds
 		"API Gateway":     3,
-		"DynamoDB":        14*0.625 + 0.125,
+		"DynamoDB":        13*0.625 + 0.125,
 		"CloudWatch Logs": 9 * 0.50, // 9,000 bytes an upload
 	}
 	sum := 0.0
