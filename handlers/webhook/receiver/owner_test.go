@@ -223,3 +223,14 @@ func TestTheLedgerOfACallbackExpiresAfterItsRows(t *testing.T) {
 		}
 	}, env.ResultTTLDays, "30")
 }
+
+// A task's event goes by the ledger even where the id has a row.
+func TestATaskReadsTheLedgerBeforeItWrites(t *testing.T) {
+	t.Parallel()
+	f := newCloud(t).deploy(t)
+	f.noted(t, ref, "job_1")
+	f.queued(t, upload, ref, "task_2")
+	before := f.only(t)
+	f.want(t, callback(t, f.token(t, ref, newestKey), about(t, ref, "task.succeeded", "task_2", "succeeded")), ignored)
+	wantRow(t, f.only(t), before)
+}
