@@ -48,7 +48,7 @@ func (t task) jobs(ctx context.Context, p plan, s start) (map[string]string, err
 	} else if len(wanted) == 0 {
 		s.full = nil
 	}
-	return t.settle(ctx, s, outcomes)
+	return t.settle(ctx, p, s, outcomes)
 }
 
 // adopt finds, for an upload that may have been tried before, the jobs by name
@@ -157,7 +157,7 @@ func (t task) refusal(failure *ittybit.Error, before *results.Refusal) outcome {
 
 // settle writes the ledger, whose answer says which jobs there are, then their
 // rows, and gives back the room that was not used.
-func (t task) settle(ctx context.Context, s start, outcomes map[results.Slot]outcome) (map[string]string, error) {
+func (t task) settle(ctx context.Context, p plan, s start, outcomes map[results.Slot]outcome) (map[string]string, error) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { t.giveBack(ctx, s.reserved, s.reserved.jobs-t.used(s.known, outcomes)) })
@@ -172,8 +172,10 @@ func (t task) settle(ctx context.Context, s start, outcomes map[results.Slot]out
 	errs := []error{s.full}
 	for slot, o := range outcomes {
 		entries[slot] = o.entry(t.today())
-		if o.err != nil {
-			errs = append(errs, fmt.Errorf("job %q: %w", slot.Job, o.err))
+	}
+	for _, job := range p.missing { // in the route's order: equal failures read the same
+		if err := outcomes[t.slot(job.Name)].err; err != nil {
+			errs = append(errs, fmt.Errorf("job %q: %w", job.Name, err))
 		}
 	}
 	l, err := t.store.UpdateLedger(ctx, t.now, t.req.Upload.Key, t.id, entries)
