@@ -218,7 +218,7 @@ type written struct {
 func (t task) rows(ctx context.Context, s start, l results.Ledger, outcomes map[results.Slot]outcome) (written, error) {
 	var wg sync.WaitGroup
 	slots := l.Slots()
-	errs := make([]error, len(slots)+len(s.migrated))
+	errs := make([]error, len(slots)+len(s.unnoted))
 	created := make([]bool, len(slots))
 	ids := map[string]string{}
 	for i, slot := range slots {
@@ -231,10 +231,11 @@ func (t task) rows(ctx context.Context, s start, l results.Ledger, outcomes map[
 			wg.Go(func() { created[i], errs[i] = t.row(ctx, slot, entry, o) })
 		}
 	}
-	for i, row := range s.migrated {
-		wg.Go(func() {
-			_, errs[len(slots)+i] = t.insert(ctx, results.Slot{Job: row.Job, Attempt: row.Attempt}, media.Result{JobID: row.JobID()})
-		})
+	others := errs[len(slots):]
+	for slot, id := range s.unnoted {
+		err := &others[0]
+		others = others[1:]
+		wg.Go(func() { _, *err = t.insert(ctx, slot, media.Result{JobID: id}) })
 	}
 	wg.Wait()
 	w := written{ids: ids}

@@ -80,6 +80,24 @@ func TestAnUploadThatWasDispatchedBeforeThereWereLedgers(t *testing.T) {
 	}
 }
 
+// A callback made the first ledger of an upload that an earlier version
+// dispatched: what the rows know counts all the same.
+func TestACallbacksClaimHidesNoOldRows(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	e := payload(t, nil)
+	u := uploadOf(t, e)
+	w.dispatchedBefore(u, "video", "audio")
+	if _, err := w.Table.ClaimID(t.Context(), time.Now(), u.Key, u.ID(handlertest.TableName), results.Slot{Job: "thumbnail"}, "claimed"); err != nil {
+		t.Fatal(err)
+	}
+	w.queue(messages(e))
+	w.wantTotal(0)
+	if row := w.row(key, "thumbnail"); row.JobID() != "claimed" || len(w.Rows(t, key)) != 3 {
+		t.Errorf("rows %+v", w.Rows(t, key))
+	}
+}
+
 // One event is delivered twice around a rotation of the callback keys and a
 // deployment that changes the connection.
 func TestARotationOrDeploymentBetweenTwoDeliveriesMakesNoSecondJob(t *testing.T) {

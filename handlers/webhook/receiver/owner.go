@@ -85,7 +85,7 @@ func (h *Handler) owner(ctx context.Context, ledger results.Ledger, event string
 		return ownerOf(known, id), nil
 	}
 	if strings.HasPrefix(event, "job.") && ref.Owns(report.Result.Metadata) {
-		ledger, err := h.results.Table.UpdateLedger(ctx, report.At, ref.Key, ref.Upload, map[results.Slot]results.Entry{slot: {ID: id}})
+		ledger, err := h.results.Table.ClaimID(ctx, report.At, ref.Key, ref.Upload, slot, id)
 		return ownerOf(ledger.Entries[slot].ID, id), err
 	}
 	if ledger.Has(ref.Job, ref.Attempt) { // without an id: it was rejected
