@@ -84,8 +84,8 @@ func deliveries(t *testing.T, f functions, m manners, tries ...schedules.Process
 		schedules.Process{Name: "callback", Run: f.callback, Inputs: jobsThat("queued"), Copies: len(f.names)},
 		schedules.Process{Name: "last try", Run: f.queued(tomorrow), Inputs: retry(names...), Last: true},
 		schedules.Process{Name: "very last try", Run: f.queued(tomorrow), Inputs: retry("last try"), Last: true},
-		schedules.Process{Name: "last sweep", Run: f.sweep(afterAll), Last: true},
-		schedules.Process{Name: "very last sweep", Run: f.sweep(afterAll), Inputs: retry("last sweep"), Last: true},
+		schedules.Process{Name: "last sweep", Run: f.sweepAtLast, Last: true},
+		schedules.Process{Name: "very last sweep", Run: f.sweepAtLast, Inputs: retry("last sweep"), Last: true},
 	)
 	checks := []func(schedules.View) error{rowsAreTrue, callbacksAreTaken}
 	if !m.Race {
@@ -98,14 +98,12 @@ func deliveries(t *testing.T, f functions, m manners, tries ...schedules.Process
 	return s
 }
 
-// twice is S3's event, delivered directly two times.
-func (f functions) twice() []schedules.Process {
-	return []schedules.Process{{Name: "direct", Run: f.direct(0), Copies: 2}}
-}
-
-// alsoQueued is S3's event, delivered directly and from the queue.
-func (f functions) alsoQueued() []schedules.Process {
-	return []schedules.Process{{Name: "direct", Run: f.direct(0)}, {Name: "queued", Run: f.queued(soon)}}
+// pairs are two tries of S3's event.
+func (f functions) pairs() map[string][]schedules.Process {
+	return map[string][]schedules.Process{
+		"direct and direct": {{Name: "direct", Run: f.direct(0), Copies: 2}},
+		"direct and queued": {{Name: "direct", Run: f.direct(0)}, {Name: "queued", Run: f.queued(soon)}},
+	}
 }
 
 func (f functions) rotation() schedules.Process {
@@ -143,19 +141,77 @@ func holds(t *testing.T, s schedules.Scenario) {
 	}
 }
 
-func TestEveryScheduleOfTwoDeliveries(t *testing.T) {
+// strict is an Ittybit that refuses a key which is in use, or had another body.
+var strict = manners{OtherBody: http.StatusConflict, InProgress: http.StatusConflict}
+
+func TestEveryScheduleOfOneJob(t *testing.T) {
 	t.Parallel()
-	for _, limit := range []int{0, 1} {
+	for _, test := range []struct {
+		limit   int
+		ittybit manners
+		large   bool
+	}{
+		{limit: 0, ittybit: strict},
+		{limit: 1, ittybit: manners{}},
+		{limit: 0, ittybit: manners{}, large: true},
+		{limit: 0, ittybit: manners{Bare: true}, large: true},
+		{limit: 2, ittybit: manners{}, large: true},
+		{limit: 2, ittybit: strict, large: true},
+	} {
+		f := deploy(t, test.limit, "film")
+		for name, tries := range f.pairs() {
+			t.Run(fmt.Sprintf("%s, limit %d, Ittybit %+v", name, test.limit, test.ittybit), func(t *testing.T) {
+				t.Parallel()
+				if test.large && !*whole {
+					t.Skip("needs -whole")
+				}
+				s := deliveries(t, f, test.ittybit, tries...)
+				s.Processes = append(s.Processes, f.rotation(), f.sweepBeside(), f.callbackAgain())
+				holds(t, s)
+			})
+		}
+	}
+}
+
+func TestEveryScheduleOfTwoJobs(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []int{0, 2, 3, 4} {
+		f := deploy(t, limit, "film", "thumb")
+		for name, tries := range f.pairs() {
+			t.Run(fmt.Sprintf("%s, limit %d", name, limit), func(t *testing.T) {
+				t.Parallel()
+				if (limit > 2 || len(tries) > 1) && !*whole {
+					t.Skip("needs -whole")
+				}
+				s := deliveries(t, f, strict, tries...)
+				s.Processes[len(tries)].Copies = 1
+				holds(t, s)
+			})
+		}
+	}
+}
+
+// A request gets an answer that says nothing of the job, or the answer is lost.
+func TestEveryScheduleOfLostAnswersAndServerErrors(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []int{0, 1, 2} {
 		f := deploy(t, limit, "film")
-		for name, tries := range map[string][]schedules.Process{"direct and direct": f.twice(), "direct and queued": f.alsoQueued()} {
-			for _, m := range []manners{{}, {OtherBody: http.StatusConflict, InProgress: http.StatusConflict}} {
-				t.Run(fmt.Sprintf("%s, limit %d, Ittybit %+v", name, limit, m), func(t *testing.T) {
-					t.Parallel()
-					s := deliveries(t, f, m, tries...)
-					s.Processes = append(s.Processes, f.rotation(), f.sweepBeside(), f.callbackAgain())
-					holds(t, s)
-				})
-			}
+		for name, tries := range f.pairs() {
+			t.Run(fmt.Sprintf("%s, limit %d", name, limit), func(t *testing.T) {
+				t.Parallel()
+				if limit == 2 && !*whole {
+					t.Skip("needs -whole")
+				}
+				m := strict
+				m.Refusals = []int{http.StatusInternalServerError, http.StatusTooManyRequests, http.StatusBadRequest}
+				s := deliveries(t, f, m, tries...)
+				s.Crashes, s.Faults = 0, 1
+				s.Always = all(oneOfEach, rowsAreTrue) // a callback whose table does not answer fails
+				if limit > 0 {
+					s.Always = all(oneOfEach, rowsAreTrue, limitHolds(limit))
+				}
+				holds(t, s)
+			})
 		}
 	}
 }
@@ -163,7 +219,7 @@ func TestEveryScheduleOfTwoDeliveries(t *testing.T) {
 func TestTwoJobsForOneKeyAreFound(t *testing.T) {
 	t.Parallel()
 	f := deploy(t, 0, "film")
-	s := deliveries(t, f, manners{Race: true}, f.twice()...)
+	s := deliveries(t, f, manners{Race: true}, f.pairs()["direct and direct"]...)
 	s.Always = oneOfEach
 	r := schedules.Explore(t, s)
 	t.Log(r)
