@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,8 +83,8 @@ func deliveries(t *testing.T, f functions, m manners, tries ...schedules.Process
 	}
 	s.Processes = append(s.Processes,
 		schedules.Process{Name: "callback", Run: f.callback, Inputs: jobsThat("queued"), Copies: len(f.names)},
-		schedules.Process{Name: "last try", Run: f.queued(tomorrow), Inputs: retry(names...), Last: true},
-		schedules.Process{Name: "very last try", Run: f.queued(tomorrow), Inputs: retry("last try"), Last: true},
+		schedules.Process{Name: "last try", Run: f.tryAtLast, Inputs: retry(names...), Last: true},
+		schedules.Process{Name: "very last try", Run: f.tryAtLast, Inputs: retry("last try"), Last: true},
 		schedules.Process{Name: "last sweep", Run: f.sweepAtLast, Last: true},
 		schedules.Process{Name: "very last sweep", Run: f.sweepAtLast, Inputs: retry("last sweep"), Last: true},
 	)
@@ -213,6 +214,22 @@ func TestEveryScheduleOfLostAnswersAndServerErrors(t *testing.T) {
 				holds(t, s)
 			})
 		}
+	}
+}
+
+// Where Ittybit makes two jobs for one key, one of them has a row: the ledger
+// decides which.
+func TestEveryScheduleOfTwoJobsForOneKey(t *testing.T) {
+	t.Parallel()
+	f := deploy(t, 0, "film")
+	for name, tries := range f.pairs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := deliveries(t, f, manners{Race: true}, tries...)
+			s.Processes = slices.Delete(s.Processes, len(tries), len(tries)+1) // no callback tells of the other one
+			s.Always = rowsAreTrue
+			holds(t, s)
+		})
 	}
 }
 
