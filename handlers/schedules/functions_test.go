@@ -149,15 +149,6 @@ func (f functions) callback(ctx context.Context, c *http.Client, id string) erro
 	return f.webhook(ctx, c, ended.WebhookURL, map[string]any{"event": "job.succeeded", "data": ended})
 }
 
-// childCallback is about a task of the job of the input, at the job's URL.
-func (f functions) childCallback(ctx context.Context, c *http.Client, id string) error {
-	parent, err := get(ctx, c, id)
-	if err != nil {
-		return err
-	}
-	return f.webhook(ctx, c, parent.WebhookURL, map[string]any{"event": "task.succeeded", "data": map[string]any{"id": "task_of_" + id, "kind": "video", "status": "succeeded"}})
-}
-
 // webhook delivers a callback once; an answer other than 2xx is an error.
 func (f functions) webhook(ctx context.Context, c *http.Client, url string, body any) error {
 	h, err := receiver.Wire(f.environment, options(c))
@@ -185,10 +176,6 @@ var errRefused = errors.New("refused")
 // move ends a job at Ittybit.
 func move(ctx context.Context, c *http.Client, id string) (job, error) {
 	return ask(ctx, c, http.MethodPost, "https://ittybit.test/jobs/"+id+"/succeeded")
-}
-
-func get(ctx context.Context, c *http.Client, id string) (job, error) {
-	return ask(ctx, c, http.MethodGet, "https://ittybit.test/jobs/"+id)
 }
 
 func ask(ctx context.Context, c *http.Client, method, url string) (job, error) {
