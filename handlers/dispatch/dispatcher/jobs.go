@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -160,14 +161,12 @@ func (t task) refusal(failure *ittybit.Error, before *results.Refusal) outcome {
 func (t task) settle(ctx context.Context, p plan, s start, outcomes map[results.Slot]outcome) (map[string]string, error) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { t.giveBack(ctx, s.reserved, s.reserved.jobs-t.used(s.known, outcomes)) })
+	unused := s.reserved.jobs - t.used(s.known, outcomes)
+	wg.Go(func() { t.giveBack(ctx, s.reserved, unused) })
 
-	entries := s.known.Entries
-	if !s.known.WrittenAt.IsZero() { // the rest is there already
-		entries = map[results.Slot]results.Entry{}
-	}
-	if entries == nil {
-		entries = map[results.Slot]results.Entry{}
+	entries := map[results.Slot]results.Entry{}
+	if s.known.WrittenAt.IsZero() { // what rows told is not in it yet
+		maps.Copy(entries, s.known.Entries)
 	}
 	errs := []error{s.full}
 	for slot, o := range outcomes {

@@ -197,3 +197,22 @@ func TestWithoutACountNothingIsMade(t *testing.T) {
 	w.badly(payload(t, nil))
 	w.wantTotal(0)
 }
+
+// A try from the queue that finds no ledger notes the reservation of the job
+// that may have been made; it must not take it for an earlier try's.
+func TestAQueuedJobThatMayHaveBeenMadeStaysCounted(t *testing.T) {
+	t.Parallel()
+	const uploads = 20
+	w := newWorld(t, setup{routes: oneJob, env: []string{env.DailyJobLimit, "100"}, ittybit: fakeittybit.Options{
+		Fault: func(r fakeittybit.Request) fakeittybit.Fault {
+			if r.Op != fakeittybit.Create {
+				return fakeittybit.Fault{}
+			}
+			return fakeittybit.Fault{Accept: true, Status: 500}
+		},
+	}})
+	for i := range uploads {
+		w.queue(messages(withKey(t, fmt.Sprintf("%d.mov", i))), "m0")
+	}
+	w.wantDay(time.Now(), uploads)
+}
