@@ -33,7 +33,7 @@ func (o outcome) remains() bool { return o == open || o == missing || o == faile
 const missingAfter = 24 * time.Hour
 
 // errOtherJob: the id leads to a job that is not ours, or no longer.
-var errOtherJob = errors.New("the job that Ittybit has by that id is, by its metadata, that of another upload, job or attempt; the row stays open until it is given up")
+var errOtherJob = errors.New("the job that Ittybit has by that id is, by its metadata, that of another upload, job or attempt; the row stays open until a day after its dispatch, or until it is given up")
 
 // ending says when a job is presumed failed.
 type ending int

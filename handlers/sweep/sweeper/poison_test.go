@@ -192,6 +192,20 @@ func TestTheOnlyOverdueJobEnds(t *testing.T) {
 	}
 }
 
+// A list that is answered shows that the key is right, not that it is the key of
+// the account that has the jobs: before giveUpAfter, only another job shows that.
+func TestAListAloneLosesNoJob(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, f *deployed, start time.Time) {
+		now := start.Add(giveUpAfter)
+		old := f.unknown(t, "old", start)
+		young := f.unknown(t, "young", now.Add(-missingAfter))
+		wantJobs(t, f.well(t, now), false, map[outcome]int{gaveUp: 1, missing: 1})
+		f.want(t, old, media.InferredFailed, time.Time{})
+		f.want(t, young, media.Queued, now.Add(mostWait))
+	})
+}
+
 // stateOf is queued, or processing for a job that Ittybit said so of.
 func (f *deployed) stateOf(t *testing.T, id string) media.State {
 	t.Helper()
