@@ -18,7 +18,8 @@ const attemptTimeout = 10 * time.Second
 // Bounds of an answer in bytes.
 const (
 	maxAnswer = 1 << 20
-	maxPage   = 8 << 20 // 100 jobs with keys of 1 KB, each repeated in metadata and tasks
+	maxJob    = 16 << 20 // a long film as HLS has tens of thousands of segments
+	maxPage   = 8 << 20  // 100 jobs with keys of 1 KB, each repeated in metadata and tasks
 	maxRest   = 64 << 10
 )
 

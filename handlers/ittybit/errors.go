@@ -14,6 +14,7 @@ import (
 const (
 	kindNoAnswer  = "no_answer"        // the network, or a time-out
 	kindMalformed = "malformed_answer" // a success that says no job
+	kindOther     = "other_job"        // a success that is about another job
 	kindEndless   = "endless_list"     // the end of a list was not found
 )
 
@@ -89,6 +90,10 @@ func (e *Error) definite() bool {
 // NotFound reports whether Ittybit itself says that there is no such job. A 404
 // of anyone else rather means a wrong API URL.
 func (e *Error) NotFound() bool { return e.Status == http.StatusNotFound && e.FromIttybit }
+
+// OtherJob reports whether the answer to a question for a job is about another
+// one.
+func (e *Error) OtherJob() bool { return e.Kind == kindOther && e.Status/100 == 2 }
 
 // retryable reports whether another attempt may help within this call.
 func (e *Error) retryable() bool {

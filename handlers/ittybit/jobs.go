@@ -27,7 +27,7 @@ func (c *Client) Create(ctx context.Context, body []byte, idempotencyKey string)
 }
 
 // Get asks for a job. What the call got as an answer is an [*Error]; see
-// [Error.NotFound].
+// [Error.NotFound] and [Error.OtherJob].
 func (c *Client) Get(ctx context.Context, id string) (media.Result, error) {
 	if id == "" || id == "." || id == ".." { // a path of its own
 		return media.Result{}, fmt.Errorf("ittybit: get job: %q is not a job id", id)
@@ -36,11 +36,13 @@ func (c *Client) Get(ctx context.Context, id string) (media.Result, error) {
 		op:     "get job " + clip(id, maxID),
 		method: http.MethodGet,
 		path:   jobsPath + "/" + url.PathEscape(id),
-		limit:  maxAnswer,
+		limit:  maxJob,
 	}
 	result, err := c.job(ctx, req)
 	if err == nil && result.JobID != id {
-		return media.Result{}, req.malformed(response{status: http.StatusOK}, "the answer is about job %s", result.JobID)
+		other := req.malformed(response{status: http.StatusOK}, "the answer is about job %s", result.JobID)
+		other.Kind = kindOther
+		return media.Result{}, other
 	}
 	return result, err
 }

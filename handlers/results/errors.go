@@ -17,6 +17,10 @@ var (
 	ErrThrottled = errors.New("DynamoDB throttles: that passes, unless the account's quota is too low")
 )
 
+// ErrUnreadable: a row cannot be decoded. It comes with its keys, and the rows
+// after it follow. Any other error of rows is the last thing that comes.
+var ErrUnreadable = errors.New("the row has an attribute of another type than this version writes: correct the row, or delete it")
+
 // ErrOtherJob: the row under a job's id is that of another upload or job.
 var ErrOtherJob = errors.New("the job's row is that of another upload, job or attempt")
 

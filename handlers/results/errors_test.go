@@ -49,6 +49,13 @@ var operations = map[string]func(context.Context, *results.Table, dynamodb.ScanA
 		_, err := t.Reschedule(ctx, upload.Key, jobID, start)
 		return err
 	},
+	"UpdateItem TakeLease": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
+		_, err := t.TakeLease(ctx, start, "sweep", "a", start)
+		return err
+	},
+	"UpdateItem ReleaseLease": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
+		return t.ReleaseLease(ctx, "sweep", "a")
+	},
 	"UpdateItem ReserveJobs": func(ctx context.Context, t *results.Table, _ dynamodb.ScanAPIClient) error {
 		_, err := t.ReserveJobs(ctx, start, 1, 1)
 		return err

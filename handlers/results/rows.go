@@ -68,8 +68,8 @@ func (t *Table) RowsByUpload(ctx context.Context, key, upload string) (UploadRow
 	return rows, nil
 }
 
-// RowsByKey reads all rows of the uploads under a key, by sort key. It ends at
-// the first error.
+// RowsByKey reads all rows of the uploads under a key, by sort key. For its
+// errors see [ErrUnreadable].
 func (t *Table) RowsByKey(ctx context.Context, key string) iter.Seq2[Row, error] {
 	return t.query(ctx, "reading the rows of a key", &dynamodb.QueryInput{
 		KeyConditionExpression:    aws.String("#pk = :pk"),
@@ -79,13 +79,13 @@ func (t *Table) RowsByKey(ctx context.Context, key string) iter.Seq2[Row, error]
 	})
 }
 
-// isUpload is the filter that leaves out the daily counts: somebody may upload
-// a file of their key's name.
+// isUpload is the filter that leaves out the daily counts and leases: a file of
+// their key's name may be uploaded.
 const isUpload = "attribute_exists(#state)"
 
 // OverdueRows reads the open jobs to be looked at until now, those due longest
 // first. They have only the keys and [OpenIndexAttributes], and may be a moment
-// old. It ends at the first error.
+// old. For its errors see [ErrUnreadable].
 func (t *Table) OverdueRows(ctx context.Context, now time.Time) iter.Seq2[Row, error] {
 	return t.query(ctx, "reading the overdue jobs", &dynamodb.QueryInput{
 		IndexName:                 aws.String(OpenIndex),
@@ -96,7 +96,7 @@ func (t *Table) OverdueRows(ctx context.Context, now time.Time) iter.Seq2[Row, e
 
 // UnfinishedRows reads the jobs that are not over, those to be looked at first
 // in front. Of the rows there is as much, and as old, as [Table.OverdueRows]
-// gives. It ends at the first error.
+// gives. For its errors see [ErrUnreadable].
 func (t *Table) UnfinishedRows(ctx context.Context) iter.Seq2[Row, error] {
 	return t.query(ctx, "reading the jobs that are not over", &dynamodb.QueryInput{
 		IndexName:                 aws.String(OpenIndex),
@@ -114,14 +114,14 @@ func (t *Table) Reschedule(ctx context.Context, key, jobID string, checkAt time.
 	}
 	u := newUpdate()
 	u.set(item{OpenIndexSortKey: number(checkAt.UnixMilli())})
-	u.value(OpenIndexHashKey, text(openMark))
-	_, moved, err = t.update(ctx, doing, rowKey(key, jobPrefix+jobID), u, "#open = :open")
+	// The value of open says only where in the index the row is.
+	_, moved, err = t.update(ctx, doing, rowKey(key, jobPrefix+jobID), u, "attribute_exists(#open)")
 	return moved, err
 }
 
 // RowsByState reads all rows of a state's word, or of every state for "", by
 // way of api: no Lambda function may scan. It reads the whole table, whatever
-// it finds there. It ends at the first error.
+// it finds there. For its errors see [ErrUnreadable].
 func (t *Table) RowsByState(ctx context.Context, api dynamodb.ScanAPIClient, state string) iter.Seq2[Row, error] {
 	const doing = "reading the whole table"
 	in := &dynamodb.ScanInput{TableName: &t.name, FilterExpression: aws.String(isUpload)}
@@ -165,17 +165,32 @@ func (t *Table) query(ctx context.Context, doing string, in *dynamodb.QueryInput
 }
 
 // yieldRows decodes the rows of a page. It returns false when no more are
-// wanted or one could not be read, of which it told.
+// wanted.
 func (t *Table) yieldRows(doing string, items []item, yield func(Row, error) bool) bool {
 	for _, attributes := range items {
 		var row Row
 		if err := unmarshal(attributes, &row); err != nil {
-			yield(Row{}, fmt.Errorf("table %s: %s: %w", t.name, doing, err))
-			return false
+			row, err = t.unreadable(doing, attributes, err)
+			if !yield(row, err) {
+				return false
+			}
+			continue
 		}
 		if !yield(row, nil) {
 			return false
 		}
 	}
 	return true
+}
+
+// unreadable returns the keys of a row that cannot be decoded, and the error
+// that says so.
+func (t *Table) unreadable(doing string, attributes item, err error) (Row, error) {
+	var keys struct {
+		Key     string `json:"pk"`
+		SortKey string `json:"sk"`
+	}
+	_ = unmarshal(attributes, &keys) // strings, by the table's schema
+	return Row{Key: keys.Key, SortKey: keys.SortKey},
+		fmt.Errorf("table %s: %s: row %s under key %q: %w: %w", t.name, doing, keys.SortKey, keys.Key, ErrUnreadable, err)
 }

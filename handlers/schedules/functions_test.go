@@ -178,6 +178,17 @@ func move(ctx context.Context, c *http.Client, id string) (job, error) {
 	return ask(ctx, c, http.MethodPost, "https://ittybit.test/jobs/"+id+"/succeeded")
 }
 
+// childCallback is about a task of the job of the input, at the job's URL.
+func (f functions) childCallback(ctx context.Context, c *http.Client, id string) error {
+	parent, err := ask(ctx, c, http.MethodGet, "https://ittybit.test/jobs/"+id)
+	if err != nil {
+		return err
+	}
+	return f.webhook(ctx, c, parent.WebhookURL, map[string]any{
+		"event": "task.succeeded", "data": map[string]any{"id": "task_of_" + id, "kind": "video", "status": "succeeded"},
+	})
+}
+
 func ask(ctx context.Context, c *http.Client, method, url string) (job, error) {
 	var j job
 	req, err := http.NewRequestWithContext(ctx, method, url, http.NoBody)

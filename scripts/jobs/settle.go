@@ -54,6 +54,9 @@ func (j *jobs) runSweep(ctx context.Context) error {
 }
 
 func summaryText(s record.Summary) string {
+	if s.Running {
+		return "sweep is already running: wait for it, or run this again in 3 minutes"
+	}
 	if len(s.Jobs) == 0 {
 		return "no job is overdue"
 	}

@@ -1,6 +1,7 @@
 package sweeper
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"os/exec"
@@ -30,34 +31,36 @@ func TestWrongURL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := w.deploy(t, env.IttybitAPIURL, wrong)
 		start := time.Now()
-		now := start.Add(1000 * time.Hour)
+		now := start.Add(giveUpAfter)
 		var ids []string
 		for i := range maxInARow {
 			ids = append(ids, f.unknown(t, fmt.Sprint(i), start))
 		}
 		f.unknown(t, "not asked for", now.Add(-time.Hour))
-		f.badly(t, now, "check the API URL", "5 jobs failed in a row")
+		f.badly(t, now, "check the API URL", "Ittybit fails for the list of jobs, too")
 		for _, id := range ids {
 			f.want(t, id, media.Queued, now.Add(mostWait))
 		}
 	})
 }
 
-// While the account or the key is not in order, a run ends at once and says
-// what to do, and no row is touched but those done already.
-func TestNothingIsTouchedWithoutTheAccount(t *testing.T) {
+// While the account or the key is not in order, a run ends early and says what
+// to do. The jobs that it asked for are due later, the others stay as they are,
+// and none is given up.
+func TestARunEndsWithoutTheAccount(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		spoil func(w *world, ids []string)
 		says  string
 		done  int // jobs settled before
+		asked int // jobs asked for in vain
 	}{
-		"wrong key":     {spoil: func(w *world, _ []string) { w.ittybit.SetKeys("another") }, says: "check the API key", done: 0},
-		"unpaid":        {spoil: func(w *world, _ []string) { w.status(http.StatusPaymentRequired) }, says: "check the bill of the Ittybit account", done: 0},
-		"forbidden":     {spoil: func(w *world, _ []string) { w.status(http.StatusForbidden) }, says: "check what the API key may do", done: 0},
-		"refused later": {spoil: func(w *world, ids []string) { w.status(http.StatusUnauthorized, ids[3:]...) }, says: "check the API key", done: 3},
-		"no key":        {spoil: func(w *world, _ []string) { w.Secrets.SetEmpty(keyName) }, says: "no job was asked for: Ittybit's API key (ittybit/key)", done: 0},
-		"blank key":     {spoil: func(w *world, _ []string) { w.Secrets.Set(keyName, " ") }, says: "store the API key in it", done: 0},
+		"wrong key":     {spoil: func(w *world, _ []string) { w.ittybit.SetKeys("another") }, says: "check the API key", asked: 1},
+		"unpaid":        {spoil: func(w *world, _ []string) { w.status(http.StatusPaymentRequired) }, says: "check the bill of the Ittybit account", asked: maxDenied},
+		"forbidden":     {spoil: func(w *world, _ []string) { w.status(http.StatusForbidden) }, says: "check what the API key may do", asked: maxDenied},
+		"refused later": {spoil: func(w *world, ids []string) { w.status(http.StatusUnauthorized, append(ids[3:], "")...) }, says: "check the API key", done: 3, asked: 1},
+		"no key":        {spoil: func(w *world, _ []string) { w.Secrets.SetEmpty(keyName) }, says: "no job was asked for: Ittybit's API key (ittybit/key)"},
+		"blank key":     {spoil: func(w *world, _ []string) { w.Secrets.Set(keyName, " ") }, says: "store the API key in it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -77,15 +80,17 @@ func TestNothingIsTouchedWithoutTheAccount(t *testing.T) {
 				for i, id := range ids {
 					if i < tt.done {
 						f.want(t, id, media.Succeeded, time.Time{})
+					} else if i < tt.done+tt.asked {
+						f.want(t, id, media.Queued, start.Add(giveUpAfter+mostWait))
 					} else if row := f.rows(t)[id]; !reflect.DeepEqual(row, before[id]) {
 						t.Errorf("row %d was touched: %+v", i, row)
 					}
 				}
-				if !s.Behind || s.Jobs[string(settled)] != tt.done || len(s.Jobs) > 1 {
+				if !s.Behind || s.Jobs[string(settled)] != tt.done || s.Jobs[string(failed)] != tt.asked {
 					t.Errorf("the run says %+v", s)
 				}
-				if len(f.asked) > tt.done+1 {
-					t.Errorf("%d more jobs were asked for", len(f.asked)-tt.done)
+				if len(f.asked) != tt.done+tt.asked {
+					t.Errorf("%d more jobs were asked for, want %d", len(f.asked)-tt.done, tt.asked)
 				}
 				f.log.WantCounted(t, telemetry.SweepBehind, map[string]float64{"": 1})
 			})
@@ -122,7 +127,7 @@ func TestDynamoDBFails(t *testing.T) {
 				ids = append(ids, f.dispatched(t, fmt.Sprint(i), start.Add(time.Duration(i)*time.Second)))
 				f.ends(t, ids[i], fakeittybit.Succeeded)
 			}
-			f.Fail(handlertest.Operation("UpdateItem"), &endpoint.Fault{Type: "ValidationException", Message: "Item size has exceeded the maximum allowed size"}, nil)
+			f.Fail(rowUpdates, &endpoint.Fault{Type: "ValidationException", Message: "Item size has exceeded the maximum allowed size"}, nil)
 			now := start.Add(time.Hour)
 			wantJobs(t, f.badly(t, now, "Item size"), false, map[outcome]int{failed: 1, settled: 2})
 			f.want(t, ids[0], media.Queued, now.Add(30*time.Minute))
@@ -149,11 +154,15 @@ func TestDynamoDBFails(t *testing.T) {
 				f.dispatched(t, fmt.Sprint(i), start)
 			}
 			f.Fail(handlertest.Operation("UpdateItem"), &endpoint.Fault{Type: "AccessDeniedException", Message: "no"})
-			s := f.badly(t, start.Add(time.Hour), "allow the role dynamodb:UpdateItem", "failed in a row")
+			s := f.badly(t, start.Add(time.Hour), "allow the role dynamodb:UpdateItem", "writes failed for 5 jobs in a row")
 			wantJobs(t, s, true, map[outcome]int{failed: maxInARow})
 		})
 	})
 }
+
+func leaseUpdates(c endpoint.Call) bool { return bytes.Contains(c.Body, []byte("lease#")) }
+
+func rowUpdates(c endpoint.Call) bool { return c.Operation == "UpdateItem" && !leaseUpdates(c) }
 
 // Start-up counts for dispatch, which was measured: sweep links nothing beside
 // what dispatch links.

@@ -2,14 +2,20 @@ package sweeper
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"maps"
+	"net/http"
+	"path"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"ittybit-media/handlers/env"
 	"ittybit-media/handlers/function"
@@ -50,8 +56,11 @@ type world struct {
 	finish  chan end   // jobs for Ittybit to end, outside of the bubble
 	ended   chan error // each of them
 
-	mu    sync.Mutex
-	fault func(fakeittybit.Request) fakeittybit.Fault
+	lists atomic.Int32 // how many were asked for
+
+	mu       sync.Mutex
+	fault    func(fakeittybit.Request) fakeittybit.Fault
+	poisoned map[string]http.HandlerFunc // answers for single jobs
 }
 
 // end is how a job ends.
@@ -62,7 +71,7 @@ type end struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{AWS: handlertest.New(t), finish: make(chan end), ended: make(chan error)}
+	w := &world{AWS: handlertest.New(t), finish: make(chan end), ended: make(chan error), poisoned: map[string]http.HandlerFunc{}}
 	w.Secrets.Set(keyName, apiKey)
 	var err error
 	w.ittybit, err = fakeittybit.New(fakeittybit.Options{
@@ -75,7 +84,7 @@ func newWorld(t *testing.T) *world {
 		Fault: func(r fakeittybit.Request) fakeittybit.Fault {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			if w.fault == nil || r.Op != fakeittybit.Get {
+			if w.fault == nil || r.Op != fakeittybit.Get && r.Op != fakeittybit.List {
 				return fakeittybit.Fault{}
 			}
 			return w.fault(r)
@@ -84,7 +93,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.env = w.Env().With(env.IttybitAPIURL, handlertest.Serve(t, w.ittybit), env.IttybitAPIKeySecret, keyName)
+	w.env = w.Env().With(env.IttybitAPIURL, handlertest.Serve(t, http.HandlerFunc(w.serve)), env.IttybitAPIKeySecret, keyName)
 	t.Cleanup(func() { _ = w.ittybit.Close() })
 	// Ittybit's goroutines must not begin in a bubble, which ends before them.
 	go func() {
@@ -96,8 +105,30 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// status answers every request for one of the jobs with it; for any job if none
-// is named.
+// serve is Ittybit, but for the jobs that are poisoned.
+func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
+	name := path.Base(r.URL.Path)
+	if r.Method == http.MethodGet && name == "jobs" {
+		w.lists.Add(1)
+	}
+	w.mu.Lock()
+	answer := w.poisoned[name]
+	w.mu.Unlock()
+	if answer == nil {
+		answer = w.ittybit.ServeHTTP
+	}
+	answer(rw, r)
+}
+
+// poison has requests for a job answered like that.
+func (w *world) poison(id string, answer http.HandlerFunc) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.poisoned[id] = answer
+}
+
+// status answers every request for one of the jobs with it, where "" stands for
+// lists; every request if none is named.
 func (w *world) status(status int, ids ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -115,6 +146,7 @@ type deployed struct {
 	*world
 	log     handlertest.Log
 	asked   []string // jobs, in the order in which they were asked for
+	runs    int
 	lastErr error
 }
 
@@ -129,20 +161,23 @@ func (w *world) deploy(t *testing.T, changes ...string) *deployed {
 	h.log, h.metrics = f.log.Logger(), f.log.Metrics()
 	h.results.Metrics = h.metrics
 	next := h.ittybit
-	h.ittybit = askFunc(func(ctx context.Context, id string) (media.Result, error) {
+	h.ittybit = asking{next, func(ctx context.Context, id string) (media.Result, error) {
 		f.mu.Lock()
 		f.asked = append(f.asked, id)
 		f.mu.Unlock()
 		return next.Get(ctx, id)
-	})
+	}}
 	t.Cleanup(func() { f.log.Keeps(t, apiKey) })
 	return f
 }
 
-// askFunc is an asker, often one before another.
-type askFunc func(ctx context.Context, id string) (media.Result, error)
+// asking is an asker before another.
+type asking struct {
+	asker
+	get func(ctx context.Context, id string) (media.Result, error)
+}
 
-func (f askFunc) Get(ctx context.Context, id string) (media.Result, error) { return f(ctx, id) }
+func (a asking) Get(ctx context.Context, id string) (media.Result, error) { return a.get(ctx, id) }
 
 // at is an invocation of the function at that time, whatever the clock of the
 // bubble says: all that tells it is the deadline.
@@ -150,6 +185,8 @@ func (f *deployed) at(t *testing.T, now time.Time) record.Summary {
 	t.Helper()
 	ctx, cancel := context.WithDeadline(t.Context(), now.Add(media.SweepTimeout))
 	defer cancel()
+	f.runs++
+	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: fmt.Sprint("run ", f.runs)})
 	f.asked = nil
 	var s record.Summary
 	s, f.lastErr = f.Handle(ctx)

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/record"
 	"ittybit-media/handlers/results"
@@ -29,6 +27,9 @@ type run struct {
 	*Handler
 	now   time.Time // when the invocation began
 	tally tally
+
+	listing sync.Once
+	listErr error // what came of asking for a list, see [run.list]
 }
 
 func newRun(h *Handler, now time.Time) *run {
@@ -44,19 +45,26 @@ func (r *run) sweep(ctx context.Context) {
 	beginning, cancelBeginning := context.WithDeadline(asking, deadline.Add(-reserveToAsk))
 	defer cancelBeginning()
 
-	rows := make(chan results.Row)
+	rows, wait := parallel(func(row results.Row) { r.job(ctx, asking, cancel, row) })
+	r.feed(ctx, beginning, cancel, rows)
+	close(rows)
+	wait()
+	r.decide(ctx, asking)
+}
+
+// parallel does the work for what is sent, [media.SweepConcurrency] at once.
+// wait waits for all of it, after the channel was closed.
+func parallel[T any](work func(T)) (items chan<- T, wait func()) {
+	c := make(chan T)
 	var workers sync.WaitGroup
 	for range media.SweepConcurrency {
 		workers.Go(func() {
-			for row := range rows {
-				r.job(ctx, asking, cancel, row)
+			for item := range c {
+				work(item)
 			}
 		})
 	}
-	r.feed(ctx, beginning, cancel, rows)
-	close(rows)
-	workers.Wait()
-	r.decide(ctx)
+	return c, workers.Wait
 }
 
 // feed hands out the overdue jobs at the rate of [media.SweepRate].
@@ -65,6 +73,11 @@ func (r *run) feed(ctx, beginning context.Context, stop context.CancelFunc, rows
 	defer pace.Stop()
 	isFirst := true
 	for row, err := range r.jobs.OverdueRows(ctx, r.now) {
+		if errors.Is(err, results.ErrUnreadable) {
+			record.Log(r.log, row.Ref(), row.JobID()).ErrorContext(ctx, "row passed over", "error", err.Error())
+			r.tally.add(unreadable, err)
+			continue
+		}
 		if err != nil {
 			r.tally.fail(err)
 			return
@@ -102,40 +115,74 @@ func (r *run) abort(stop context.CancelFunc, err error) {
 }
 
 // job asks for one job. asking bounds the request, ctx what is written of it.
+// Whatever is answered, the job is no longer first among the overdue ones.
 func (r *run) job(ctx, asking context.Context, stop context.CancelFunc, row results.Row) {
 	answer, err := r.ittybit.Get(asking, row.JobID())
-	switch {
-	case err != nil && errors.Is(asking.Err(), context.Canceled): // cut off for another job's failure
+	if err != nil && errors.Is(asking.Err(), context.Canceled) { // cut off for another job's failure
+		if err := r.later(ctx, row); err != nil {
+			r.tally.fail(err)
+		}
 		r.tally.leave()
 		return
-	case endsRun(err):
-		r.tally.leave()
-		r.abort(stop, err)
-		return
 	}
-	done := r.take(ctx, row, classify(row, answer, err, r.now.Sub(row.Since()), r.giveUp))
-	if done.err != nil {
-		done.err = fmt.Errorf("job %s: %w", row.JobID(), done.err)
-		record.Log(r.log, row.Ref(), row.JobID()).ErrorContext(ctx, "job not swept", "error", done.err.Error())
+	d := classify(row, answer, err, r.age(row), r.giveUp)
+	if r.tally.wrote(r.take(ctx, row, d)) {
+		r.abort(stop, fmt.Errorf("the run ended early, since writes failed for %d jobs in a row; the next one goes on", maxInARow))
 	}
-	if r.tally.add(row, done) {
-		r.abort(stop, fmt.Errorf("the run ended early, since %d jobs failed in a row; the next one goes on", maxInARow))
+	if r.tally.asked(err, d.known) && asking.Err() == nil {
+		if err := r.list(asking); err != nil && asking.Err() == nil {
+			r.abort(stop, fmt.Errorf("the run ended early, since Ittybit fails for the list of jobs, too; the next one goes on: %w", err))
+		}
 	}
 }
 
-// take does what was decided, and returns the decision as it came out. A job
-// that remains open is due later, where that can be written.
-func (r *run) take(ctx context.Context, row results.Row, d decision) decision {
-	if d.result != nil {
-		d.outcome, d.err = r.store(ctx, row, *d.result, d.outcome)
+// list asks Ittybit for a list of one job, once in a run: when it is answered,
+// the key and the URL are right, and errors are the jobs' own.
+func (r *run) list(ctx context.Context) error {
+	r.listing.Do(func() { r.listErr = r.ittybit.Check(ctx) })
+	return r.listErr
+}
+
+func (r *run) age(row results.Row) time.Duration { return r.now.Sub(row.Since()) }
+
+// take does what was decided, and returns why that could not be written. A job
+// that remains open is due later.
+func (r *run) take(ctx context.Context, row results.Row, d decision) error {
+	o, err := d.outcome, error(nil)
+	switch {
+	case d.ending == atOnce:
+		o, err = r.presume(ctx, row, d)
+	case d.result != nil:
+		o, err = r.store(ctx, row, *d.result, o)
 	}
-	if !d.outcome.remains() {
-		return d
+	if o.remains() {
+		if late := r.later(ctx, row); late != nil {
+			o, err = failed, errors.Join(err, late)
+		}
 	}
-	if err := r.later(ctx, row); err != nil {
-		d.outcome, d.lost, d.err = failed, false, errors.Join(d.err, err)
+	switch {
+	case err == nil && d.ending.pends():
+		r.tally.pend(row, d)
+	case o.remains():
+		r.count(ctx, row, o, errors.Join(d.err, err))
+	default:
+		r.count(ctx, row, o, nil)
 	}
-	return d
+	return err
+}
+
+// count counts a job by what became of it, and logs why it failed.
+func (r *run) count(ctx context.Context, row results.Row, o outcome, err error) {
+	if err != nil {
+		err = fmt.Errorf("job %s: %w", row.JobID(), err)
+		record.Log(r.log, row.Ref(), row.JobID()).ErrorContext(ctx, "job not swept", "error", err.Error())
+	}
+	r.tally.add(o, err)
+}
+
+// presume ends a job without a word from Ittybit.
+func (r *run) presume(ctx context.Context, row results.Row, d decision) (outcome, error) {
+	return r.store(ctx, row, d.presumed(row, r.age(row)), gaveUp)
 }
 
 // store stores a result. The job has the outcome then, unless its row is gone
@@ -165,23 +212,37 @@ func (r *run) later(ctx context.Context, row results.Row) error {
 	return err
 }
 
-// decide ends the jobs that Ittybit does not know, if it is Ittybit who says
-// so: with the key of another account, or at another URL, it would know none.
-func (r *run) decide(ctx context.Context) {
-	if r.tally.aborted != nil || !r.tally.isKnown {
-		return
+// decide ends the jobs whose end is presumed, if the run has shown that the
+// fault is theirs: with the key of another account, or at another URL, no job
+// is known.
+func (r *run) decide(ctx, asking context.Context) {
+	answers := r.tally.isKnown || r.listAnswers(asking)
+	jobs, wait := parallel(func(p pending) {
+		ends := r.tally.isKnown || answers && p.decision.ending == ifAnswered
+		o, err := p.decision.outcome, p.decision.err
+		if ends && r.tally.aborted == nil {
+			o, err = r.presume(ctx, p.row, p.decision)
+		}
+		r.count(ctx, p.row, o, err)
+	})
+	for _, p := range r.tally.pending {
+		jobs <- p
 	}
-	var writes errgroup.Group
-	writes.SetLimit(media.SweepConcurrency)
-	for _, row := range r.tally.lost {
-		writes.Go(func() error {
-			age := r.now.Sub(row.Since()).Round(time.Second)
-			result := presumedFailed(row, fmt.Sprintf("lost: Ittybit does not know the job, %v after it was dispatched", age))
-			r.tally.recount(r.store(ctx, row, result, gaveUp))
-			return nil
-		})
+	close(jobs)
+	wait()
+}
+
+// listAnswers asks for a list if a job would end for its answer.
+func (r *run) listAnswers(asking context.Context) bool {
+	isOld := func(p pending) bool { return p.decision.ending == ifAnswered }
+	if r.tally.aborted != nil || asking.Err() != nil || !slices.ContainsFunc(r.tally.pending, isOld) {
+		return false
 	}
-	_ = writes.Wait() // what failed is in the tally
+	err := r.list(asking)
+	if err != nil && asking.Err() == nil {
+		r.tally.abort(fmt.Errorf("no job was given up, since Ittybit fails for the list of jobs, too: %w", err))
+	}
+	return err == nil
 }
 
 // end tells what the run did.

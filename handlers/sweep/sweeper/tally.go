@@ -8,57 +8,71 @@ import (
 	"ittybit-media/handlers/results"
 )
 
-const (
-	// maxInARow ends the run: so many failures without a success in between are
-	// those of Ittybit, the table or the network, not of the jobs.
-	maxInARow = 5
-	// maxErrors bounds what the run's error tells; the log has all of them.
-	maxErrors = 10
-)
+// maxErrors bounds what the run's error tells; the log has all of them.
+const maxErrors = 10
+
+// pending is a job of which the end of the run decides.
+type pending struct {
+	row      results.Row
+	decision decision
+}
 
 // tally is what came of a run. Many goroutines may add to it at once; its
 // fields are read when they are done.
 type tally struct {
-	mu      sync.Mutex
-	counts  map[outcome]int
-	behind  bool          // overdue jobs are left to the next run
-	inARow  int           // failures since the last success
-	isKnown bool          // Ittybit knows some job, so the key and the URL are right
-	lost    []results.Row // see [run.decide]
-	errs    []error
-	omitted int   // errors beyond maxErrors
-	aborted error // why the run ended early
+	mu         sync.Mutex
+	counts     map[outcome]int
+	behind     bool // overdue jobs are left to the next run
+	unanswered int  // failed requests since the last success
+	unwritten  int  // jobs in a row that the table did not take
+	isKnown    bool // Ittybit knows some job, so the key and the URL are right
+	pending    []pending
+	errs       []error
+	omitted    int   // errors beyond maxErrors
+	aborted    error // why the run ended early
 }
 
-// add counts a job by what was done with it, and reports whether that was one
-// failure too many.
-func (t *tally) add(row results.Row, done decision) (tooMany bool) {
+// asked notes what came of a request for a job, and whether Ittybit knows that.
+// It reports whether the account or Ittybit is in doubt.
+func (t *tally) asked(err error, isKnown bool) (inDoubt bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.counts[done.outcome]++
-	t.isKnown = t.isKnown || done.known
-	if done.lost {
-		t.lost = append(t.lost, row)
-	}
+	t.isKnown = t.isKnown || isKnown
+	limit := doubtAfter(err)
 	switch {
-	case done.err == nil:
-		t.inARow = 0
-		return false
-	case !onlyThisJob(done.err):
-		t.inARow++
+	case err == nil:
+		t.unanswered = 0
+	case limit > 0:
+		t.unanswered++
 	}
-	t.addError(done.err)
-	return t.inARow >= maxInARow
+	return limit > 0 && t.unanswered >= limit
 }
 
-// recount notes that a job that was missing became something else.
-func (t *tally) recount(to outcome, err error) {
+// wrote notes whether what was decided of a job could be written, and reports
+// whether that was one failure too many.
+func (t *tally) wrote(err error) (tooMany bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.counts[missing]--; t.counts[missing] == 0 {
-		delete(t.counts, missing)
+	if err == nil {
+		t.unwritten = 0
+	} else {
+		t.unwritten++
 	}
-	t.counts[to]++
+	return t.unwritten >= maxInARow
+}
+
+// pend leaves a job to the end of the run.
+func (t *tally) pend(row results.Row, d decision) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pending = append(t.pending, pending{row, d})
+}
+
+// add counts a job by what became of it. err is why it failed, or nil.
+func (t *tally) add(o outcome, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts[o]++
 	if err != nil {
 		t.addError(err)
 	}

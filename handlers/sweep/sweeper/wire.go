@@ -35,6 +35,7 @@ func Wire(getenv func(string) string, o function.Options) (*Handler, error) {
 		ittybit: client,
 		apiKey:  apiKey.Get,
 		jobs:    table,
+		leases:  table,
 		results: record.Recorder{Table: table, Metrics: metrics},
 		log:     log,
 		metrics: metrics,
