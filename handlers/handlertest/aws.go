@@ -27,7 +27,8 @@ import (
 const TableName = "media-results"
 
 // AWS is an endpoint with the results table, secrets and parameters. It has
-// none of the latter two yet.
+// none of the latter two yet. A GetItem or Query of the table that does not ask
+// for consistency always sees rows as they were before their last change.
 type AWS struct {
 	*endpoint.Server
 	Tables     *dynamodb.Database
@@ -51,6 +52,7 @@ func New(t testing.TB) *AWS {
 	if _, err := a.DynamoDB.CreateTable(t.Context(), results.CreateTableInput(TableName)); err != nil {
 		t.Fatal(err)
 	}
+	a.Tables.Stale(func(r dynamodb.Read) bool { return r.Index == "" && r.Operation != "Scan" })
 	a.Table = results.New(a.DynamoDB, TableName, results.Options{})
 	return a
 }

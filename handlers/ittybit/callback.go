@@ -1,6 +1,7 @@
 package ittybit
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,6 +34,7 @@ type Callback struct {
 // {object: "event", kind, data} (https://ittybit.com/docs/webhooks). It fails
 // with [ErrNotJSON] or [ErrNoJobID].
 func DecodeCallback(body []byte) (Callback, error) {
+	body = bytes.TrimPrefix(body, []byte(byteOrderMark))
 	var root envelope
 	if err := json.Unmarshal(body, &root); err != nil {
 		if _, other := errors.AsType[*json.UnmarshalTypeError](err); other {
@@ -58,8 +60,16 @@ func DecodeCallback(body []byte) (Callback, error) {
 	if c.Result, c.Conflict, err = j.result(c.Event); err != nil {
 		return Callback{}, fmt.Errorf("%w: %w", ErrNoJobID, err)
 	}
+	switch strings.ToLower(c.Result.Kind) {
+	case "probe", "import", "export": // parts of a job; no route asks for one
+		c.Ignored = fmt.Sprintf("kind %q is a part of a job", c.Result.Kind)
+		c.Result, c.Conflict = media.Result{}, false
+	}
 	return c, nil
 }
+
+// byteOrderMark may stand before JSON, and is not JSON (RFC 8259, section 8.1).
+const byteOrderMark = "\uFEFF"
 
 func (e *envelope) isEvent() bool { return text(e.Object) == "event" }
 
@@ -67,7 +77,8 @@ func (e *envelope) event() string {
 	if event := text(e.Event); event != "" {
 		return event
 	}
-	if event := text(e.Type); event != "" {
+	// A bare payload has a MIME type there.
+	if event := text(e.Type); event != "" && !strings.Contains(event, "/") {
 		return event
 	}
 	if e.isEvent() {

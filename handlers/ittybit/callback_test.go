@@ -1,6 +1,7 @@
 package ittybit_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -272,4 +273,59 @@ func FuzzDecodeCallback(f *testing.F) {
 			_ = c.Result.State.String() // panics for what is no state
 		}
 	})
+}
+
+func TestOutputsThatAreNotTakenAreCounted(t *testing.T) {
+	t.Parallel()
+	long := "https://cdn.ittybit.com/" + strings.Repeat("u", 4096)
+	many := make([]string, 70)
+	for i := range many {
+		many[i] = fmt.Sprintf("s3://b/%d.ts", i)
+	}
+	for name, tt := range map[string]struct {
+		output       any
+		outputs      any
+		kept, missed int
+	}{
+		"a URL over 4,096 bytes": {output: long, missed: 1},
+		"told twice":             {output: map[string]any{"url": long}, outputs: []any{long, "s3://b/o.mp4"}, kept: 1, missed: 1},
+		"70":                     {outputs: many, kept: 64, missed: 6},
+		"one":                    {output: "s3://b/o.mp4", kept: 1},
+		"none":                   {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			body, err := json.Marshal(map[string]any{"id": "job_1", "status": "succeeded", "output": tt.output, "outputs": tt.outputs})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := ittybit.DecodeCallback(body)
+			if err != nil || len(c.Result.Outputs) != tt.kept || c.Result.OutputsOmitted != tt.missed {
+				t.Errorf("kept %d, omitted %d, error %v; want %d and %d", len(c.Result.Outputs), c.Result.OutputsOmitted, err, tt.kept, tt.missed)
+			}
+		})
+	}
+}
+
+func TestCallbacksThatLookStrange(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		body, event string
+		ignored     bool
+	}{
+		"a MIME type":           {body: `{"id":"job_1","type":"application/vnd.apple.mpegurl","status":"succeeded"}`},
+		"a MIME type, no dot":   {body: `{"id":"job_1","type":"video/mp4","status":"succeeded"}`},
+		"a byte order mark":     {body: "\uFEFF" + `{"event":"job.succeeded","data":{"id":"job_1","status":"succeeded"}}`, event: "job.succeeded"},
+		"a probe":               {body: `{"id":"job_1","kind":"probe","status":"succeeded"}`, ignored: true},
+		"an import in an event": {body: `{"type":"task.succeeded","data":{"id":"job_1","kind":"Import","status":"succeeded"}}`, event: "task.succeeded", ignored: true},
+		"an export":             {body: `{"id":"job_1","kind":"export","status":"succeeded"}`, ignored: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := ittybit.DecodeCallback([]byte(tt.body))
+			if err != nil || (c.Ignored != "") != tt.ignored || c.Event != tt.event || (c.Result.JobID == "job_1") == tt.ignored {
+				t.Errorf("callback %+v, error %v", c, err)
+			}
+		})
+	}
 }

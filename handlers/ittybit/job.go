@@ -75,13 +75,13 @@ func (j *job) result(event string) (r media.Result, conflict bool, err error) {
 		JobID:      id,
 		Kind:       clip(text(j.Kind), maxWord),
 		Input:      urlOf(j.Input),
-		Outputs:    outputs(j.Output, j.Outputs),
 		Error:      failure(j.Error),
 		DurationMS: milliseconds(j.DurationMS),
 		Metadata:   metadata(j.Metadata),
 		CreatedAt:  firstTime(j.CreatedAt, j.Created),
 		FinishedAt: firstTime(j.FinishedAt, j.CompletedAt, j.SucceededAt, j.Completed),
 	}
+	r.Outputs, r.OutputsOmitted = outputs(j.Output, j.Outputs)
 	r.Status, r.State, conflict = stateFrom(clip(text(j.Status), maxWord), event)
 	return r, conflict, nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -106,8 +105,17 @@ func firstTime(values ...json.RawMessage) time.Time {
 	return time.Time{}
 }
 
-// urlOf reads a URL that is a text or the url of an object.
+// urlOf reads a URL that is a text or the url of an object; "" for one that is
+// too long.
 func urlOf(raw json.RawMessage) string {
+	if u := anyURL(raw); len(u) <= maxURL {
+		return u
+	}
+	return ""
+}
+
+// anyURL is [urlOf] for URLs of any length.
+func anyURL(raw json.RawMessage) string {
 	if isObject(raw) {
 		var file struct {
 			URL json.RawMessage `json:"url"`
@@ -117,22 +125,25 @@ func urlOf(raw json.RawMessage) string {
 		}
 		raw = file.URL
 	}
-	if u := text(raw); len(u) <= maxURL {
-		return u
-	}
-	return ""
+	return text(raw)
 }
 
 // outputs reads the files of a job, each a URL or an object, alone or in lists,
-// in their order; one that is told twice is there once.
-func outputs(values ...json.RawMessage) []media.Output {
-	var files []media.Output
+// in their order; one that is told twice is there once. Omitted are those whose
+// URL is too long, and those after the first maxOutputs.
+func outputs(values ...json.RawMessage) (files []media.Output, omitted int) {
+	seen := map[string]bool{"": true}
 	add := func(raw json.RawMessage) {
 		file := output(raw)
-		same := func(o media.Output) bool { return o.URL == file.URL }
-		if file.URL != "" && len(files) < maxOutputs && !slices.ContainsFunc(files, same) {
+		switch {
+		case seen[file.URL]:
+			return
+		case len(file.URL) > maxURL || len(files) == maxOutputs:
+			omitted++
+		default:
 			files = append(files, file)
 		}
+		seen[file.URL] = true
 	}
 	for _, raw := range values {
 		if !isList(raw) {
@@ -147,11 +158,11 @@ func outputs(values ...json.RawMessage) []media.Output {
 			add(raw)
 		}
 	}
-	return files
+	return files, omitted
 }
 
 func output(raw json.RawMessage) media.Output {
-	file := media.Output{URL: urlOf(raw)}
+	file := media.Output{URL: anyURL(raw)}
 	if file.URL == "" || !isObject(raw) {
 		return file
 	}

@@ -5,17 +5,19 @@ import "time"
 // Result is what Ittybit said of one job at one moment, in a callback or in an
 // answer of its API. What Ittybit left out is the zero value.
 type Result struct {
-	JobID      string
-	Status     string // Ittybit's own word, as it came
-	State      State
-	Kind       string
-	Input      string
-	Outputs    []Output // the main one first
-	Error      string   // redacted; "" when there is none
-	DurationMS *int64
-	Metadata   map[string]string
-	CreatedAt  time.Time
-	FinishedAt time.Time
+	JobID   string
+	Status  string // Ittybit's own word, as it came
+	State   State
+	Kind    string
+	Input   string
+	Outputs []Output // the main one first
+	// OutputsOmitted are the outputs that Ittybit named and Outputs has not.
+	OutputsOmitted int
+	Error          string // redacted; "" when there is none
+	DurationMS     *int64
+	Metadata       map[string]string
+	CreatedAt      time.Time
+	FinishedAt     time.Time
 }
 
 // OutputURL is where the main output is, "" when there is none.

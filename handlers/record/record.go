@@ -41,7 +41,7 @@ func (r Recorder) Record(ctx context.Context, log *slog.Logger, report results.R
 		log.InfoContext(ctx, "duplicate", "status", status)
 	case results.Stored:
 		fields := []any{"status", status, "state", state.String()}
-		if state.Final() {
+		if state.Final() && !outcome.Completed {
 			r.Metrics.Add(telemetry.Results, 1, state.String())
 			if !outcome.UploadedAt.IsZero() {
 				took := report.At.Sub(outcome.UploadedAt).Seconds()

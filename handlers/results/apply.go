@@ -52,6 +52,7 @@ func (v Verdict) String() string {
 // there and was changed, as far as it knows them.
 type Outcome struct {
 	Verdict      Verdict
+	Completed    bool      // the row had that final state: it was counted and told before
 	UploadedAt   time.Time // when S3 made the object
 	DispatchedAt time.Time // when dispatch noted the job
 }
@@ -69,9 +70,9 @@ type Report struct {
 	Mode   Mode
 }
 
-// Apply writes a report, unless the row's rank says that it is no news. What
-// the result leaves out, the row keeps; but its error is that of the state it
-// has.
+// Apply writes a report, unless the row's rank says that it is no news. A
+// success without outputs is completed by one that has them. What the result
+// leaves out, the row keeps; but its error is that of the state it has.
 func (t *Table) Apply(ctx context.Context, report Report) (Outcome, error) {
 	const doing = "storing a result"
 	ref, r, mode := report.Ref, report.Result, report.Mode
@@ -82,7 +83,11 @@ func (t *Table) Apply(ctx context.Context, report Report) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, fmt.Errorf("table %s: %s: %w", t.name, doing, err)
 	}
-	condition := sameJob + " AND #rank < :rank"
+	news := "#rank < :rank"
+	if len(r.Outputs) > 0 && r.State == media.Succeeded {
+		news = "(" + news + " OR (#rank = :rank AND attribute_not_exists(#output_url)))"
+	}
+	condition := sameJob + " AND " + news
 	if mode == CreateOrUpdate {
 		condition = "attribute_not_exists(#pk) OR (" + condition + ")"
 	}
@@ -93,7 +98,12 @@ func (t *Table) Apply(ctx context.Context, report Report) (Outcome, error) {
 			return Outcome{}, err
 		}
 		if stored {
-			return Outcome{Stored, before.UploadedAt.Time(), before.DispatchedAt.Time()}, nil
+			return Outcome{
+				Verdict:      Stored,
+				Completed:    before.State == r.State.String() && r.State.Final(),
+				UploadedAt:   before.UploadedAt.Time(),
+				DispatchedAt: before.DispatchedAt.Time(),
+			}, nil
 		}
 		s, err := t.stand(ctx, doing, ref, r.JobID, r.State.Rank())
 		switch {

@@ -304,6 +304,53 @@ func TestAbsentValuesKeepWhatIsThere(t *testing.T) {
 	}
 }
 
+// A success that came without its outputs gets them from a later one, once.
+func TestASuccessWithoutOutputIsCompleted(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 0)
+	ref := refTo("video", 0)
+	bare, other := succeeded, succeeded
+	bare.Outputs = nil
+	other.Outputs = []media.Output{{URL: "s3://b/other.mp4"}}
+	for _, step := range []struct {
+		result    media.Result
+		verdict   results.Verdict
+		completed bool
+		url       string
+	}{
+		{result: bare, verdict: results.Stored},
+		{result: bare, verdict: results.Duplicate},
+		{result: failed, verdict: results.Duplicate},
+		{result: succeeded, verdict: results.Stored, completed: true, url: succeeded.OutputURL()},
+		{result: other, verdict: results.Duplicate, url: succeeded.OutputURL()},
+		{result: bare, verdict: results.Duplicate, url: succeeded.OutputURL()},
+	} {
+		got, err := f.Apply(t.Context(), results.Report{At: f.now, Ref: ref, Result: step.result})
+		if err != nil || got.Verdict != step.verdict || got.Completed != step.completed {
+			t.Errorf("%s with %d outputs: outcome %+v, error %v", step.result.State, len(step.result.Outputs), got, err)
+		}
+		if row := f.row(t); row.OutputURL != step.url {
+			t.Errorf("the row has output %q, want %q", row.OutputURL, step.url)
+		}
+	}
+	foreign := refTo("video", 1)
+	if got, err := f.Apply(t.Context(), results.Report{At: f.now, Ref: foreign, Result: succeeded}); err != nil || got.Verdict != results.Mismatch {
+		t.Errorf("another attempt's: outcome %+v, error %v", got, err)
+	}
+}
+
+// What Ittybit named and nobody could keep is counted in the row.
+func TestOutputsThatWereOmittedBeforeAreCounted(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, 0)
+	r := succeeded
+	r.Outputs, r.OutputsOmitted = nil, 2
+	f.apply(t, refTo("video", 0), r, results.CreateOrUpdate)
+	if row := f.row(t); row.OutputsOmitted != 2 {
+		t.Errorf("outputs_omitted is %d, want 2", row.OutputsOmitted)
+	}
+}
+
 // What comes from outside must fit DynamoDB's 400 KB, or the job never ends.
 func TestRowsStayBelow400KB(t *testing.T) {
 	t.Parallel()

@@ -77,10 +77,10 @@ func (t *Table) ReturnJobs(ctx context.Context, day time.Time, n int) error {
 // once has a request sent without the SDK's retries.
 func once(o *dynamodb.Options) { o.Retryer = aws.NopRetryer{} }
 
-// JobCount reads the number of new jobs on day's UTC date, 0 for a day without
-// any. It may lack those of the last second.
+// JobCount reads the number of new jobs on day's UTC date, as it is now; 0 for a
+// day without any.
 func (t *Table) JobCount(ctx context.Context, day time.Time) (int64, error) {
-	out, err := t.api.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: dayKey(day)})
+	out, err := t.api.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: dayKey(day), ConsistentRead: aws.Bool(true)})
 	var count struct {
 		Jobs int64 `json:"jobs"`
 	}

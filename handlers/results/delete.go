@@ -37,3 +37,17 @@ func (t *Table) Delete(ctx context.Context, api Deleter, row Row) (deleted bool,
 	}
 	return true, nil
 }
+
+// DeleteLedger deletes the ledger of an upload, by way of api: dispatch then
+// knows nothing of its jobs. One that is not there counts as deleted.
+func (t *Table) DeleteLedger(ctx context.Context, api Deleter, key, upload string) error {
+	const doing = "deleting the ledger of an upload"
+	if err := t.checkKeys(doing, key, upload); err != nil {
+		return err
+	}
+	_, err := api.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &t.name, Key: rowKey(key, ledgerPrefix+upload)})
+	if err != nil {
+		return t.explain(doing, "DeleteItem", err)
+	}
+	return nil
+}

@@ -143,6 +143,17 @@ func TestWhatIsNoNews(t *testing.T) {
 		t.Errorf("a row that was completed: %q", got)
 	}
 
+	// The outputs of a success come after it.
+	f = newFixture(t, 0)
+	bare := succeeded
+	bare.Outputs = nil
+	f.apply(t, ref, bare, results.CreateOrUpdate)
+	events = f.listen(t)
+	f.apply(t, ref, succeeded, results.CreateOrUpdate)
+	if got := describe(events()); got != nil || f.row(t).OutputURL != succeeded.OutputURL() {
+		t.Errorf("a success that was completed: %q", got)
+	}
+
 	// DynamoDB deletes it at its time.
 	for _, r := range []media.Result{succeeded, failed, cancelled} {
 		f = newFixture(t, 0)

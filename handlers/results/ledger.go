@@ -80,7 +80,7 @@ type Rejection struct {
 // Ledger is what is known of the jobs of an upload, of all attempts. The zero
 // value is that of an upload that is not known.
 type Ledger struct {
-	WrittenAt time.Time // when it was last written; zero: there is none
+	WrittenAt time.Time // when dispatch last wrote it; zero: never
 	Entries   map[Slot]Entry
 }
 
@@ -135,16 +135,32 @@ func (t *Table) Ledger(ctx context.Context, key, upload string) (Ledger, error) 
 // first has won, which the returned ledger tells. Reservations and refusals
 // replace what was there.
 func (t *Table) UpdateLedger(ctx context.Context, now time.Time, key, upload string, entries map[Slot]Entry) (Ledger, error) {
+	u, err := t.ledgerUpdate(now, entries)
+	if err != nil {
+		return Ledger{}, fmt.Errorf("table %s: writing the ledger of an upload: %w", t.name, err)
+	}
+	u.set("written_at", number(millis(now)))
+	return t.writeLedger(ctx, key, upload, u)
+}
+
+// ClaimID writes the id of a job that dispatch has not noted yet, and returns the
+// ledger as it is then: an id that is there already stays. The ledger does not
+// count as written: what an earlier version knew of the upload is not in it.
+func (t *Table) ClaimID(ctx context.Context, now time.Time, key, upload string, slot Slot, id string) (Ledger, error) {
+	u, err := t.ledgerUpdate(now, map[Slot]Entry{slot: {ID: id}})
+	if err != nil {
+		return Ledger{}, fmt.Errorf("table %s: claiming a job's id: %w", t.name, err)
+	}
+	return t.writeLedger(ctx, key, upload, u)
+}
+
+func (t *Table) writeLedger(ctx context.Context, key, upload string, u *ledgerUpdate) (Ledger, error) {
 	const (
 		doing  = "writing the ledger of an upload"
 		action = "UpdateItem"
 	)
 	if err := t.checkKeys(doing, key, upload); err != nil {
 		return Ledger{}, err
-	}
-	u, err := t.ledgerUpdate(now, entries)
-	if err != nil {
-		return Ledger{}, t.explain(doing, action, err)
 	}
 	out, err := t.api.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                 &t.name,
@@ -174,7 +190,6 @@ type ledgerUpdate struct {
 
 func (t *Table) ledgerUpdate(now time.Time, entries map[Slot]Entry) (*ledgerUpdate, error) {
 	u := &ledgerUpdate{names: map[string]string{}, values: item{}}
-	u.set("written_at", number(millis(now)))
 	if t.ttl != 0 {
 		u.set(TTLAttribute, number(now.Add(t.ttl+t.giveUpAfter+ledgerStay).Unix()))
 	}

@@ -148,7 +148,7 @@ func jobRow(ref media.JobRef, r media.Result) Row {
 		CompletedAt:    millis(r.FinishedAt),
 		DurationMS:     r.DurationMS,
 		Outputs:        outputs,
-		OutputsOmitted: omitted,
+		OutputsOmitted: omitted + r.OutputsOmitted,
 		Bucket:         ref.Bucket,
 		Upload:         ref.Upload,
 		Job:            ref.Job,

@@ -2,212 +2,54 @@ package schedules_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"ittybit-media/handlers/awsclient"
-	"ittybit-media/handlers/ittybit"
-	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/schedules"
-	"ittybit-media/handlers/secrets"
 )
 
-const (
-	apiKeySecret   = "ittybit/key"
-	callbackSecret = "callback/keys"
-	oldCallbackKey = "oooooooooooooooooooooooooooooooo"
-	newCallbackKey = "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+var (
+	whole    = flag.Bool("whole", false, "explore the large scenarios, too")
+	schedule = flag.String("schedule", "", "replay one schedule, as a violation prints it, of the one test that -run names")
 )
-
-var began = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // as every process's clock
-
-// function is what the functions are made of, over a process's client.
-type function struct {
-	table   *results.Table
-	ittybit *ittybit.Client
-	keys    *secrets.Value[media.CallbackKeys]
-}
-
-func environment(name string) string {
-	return map[string]string{
-		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
-		"AWS_ENDPOINT_URL_DYNAMODB": "http://dynamodb.test", "AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://secrets.test",
-	}[name]
-}
-
-func awsConfig(c *http.Client) aws.Config {
-	cfg, err := awsclient.FromEnv(environment)
-	if err != nil {
-		panic(err)
-	}
-	cfg.HTTPClient = c
-	return cfg
-}
-
-func newFunction(c *http.Client) function {
-	cfg := awsConfig(c)
-	key := secrets.NewValue(slog.New(slog.DiscardHandler), "key", secrets.FromSecretsManager(cfg, apiKeySecret), secrets.APIKey)
-	client, err := ittybit.New(ittybit.Options{BaseURL: "https://ittybit.test", Key: key.Get, HTTP: c})
-	if err != nil {
-		panic(err)
-	}
-	return function{
-		table:   results.New(dynamodb.NewFromConfig(cfg), tableName, results.Options{}),
-		ittybit: client.Attempts(1),
-		keys:    secrets.NewValue(slog.New(slog.DiscardHandler), "callback keys", secrets.FromSecretsManager(cfg, callbackSecret), secrets.CallbackKeys),
-	}
-}
-
-var upload = media.Upload{Bucket: "uploads", Key: "film.mov", Size: 1, ETag: "0123", Time: began}
-
-func refOf(name string) media.JobRef {
-	return media.JobRef{Bucket: upload.Bucket, Key: upload.Key, Upload: upload.ID(tableName), Job: name}
-}
-
-// dispatch does in short what the function does about an upload.
-func dispatch(names ...string) func(context.Context, *http.Client, string) error {
-	return func(ctx context.Context, c *http.Client, _ string) error {
-		f := newFunction(c)
-		keys, err := f.keys.Get(ctx)
-		if err != nil {
-			return err
-		}
-		done, err := f.table.RowsByUpload(ctx, upload.Key, upload.ID(tableName))
-		if err != nil {
-			return err
-		}
-		found := map[string]media.Result{}
-		for r, err := range f.ittybit.ByInput(ctx, upload.URL(), upload.Time) {
-			if err != nil {
-				return err
-			}
-			found[r.Metadata["job"]] = r
-		}
-		errs := make([]error, len(names))
-		var jobs sync.WaitGroup
-		for i, name := range names {
-			jobs.Go(func() {
-				if !done.Has(name, 0) {
-					errs[i] = f.job(ctx, keys, refOf(name), found[name])
-				}
-			})
-		}
-		jobs.Wait()
-		return errors.Join(errs...)
-	}
-}
-
-func (f function) job(ctx context.Context, keys media.CallbackKeys, ref media.JobRef, r media.Result) error {
-	if r.JobID == "" {
-		token, err := keys.Sign(ref)
-		if err != nil {
-			return err
-		}
-		body, key, err := media.JobRequest{Upload: upload, Ref: ref, Job: media.Job{Name: ref.Job, Kind: "video"}, WebhookURL: "https://hook.test/webhook", Token: token}.Body()
-		if err != nil {
-			return err
-		}
-		if r, err = f.ittybit.Create(ctx, body, key); err != nil {
-			return err
-		}
-	}
-	_, err := f.table.InsertQueued(ctx, results.Dispatched{At: began, CheckAt: began.Add(time.Hour), Upload: upload, Ref: ref, Result: r})
-	return err
-}
-
-// callback ends the job of the input at Ittybit and then does in short what the
-// webhook function does about it.
-func callback(ctx context.Context, c *http.Client, id string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://ittybit.test/jobs/"+id+"/succeeded", http.NoBody)
-	if err != nil {
-		return err
-	}
-	resp, err := c.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	var ended job
-	if err := json.NewDecoder(resp.Body).Decode(&ended); err != nil {
-		return err
-	}
-	_, token, _ := strings.Cut(ended.WebhookURL, "?token=")
-	f := newFunction(c)
-	ref, err := f.verify(ctx, token)
-	if err != nil {
-		return err
-	}
-	_, err = f.table.Apply(ctx, results.Report{At: began, Ref: ref, Result: media.Result{JobID: id, Status: "succeeded", State: media.Succeeded}, Mode: results.CreateOrUpdate})
-	return err
-}
-
-func (f function) verify(ctx context.Context, token string) (media.JobRef, error) {
-	keys, err := f.keys.Get(ctx)
-	if err != nil {
-		return media.JobRef{}, err
-	}
-	ref, err := keys.Verify(token)
-	if errors.Is(err, media.ErrUnknownKey) {
-		if keys, err = f.keys.Refresh(ctx, 0); err == nil {
-			ref, err = keys.Verify(token)
-		}
-	}
-	return ref, err
-}
-
-// rotate puts a new callback key before the old one.
-func rotate(ctx context.Context, c *http.Client, _ string) error {
-	client := awsclient.NewClient(awsConfig(c), awsclient.Service{Name: "Secrets Manager", ID: "Secrets Manager", Signed: "secretsmanager", Target: "secretsmanager"})
-	var none struct{}
-	return client.Call(ctx, "PutSecretValue", map[string]string{"SecretId": callbackSecret, "SecretString": `["` + newCallbackKey + `","` + oldCallbackKey + `"]`}, &none)
-}
-
-// sweep does in short what the function does.
-func sweep(ctx context.Context, c *http.Client, _ string) error {
-	f := newFunction(c)
-	var errs []error
-	for row, err := range f.table.OverdueRows(ctx, began.Add(24*time.Hour)) {
-		if err != nil {
-			return err
-		}
-		r, err := f.ittybit.Get(ctx, row.JobID())
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if r.State.Final() {
-			_, err = f.table.Apply(ctx, results.Report{At: began, Ref: row.Ref(), Result: r, Mode: results.UpdateOnly})
-		} else {
-			_, err = f.table.Reschedule(ctx, row.Key, row.JobID(), began.Add(time.Hour))
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
 
 func once(schedules.View) []string { return []string{""} }
 
-// unfinished lists the jobs that Ittybit has not ended.
-func unfinished(v schedules.View) []string {
-	var ids []string
-	for _, j := range v.Store("ittybit").(*fake).jobs {
-		if j.Status == "queued" {
-			ids = append(ids, j.ID)
+// jobsThat lists the jobs of a status at Ittybit.
+func jobsThat(status string) func(schedules.View) []string {
+	return func(v schedules.View) []string {
+		var ids []string
+		for _, j := range jobsOf(v) {
+			if j.Status == status {
+				ids = append(ids, j.ID)
+			}
 		}
+		return ids
 	}
-	return ids
+}
+
+// retry starts a process that is there because any of another failed.
+func retry(failed ...string) func(schedules.View) []string {
+	return func(v schedules.View) []string {
+		for _, name := range failed {
+			if v.Count(name, schedules.Failed)+v.Count(name, schedules.Crashed) > 0 {
+				return []string{""}
+			}
+		}
+		return nil
+	}
 }
 
 func world(t *testing.T, m manners, stale int) map[string]schedules.Store {
@@ -218,104 +60,66 @@ func world(t *testing.T, m manners, stale int) map[string]schedules.Store {
 	}
 }
 
-// oneOfEach: Ittybit has at most one job of each name.
-func oneOfEach(v schedules.View) error {
-	seen := map[string]string{}
-	for _, j := range v.Store("ittybit").(*fake).jobs {
-		if other := seen[j.Metadata["job"]]; other != "" {
-			return fmt.Errorf("two jobs: %s and %s", other, j.ID)
-		}
-		seen[j.Metadata["job"]] = j.ID
-	}
-	return nil
-}
-
-// rowsAreRight: open is on the rows that are not final, and what Ittybit ended is
-// final once nothing happens any more.
-func rowsAreRight(v schedules.View) error {
-	final := map[string]bool{}
-	for _, r := range v.Store("dynamodb").(*table).rows {
-		id, ok := strings.CutPrefix(r["sk"], "task#")
-		if !ok {
-			continue
-		}
-		final[id] = r["state"] == "succeeded"
-		if final[id] == (r["open"] != "") {
-			return fmt.Errorf("row %s: state %q, open %q", id, r["state"], r["open"])
-		}
-	}
-	for _, j := range v.Store("ittybit").(*fake).jobs {
-		if noted, ok := final[j.ID]; !ok {
-			return fmt.Errorf("job %s has no row", j.ID)
-		} else if j.Status == "succeeded" && !noted {
-			return fmt.Errorf("job %s has ended, its row has not", j.ID)
-		}
-	}
-	return nil
-}
-
-func both(checks ...func(schedules.View) error) func(schedules.View) error {
-	return func(v schedules.View) error {
-		for _, check := range checks {
-			if err := check(v); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-}
-
-// finalRowsStay: a row that is final never becomes anything else.
-func finalRowsStay(before, after schedules.View) error {
-	state := map[string]string{}
-	for _, r := range after.Store("dynamodb").(*table).rows {
-		state[r["sk"]] = r["state"]
-	}
-	for _, r := range before.Store("dynamodb").(*table).rows {
-		if r["state"] == "succeeded" && state[r["sk"]] != "succeeded" {
-			return fmt.Errorf("row %s was final and is %q", r["sk"], state[r["sk"]])
-		}
-	}
-	return nil
-}
-
-// callbacksAreTaken: no callback is refused.
-func callbacksAreTaken(v schedules.View) error {
-	if v.Count("callback", schedules.Failed) > 0 {
-		return errors.New("a callback was refused")
-	}
-	return nil
-}
-
-// deliveries are two of one event and one more when they are over, callbacks,
-// runs of sweep, and a rotation.
-func deliveries(t *testing.T, m manners, names ...string) schedules.Scenario {
-	afterDispatch := func(v schedules.View) []string {
-		if v.Over("dispatch") {
-			return []string{""}
-		}
-		return nil
-	}
-	return schedules.Scenario{
-		Stores: world(t, m, 0),
-		Processes: []schedules.Process{
-			{Name: "dispatch", Run: dispatch(names...), Copies: 2},
-			{Name: "callback", Run: callback, Inputs: unfinished, Copies: len(names)},
-			{Name: "rotation", Run: rotate, Inputs: afterDispatch},
-			{Name: "dispatch at last", Run: dispatch(names...), Inputs: afterDispatch},
-			{Name: "sweep at last", Run: sweep, Last: true},
-		},
-		Crashes: 1,
-		Always:  both(oneOfEach, callbacksAreTaken),
-		Step:    finalRowsStay,
-		AtEnd:   rowsAreRight,
-	}
-}
-
-var (
-	whole    = flag.Bool("whole", false, "explore the large scenarios, too")
-	schedule = flag.String("schedule", "", "replay one schedule, as a violation prints it, of the one test that -run names")
+// How long after the upload the later processes begin. The last try is on the
+// next day, which has room again.
+const (
+	soon     = 2 * time.Minute
+	later    = 40 * time.Minute // a job's callback is overdue
+	tomorrow = 25 * time.Hour
+	afterAll = 32 * time.Hour
 )
+
+// deliveries are two tries of one event, the callback of every job, and what
+// comes last: tries from the queue if one failed, and runs of sweep.
+func deliveries(t *testing.T, f functions, m manners, tries ...schedules.Process) schedules.Scenario {
+	var names []string
+	for _, p := range tries {
+		names = append(names, p.Name)
+	}
+	s := schedules.Scenario{
+		Stores:    world(t, m, 1),
+		Processes: tries,
+		Crashes:   1,
+		Step:      finalRowsStay,
+		AtEnd:     rowsAreComplete(f.names),
+	}
+	s.Processes = append(s.Processes,
+		schedules.Process{Name: "callback", Run: f.callback, Inputs: jobsThat("queued"), Copies: len(f.names)},
+		schedules.Process{Name: "last try", Run: f.tryAtLast, Inputs: retry(names...), Last: true},
+		schedules.Process{Name: "very last try", Run: f.tryAtLast, Inputs: retry("last try"), Last: true},
+		schedules.Process{Name: "last sweep", Run: f.sweepAtLast, Last: true},
+		schedules.Process{Name: "very last sweep", Run: f.sweepAtLast, Inputs: retry("last sweep"), Last: true},
+	)
+	checks := []func(schedules.View) error{rowsAreTrue, callbacksAreTaken}
+	if !m.Race {
+		checks = append(checks, oneOfEach)
+	}
+	if f.limit > 0 {
+		checks = append(checks, limitHolds(f.limit))
+	}
+	s.Always = all(checks...)
+	return s
+}
+
+// pairs are two tries of S3's event.
+func (f functions) pairs() map[string][]schedules.Process {
+	return map[string][]schedules.Process{
+		"direct and direct": {{Name: "direct", Run: f.direct(0), Copies: 2}},
+		"direct and queued": {{Name: "direct", Run: f.direct(0)}, {Name: "queued", Run: f.queued(soon)}},
+	}
+}
+
+func (f functions) rotation() schedules.Process {
+	return schedules.Process{Name: "rotation", Run: f.rotate, Inputs: once}
+}
+
+func (f functions) sweepBeside() schedules.Process {
+	return schedules.Process{Name: "sweep", Run: f.sweep(later), Inputs: once}
+}
+
+func (f functions) callbackAgain() schedules.Process {
+	return schedules.Process{Name: "callback again", Run: f.callback, Inputs: jobsThat("succeeded")}
+}
 
 // holds explores a scenario, or replays the schedule of the flag, and expects no
 // violation.
@@ -340,35 +144,103 @@ func holds(t *testing.T, s schedules.Scenario) {
 	}
 }
 
-func TestDeliveriesOfOneJob(t *testing.T) {
-	t.Parallel()
-	s := deliveries(t, manners{}, "film")
-	s.Processes = append(s.Processes, schedules.Process{Name: "sweep", Run: sweep, Inputs: once})
-	holds(t, s)
-}
+// strict is an Ittybit that refuses a key which is in use, or had another body.
+var strict = manners{OtherBody: http.StatusConflict, InProgress: http.StatusConflict}
 
-func TestDeliveriesOfTwoJobs(t *testing.T) {
+func TestEveryScheduleOfOneJob(t *testing.T) {
 	t.Parallel()
-	s := deliveries(t, manners{}, "film", "thumb")
-	if *whole {
-		s.Processes = append(s.Processes, schedules.Process{Name: "sweep", Run: sweep, Inputs: once})
-	} else {
-		s.Processes[1].Copies = 1
+	for _, test := range []struct {
+		limit   int
+		ittybit manners
+		large   bool
+	}{
+		{limit: 0, ittybit: strict},
+		{limit: 1, ittybit: manners{}},
+		{limit: 0, ittybit: manners{}, large: true},
+		{limit: 0, ittybit: manners{Bare: true}, large: true},
+		{limit: 2, ittybit: manners{}, large: true},
+		{limit: 2, ittybit: strict, large: true},
+	} {
+		f := deploy(t, test.limit, "film")
+		for name, tries := range f.pairs() {
+			t.Run(fmt.Sprintf("%s, limit %d, Ittybit %+v", name, test.limit, test.ittybit), func(t *testing.T) {
+				t.Parallel()
+				if (test.large || test.limit == 0 && len(tries) > 1) && !*whole {
+					t.Skip("needs -whole")
+				}
+				s := deliveries(t, f, test.ittybit, tries...)
+				s.Processes = append(s.Processes, f.rotation(), f.sweepBeside(), f.callbackAgain())
+				holds(t, s)
+			})
+		}
 	}
-	holds(t, s)
 }
 
-func TestLostAnswersAndServerErrors(t *testing.T) {
+func TestEveryScheduleOfTwoJobs(t *testing.T) {
 	t.Parallel()
-	s := deliveries(t, manners{Refusals: []int{http.StatusInternalServerError}}, "film")
-	s.Crashes, s.Faults = 0, 1
-	s.Always = oneOfEach
-	holds(t, s)
+	for _, limit := range []int{0, 2, 3, 4} {
+		f := deploy(t, limit, "film", "thumb")
+		for name, tries := range f.pairs() {
+			t.Run(fmt.Sprintf("%s, limit %d", name, limit), func(t *testing.T) {
+				t.Parallel()
+				if (limit > 2 || len(tries) > 1) && !*whole {
+					t.Skip("needs -whole")
+				}
+				s := deliveries(t, f, strict, tries...)
+				s.Processes[len(tries)].Copies = 1
+				holds(t, s)
+			})
+		}
+	}
+}
+
+// A request gets an answer that says nothing of the job, or the answer is lost.
+func TestEveryScheduleOfLostAnswersAndServerErrors(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []int{0, 1, 2} {
+		f := deploy(t, limit, "film")
+		for name, tries := range f.pairs() {
+			t.Run(fmt.Sprintf("%s, limit %d", name, limit), func(t *testing.T) {
+				t.Parallel()
+				if limit == 2 && !*whole {
+					t.Skip("needs -whole")
+				}
+				m := strict
+				m.Refusals = []int{http.StatusInternalServerError, http.StatusTooManyRequests, http.StatusBadRequest}
+				s := deliveries(t, f, m, tries...)
+				s.Crashes, s.Faults = 0, 1
+				s.Always = all(oneOfEach, rowsAreTrue) // a callback whose table does not answer fails
+				if limit > 0 {
+					s.Always = all(oneOfEach, rowsAreTrue, limitHolds(limit))
+				}
+				holds(t, s)
+			})
+		}
+	}
+}
+
+// Where Ittybit makes two jobs for one key, one of them has a row: the ledger
+// decides which.
+func TestEveryScheduleOfTwoJobsForOneKey(t *testing.T) {
+	t.Parallel()
+	f := deploy(t, 0, "film")
+	for name, tries := range f.pairs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := deliveries(t, f, manners{Race: true}, tries...)
+			s.Processes = slices.Delete(s.Processes, len(tries), len(tries)+1) // no callback tells of the other one
+			s.Always = rowsAreTrue
+			holds(t, s)
+		})
+	}
 }
 
 func TestTwoJobsForOneKeyAreFound(t *testing.T) {
 	t.Parallel()
-	r := schedules.Explore(t, deliveries(t, manners{Race: true}, "film"))
+	f := deploy(t, 0, "film")
+	s := deliveries(t, f, manners{Race: true}, f.pairs()["direct and direct"]...)
+	s.Always = oneOfEach
+	r := schedules.Explore(t, s)
 	t.Log(r)
 	if r.Violation == nil || !strings.Contains(r.Violation.Err.Error(), "two jobs") || !r.Violation.Confirmed {
 		t.Fail()
@@ -378,13 +250,24 @@ func TestTwoJobsForOneKeyAreFound(t *testing.T) {
 // A read that does not ask for consistency may miss the last write.
 func TestAStaleReadIsAChoice(t *testing.T) {
 	t.Parallel()
+	f := deploy(t, 0, "film")
 	count := schedules.Process{Name: "count", Run: func(ctx context.Context, c *http.Client, _ string) error {
-		table := newFunction(c).table
+		cfg, err := awsclient.FromEnv(f.environment)
+		if err != nil {
+			panic(err)
+		}
+		cfg.HTTPClient = c
+		client := dynamodb.NewFromConfig(cfg)
+		table := results.New(client, tableName, results.Options{})
 		if _, err := table.ReserveJobs(ctx, began, 1, 1); err != nil {
 			return err
 		}
-		if n, err := table.JobCount(ctx, began); err != nil || n != 1 {
-			return fmt.Errorf("%d jobs, %w", n, err)
+		out, err := client.GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String(tableName), Key: map[string]types.AttributeValue{
+			results.PartitionKey: &types.AttributeValueMemberS{Value: "budget#"},
+			results.SortKey:      &types.AttributeValueMemberS{Value: began.UTC().Format(time.DateOnly)},
+		}})
+		if err != nil || len(out.Item) == 0 {
+			return fmt.Errorf("no count, %w", err)
 		}
 		return nil
 	}}
@@ -401,4 +284,13 @@ func TestAStaleReadIsAChoice(t *testing.T) {
 			t.Errorf("stale by up to %d: %v; %v", stale, r, v)
 		}
 	}
+}
+
+// A callback about a task of the job, with the job's own token, changes nothing.
+func TestEveryScheduleOfAChildCallback(t *testing.T) {
+	t.Parallel()
+	f := deploy(t, 0, "film")
+	s := deliveries(t, f, strict, f.pairs()["direct and direct"]...)
+	s.Processes = append(s.Processes, schedules.Process{Name: "child callback", Run: f.childCallback, Inputs: jobsThat("queued")})
+	holds(t, s)
 }

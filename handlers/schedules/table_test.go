@@ -112,7 +112,12 @@ func (t *table) Key() string {
 	return key
 }
 
+// Serve knows DynamoDB's operations, and DELETE /past, after which no read is
+// late.
 func (t *table) Serve(c schedules.Call) []schedules.Outcome {
+	if c.Method == http.MethodDelete {
+		return []schedules.Outcome{{Response: schedules.Response{Status: http.StatusNoContent}, Store: tableOf(t.db, t.stale, nil)}}
+	}
 	if c.Target == "" { // a connection is opened ahead of the first call
 		return []schedules.Outcome{{Response: schedules.Response{Status: http.StatusBadRequest}, Constant: true}}
 	}

@@ -25,6 +25,7 @@ var (
 	Results           = define("Results", "Count", "State")      // jobs that ended
 	UploadToResult    = define("UploadToResult", "Seconds", "")
 	CallbacksRefused  = define("CallbacksRefused", "Count", "Reason")
+	CallbacksEarly    = define("CallbacksEarly", "Count", "")   // answered "not yet": sent again
 	JobsSwept         = define("JobsSwept", "Count", "Outcome") // jobs that sweep asked Ittybit for
 	SweepBehind       = define("SweepBehind", "Count", "")      // runs that ended with overdue jobs left
 )

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -22,6 +23,8 @@ type alarm struct {
 	window    window
 	threshold float64
 	metrics   []metric
+	// expression is what of the metrics m0, m1 … counts, if not their sum.
+	expression string
 
 	meaning string // what has happened
 	check   string // where to look for the reason
@@ -178,10 +181,12 @@ func makeAlarm(s scope, a alarm, actions pulumi.Array) (*cloudwatch.MetricAlarm,
 	return cloudwatch.NewMetricAlarm(s.ctx, s.named(a.name), args, s.child())
 }
 
-// total returns the queries for the sum of the alarm's metrics.
+// total returns the queries for the sum of the alarm's metrics, or for its
+// expression.
 func (a alarm) total() cloudwatch.MetricAlarmMetricQueryArray {
+	expression := cmp.Or(a.expression, "SUM(METRICS())")
 	queries := cloudwatch.MetricAlarmMetricQueryArray{cloudwatch.MetricAlarmMetricQueryArgs{
-		Id: pulumi.String("total"), Expression: pulumi.String("SUM(METRICS())"), Label: pulumi.String(a.name), ReturnData: pulumi.Bool(true),
+		Id: pulumi.String("total"), Expression: pulumi.String(expression), Label: pulumi.String(a.name), ReturnData: pulumi.Bool(true),
 	}}
 	for i, m := range a.metrics {
 		queries = append(queries, cloudwatch.MetricAlarmMetricQueryArgs{

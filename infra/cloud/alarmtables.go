@@ -112,10 +112,13 @@ func callbackAlarms(s scope, a api) []alarm {
 	return []alarm{
 		{
 			name: "api-errors", kind: happened, window: atOnce, threshold: s.tolerated(ofRequests, 0),
-			metrics: []metric{apiMetric("5xx", a)},
-			meaning: "Callbacks were answered with 5xx. " + resent,
-			check:   `"callback not stored" in webhook's log, if it cannot reach the table; webhook-errors or webhook-throttles follow if it fails or does not start`,
-			fix:     s.fetchOverdue(),
+			// A callback that is earlier than dispatch's ledger is answered 500
+			// to come again, which is no error.
+			metrics:    []metric{apiMetric("5xx", a), s.ownMetric(telemetry.CallbacksEarly, sum, "")},
+			expression: "m0 - FILL(m1, 0)",
+			meaning:    "Callbacks were answered with 5xx. " + resent,
+			check:      `"callback not stored" in webhook's log, if it cannot reach the table; webhook-errors or webhook-throttles follow if it fails or does not start`,
+			fix:        s.fetchOverdue(),
 		},
 		{
 			name: "callbacks-refused", kind: lasting, window: again, threshold: s.tolerated(ofRequests, 5),

@@ -115,7 +115,8 @@ func failureGraphs(s scope, p parts) []widget {
 		graph("Callbacks to the API",
 			line{label: "all (right)", metric: apiMetric("Count", p.api), right: true},
 			line{label: "4xx: refused or throttled", metric: apiMetric("4xx", p.api)},
-			line{label: "5xx: not stored", metric: apiMetric("5xx", p.api)}),
+			line{label: "5xx: not stored, or too early", metric: apiMetric("5xx", p.api)},
+			s.own("too early", telemetry.CallbacksEarly)),
 		graph("Refused callbacks, by reason", s.by(telemetry.CallbacksRefused)),
 	}
 }

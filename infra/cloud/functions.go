@@ -120,6 +120,7 @@ func environment(s scope, spec functionSpec, table *dynamodb.Table) pulumi.Strin
 	all := pulumi.StringMap{
 		env.TableName:        table.Name,
 		env.ResultTTLDays:    pulumi.String(strconv.FormatInt(s.Config.ResultTTLDays, 10)),
+		env.GiveUpAfter:      pulumi.String(s.Config.GiveUpAfter.String()),
 		env.MetricsNamespace: pulumi.String(s.metricsNamespace()),
 		env.LogLevel:         pulumi.String(strings.ToLower(s.Config.LogLevel.String())),
 	}

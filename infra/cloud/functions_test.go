@@ -16,10 +16,11 @@ func TestTheFunctionsGetTheEnvironmentThatTheyRead(t *testing.T) {
 	eachStack(t, func(t *testing.T, name string, v values, _ *deployment) {
 		c, d := config(t, v), deployWhole(t, name, v)
 		common := env.Common{
-			Table:     d.one(t, "Table", "").out(t, "name"),
-			ResultTTL: time.Duration(c.ResultTTLDays) * 24 * time.Hour,
-			Namespace: "IttybitMedia/" + name,
-			LogLevel:  c.LogLevel,
+			Table:       d.one(t, "Table", "").out(t, "name"),
+			ResultTTL:   time.Duration(c.ResultTTLDays) * 24 * time.Hour,
+			GiveUpAfter: c.GiveUpAfter,
+			Namespace:   "IttybitMedia/" + name,
+			LogLevel:    c.LogLevel,
 		}
 		keys := d.one(t, "Secret", "-callback-keys").out(t, "arn")
 		apiKey := env.APIKey{Secret: c.APIKeySecret, Parameter: c.APIKeyParameter}
@@ -40,7 +41,7 @@ func TestTheFunctionsGetTheEnvironmentThatTheyRead(t *testing.T) {
 		})
 		t.Run("sweep", func(t *testing.T) {
 			reads(t, d, "sweep", env.LoadSweep, env.Sweep{
-				Common: common, APIURL: c.IttybitAPIURL, APIKey: apiKey, OverdueAfter: c.OverdueAfter, GiveUpAfter: c.GiveUpAfter,
+				Common: common, APIURL: c.IttybitAPIURL, APIKey: apiKey, OverdueAfter: c.OverdueAfter,
 			})
 		})
 	})

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 
 	"ittybit-media/handlers/env"
+	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/telemetry"
 	"ittybit-media/scripts/local/fakeittybit"
 	"ittybit-media/scripts/local/pipeline"
@@ -98,11 +99,23 @@ func runHandlers(t *testing.T, d *deployment) map[string][]map[string]any {
 		put(key, "x")
 	}
 	put("above-the-limit.mov", "x")
-	response, err := http.Post(run.WebhookURL+"?token=forged", "application/json", strings.NewReader("{}"))
+	post := func(token, body string) {
+		response, err := http.Post(run.WebhookURL+"?token="+token, "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+	}
+	post("forged", "{}")
+	keys, err := media.NewCallbackKeys(run.CallbackKeys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = response.Body.Close()
+	early, err := keys.Sign(media.JobRef{Bucket: "uploads", Key: "early.mov", Upload: "0", Job: "video"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	post(early, `{"id":"job_early","status":"succeeded"}`) // dispatch has not noted it yet
 	run.Ittybit.SetKeys("another key")
 	run.Clock.Advance(time.Hour)
 	sweep() // in vain

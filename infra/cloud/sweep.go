@@ -24,7 +24,6 @@ func makeSweep(s scope, table *dynamodb.Table, all secrets) (function, error) {
 		environment: pulumi.StringMap{
 			env.IttybitAPIURL: pulumi.String(s.Config.IttybitAPIURL),
 			env.OverdueAfter:  pulumi.String(s.Config.OverdueAfter.String()),
-			env.GiveUpAfter:   pulumi.String(s.Config.GiveUpAfter.String()),
 		},
 		secrets: []reference{all.apiKey},
 		grants: []statement{

@@ -182,7 +182,7 @@ func TestParts(t *testing.T) {
 	}{
 		{name: "calls", part: (*bench).calls, all: true, want: []string{
 			"dispatch, 10 jobs: POSTs to Ittybit", "dispatch, 10 jobs: writes at once",
-			"dispatch, 3 jobs, daily limit: writes of the day's count", "webhook: writes of rows", "webhook, daily limit: other calls",
+			"dispatch, 3 jobs, daily limit: writes of the ledger and the day's count", "webhook: writes of rows", "webhook, daily limit: other calls",
 		}},
 		{name: "cold", part: (*bench).cold, want: []string{
 			"init empty", "init webhook / empty", "init dispatch / empty", "init sweep / empty",
@@ -194,9 +194,9 @@ func TestParts(t *testing.T) {
 		{name: "cost", part: (*bench).cost, want: []string{
 			"1 job: dispatch", "3 jobs: webhook", "3 jobs: Lambda", "3 jobs: total",
 		}, same: map[string]float64{
-			"1 job: writes of an upload": 5, "1 job: of these for the daily limit": 0.625,
-			"3 jobs: writes of an upload": 13, "3 jobs: of these for the daily limit": 0.625,
-			"3 jobs: DynamoDB": 13*0.625 + 0.125, "3 jobs: of these for the index of open jobs": 6 * 0.625,
+			"1 job: writes of an upload": 6, "1 job: of these for the ledger and the daily limit": 1.25,
+			"3 jobs: writes of an upload": 14, "3 jobs: of these for the ledger and the daily limit": 1.25,
+			"3 jobs: DynamoDB": 14*0.625 + 0.125, "3 jobs: of these for the index of open jobs": 6 * 0.625,
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

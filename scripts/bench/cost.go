@@ -24,7 +24,8 @@ type uploadUsage struct {
 // queued and leaves it with the result.
 func (u uploadUsage) indexWrites() float64 { return 2 * float64(u.jobs) }
 
-// countWrites are those of the daily count: what is left after two for each row.
+// countWrites are those of the ledger and the daily count: what is left after two
+// for each row.
 func (u uploadUsage) countWrites() float64 { return u.writes - 2*float64(u.jobs) }
 
 // item is a part of the price of a million uploads, in dollars.
@@ -109,7 +110,7 @@ func (fs *figures) addBill(p prices.List, u uploadUsage, c stack.Config) {
 	add("total", "$", all)
 	add("of these for the index of open jobs", "$", u.indexWrites()*p.PerMillion.Write)
 	add("of these for the queued row and the index", "$", (float64(u.jobs)+u.indexWrites())*p.PerMillion.Write)
-	add("of these for the daily limit", "$", u.countWrites()*p.PerMillion.Write)
+	add("of these for the ledger and the daily limit", "$", u.countWrites()*p.PerMillion.Write)
 }
 
 // usage runs uploads of n jobs through dispatch and webhook and returns the

@@ -88,7 +88,7 @@ func TestLists(t *testing.T) {
 func TestTheOverview(t *testing.T) {
 	t.Parallel()
 	w := start(t, func(o *pipeline.Options) {
-		o.Stack.DailyJobLimit = 7
+		o.Stack.DailyJobLimit = 9
 		unscheduled(o)
 	})
 	// The day must not end meanwhile.
@@ -100,7 +100,7 @@ func TestTheOverview(t *testing.T) {
 	w.ittybit.Mute.Store(true)
 	w.upload("b.mov")
 	text := w.Want(cli.ExitOK)
-	pipelinetest.WantIn(t, text, "open jobs 3, of which 0 overdue; the oldest began ", " of b.mov", "new jobs today (UTC) 6 of 7", "retry queue 0", "dead letters 0")
+	pipelinetest.WantIn(t, text, "open jobs 3, of which 0 overdue; the oldest began ", " of b.mov", "new jobs today (UTC) 6 of 9", "retry queue 0", "dead letters 0")
 	if strings.Contains(text, "go run") {
 		t.Errorf("it has advice, though all is well:\n%s", text)
 	}
@@ -111,7 +111,7 @@ func TestTheOverview(t *testing.T) {
 	}
 	w.Pass(31 * time.Minute)
 	text = w.Want(cli.ExitOK)
-	pipelinetest.WantIn(t, text, "open jobs 6, of which 6 overdue; the oldest began 31 min ago: ", "scripts/jobs -local=", "-settle", "new jobs today (UTC) 9 of 7", "retry queue 1: ", "dead letters 1: 1 visible, 0 in flight, 0 delayed",
+	pipelinetest.WantIn(t, text, "open jobs 6, of which 6 overdue; the oldest began 31 min ago: ", "scripts/jobs -local=", "-settle", "new jobs today (UTC) 9 of 9", "retry queue 1: ", "dead letters 1: 1 visible, 0 in flight, 0 delayed",
 		"scripts/redrive -local=", "limit of new jobs is reached", "Uploads in the retry queue are tried every 15 min, for 3 days.", lambda.LogGroup("dispatch"))
 	if n := w.AWS.Calls()["DynamoDB.Scan"]; n != 0 {
 		t.Errorf("%d scans", n)
@@ -119,7 +119,7 @@ func TestTheOverview(t *testing.T) {
 
 	all := pipelinetest.Lines[overview](t, w.Want(cli.ExitOK, "-json", "-count"))
 	o := all[0]
-	if len(all) != 1 || o.Region != endpoint.Region || *o.JobsToday != 9 || o.DailyLimit != 7 || o.RetryQueue.All() != 1 || o.DeadLetters.Visible != 1 || o.States["failed"] != 1 {
+	if len(all) != 1 || o.Region != endpoint.Region || *o.JobsToday != 9 || o.DailyLimit != 9 || o.RetryQueue.All() != 1 || o.DeadLetters.Visible != 1 || o.States["failed"] != 1 {
 		t.Errorf("%+v", all)
 	}
 	for state, n := range o.States {
@@ -130,7 +130,7 @@ func TestTheOverview(t *testing.T) {
 
 	w.Deny("GetQueueAttributes")
 	got := w.Says(cli.ExitFailed, []string{"counting the messages of", "have this action allowed"})
-	pipelinetest.WantIn(t, got.Stdout, "new jobs today (UTC) 9 of 7", "retry queue unknown", "dead letters unknown")
+	pipelinetest.WantIn(t, got.Stdout, "new jobs today (UTC) 9 of 9", "retry queue unknown", "dead letters unknown")
 	w.Deny("Query")
 	got = w.Says(cli.ExitFailed, []string{"allow the role dynamodb:Query"})
 	pipelinetest.WantIn(t, got.Stdout, "open jobs unknown", "dead letters 1")

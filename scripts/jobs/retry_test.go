@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -349,5 +350,7 @@ func TestARetryThatFails(t *testing.T) {
 	})
 	w.Want(cli.ExitOK, "-retry", "-yes", "a.mov")
 	w.Quiet()
+	w.wantJobs("a.mov", 3) // the limit holds
+	w.Pass(25 * time.Hour)
 	w.wantJobs("a.mov", 6)
 }

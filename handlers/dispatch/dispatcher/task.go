@@ -126,7 +126,7 @@ func (t task) upload(ctx context.Context) (answer, error) {
 // start is what a try begins with.
 type start struct {
 	known    results.Ledger
-	migrated []results.Row // of a job that a callback noted before there were ledgers
+	unnoted  map[results.Slot]string // ids that only a callback has noted, where dispatch never wrote a ledger
 	keys     media.CallbackKeys
 	reserved reservation
 	full     error // [errDailyLimit], or nil
@@ -139,7 +139,7 @@ func (t task) prepare(ctx context.Context, jobs int) (start, error) {
 	var s start
 	var wg sync.WaitGroup
 	var errs [3]error
-	wg.Go(func() { s.known, s.migrated, errs[0] = t.known(ctx) })
+	wg.Go(func() { s.known, s.unnoted, errs[0] = t.known(ctx) })
 	wg.Go(func() { s.keys, errs[1] = t.keys(ctx) })
 	if t.direct {
 		wg.Go(func() { s.reserved, errs[2] = t.limit.reserve(ctx, t.now, jobs) })
@@ -158,14 +158,22 @@ func (t task) prepare(ctx context.Context, jobs int) (start, error) {
 // known reads the ledger. Where there is none, a try that is not the first may
 // be of an upload that was dispatched before there were ledgers: then the rows of
 // its key tell.
-func (t task) known(ctx context.Context) (results.Ledger, []results.Row, error) {
+func (t task) known(ctx context.Context) (results.Ledger, map[results.Slot]string, error) {
 	key := t.req.Upload.Key
 	l, err := t.store.Ledger(ctx, key, t.id)
 	if err != nil || t.direct || !l.WrittenAt.IsZero() {
 		return l, nil, err
 	}
 	rows, err := t.store.RowsByUpload(ctx, key, t.id)
-	return rows.Ledger(), rows.Unnoted(t.req.Attempt), err
+	known, unnoted := rows.Ledger(), map[results.Slot]string{}
+	for _, row := range rows.Unnoted(t.req.Attempt) {
+		unnoted[results.Slot{Job: row.Job, Attempt: row.Attempt}] = row.JobID()
+	}
+	for slot, entry := range l.Entries { // a callback's claims
+		known.Entries[slot] = entry
+		unnoted[slot] = entry.ID
+	}
+	return known, unnoted, err
 }
 
 // leave ends a try that has nothing to make: it gives back what it reserved, and

@@ -18,9 +18,10 @@ import (
 // names arrive in lower case.
 const signatureHeader = "ittybit-signature"
 
-// rereadKeys bounds how often an unknown key makes the keys be read again, so
-// that a caller cannot make us read them for every forged token.
-const rereadKeys = time.Minute
+// rereadKeys is the least time between two reads of the keys for an unknown
+// one. Forged tokens cannot cause more, and a rotation is seen that soon even
+// while they come: an unknown key cannot be told from a new one without a read.
+const rereadKeys = 5 * time.Second
 
 // keyring is a secret's value, cached.
 type keyring[T any] interface {

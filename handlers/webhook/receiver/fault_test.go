@@ -50,12 +50,13 @@ func TestDynamoDBFails(t *testing.T) {
 		"throttled twice":     {faults: []*endpoint.Fault{throttled, throttled, nil}, want: stored},
 		"access denied":       {faults: []*endpoint.Fault{{Type: "AccessDeniedException", Message: "not allowed"}}, want: notStored, says: "allow the role dynamodb:UpdateItem"},
 		"no such table":       {faults: []*endpoint.Fault{{Type: "ResourceNotFoundException", Message: "not found"}}, want: notStored, says: results.ErrNoTable.Error()},
-		"the answer was lost": {faults: []*endpoint.Fault{{Type: "InternalServerError", Status: 500, Applied: true}, nil}, want: duplicate},
+		"the answer was lost": {faults: []*endpoint.Fault{nil, {Type: "InternalServerError", Status: 500, Applied: true}, nil}, want: duplicate},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inBubble(t, func(t *testing.T, f *deployed) {
+				f.noted(t, ref, "task_abc123")
 				f.Fail(handlertest.Operation("UpdateItem"), tt.faults...)
 				began := time.Now()
 				f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), tt.want)
@@ -161,6 +162,7 @@ func TestSecretsThatCannotBeUsed(t *testing.T) {
 				c.Secrets.Set(keysName, *tt.value)
 			}
 			f := c.deploy(t)
+			f.noted(t, ref, "task_abc123")
 			f.private = append(f.private, short, broken)
 			req := request(t, "callback.json", f.token(t, ref, newestKey))
 			f.want(t, req, notStored)
@@ -197,7 +199,7 @@ func TestSigningSecretCannotBeReadAgain(t *testing.T) {
 		f.queued(t, upload, ref, "task_abc123")
 		body := about(t, ref, "", "task_abc123", "succeeded")
 		f.want(t, signed(t, "", body), stored)
-		time.Sleep(afterAMinute)
+		time.Sleep(afterRereads)
 		c.Fail(handlertest.Operation("GetSecretValue"), down)
 		req := signed(t, "", body)
 		req.Headers[signatureHeader] = sign("whsec_next", body)

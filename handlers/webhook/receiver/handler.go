@@ -14,13 +14,13 @@ import (
 	"ittybit-media/handlers/ittybit"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/record"
-	"ittybit-media/handlers/results"
 	"ittybit-media/handlers/telemetry"
 )
 
 const (
-	// maxBody is the largest callback, in bytes after base64.
-	maxBody = 1 << 20
+	// maxBody is the largest callback, in bytes after base64: no more than 6 MB
+	// reach a function ("Lambda quotas", AWS Lambda Developer Guide).
+	maxBody = 6 << 20
 
 	// deadline is when the answer is given, whatever happened: Ittybit waits 5
 	// seconds.
@@ -59,6 +59,11 @@ func (h *Handler) Handle(ctx context.Context, req events.APIGatewayV2HTTPRequest
 		h.log.WarnContext(ctx, "callback refused", "status", r.status, "reason", r.reason, "signed", hasSignature(req.Headers), "error", err.Error())
 		h.metrics.Add(telemetry.CallbacksRefused, 1, r.reason)
 		return reply(r.status, r.reason), nil
+	}
+	if errors.Is(err, errEarly) {
+		h.log.WarnContext(ctx, "callback too early", "error", err.Error())
+		h.metrics.Add(telemetry.CallbacksEarly, 1, "")
+		return reply(http.StatusInternalServerError, "not yet, send it again"), nil
 	}
 	h.log.ErrorContext(ctx, "callback not stored", "error", err.Error())
 	return reply(http.StatusInternalServerError, "not stored, send it again"), nil
@@ -108,45 +113,7 @@ func (h *Handler) callback(ctx context.Context, now time.Time, req events.APIGat
 	if c.Conflict {
 		log.WarnContext(ctx, "the callback's event and status disagree", "event", c.Event, "status", c.Result.Status)
 	}
-	return h.record(ctx, log.With("event", c.Event, "signed", hasSignature(req.Headers)), report)
-}
-
-// reportOf finds out whose job a result is about: the one that the token
-// claims. Without a token, only the signature speaks for the result's metadata,
-// and it is the same for all that this account's jobs report: dispatch's row
-// must confirm them.
-func reportOf(now time.Time, r media.Result, claim *media.JobRef) (results.Report, error) {
-	report := results.Report{At: now, Result: r}
-	if claim == nil {
-		ref, err := media.RefFromMetadata(r.Metadata)
-		if err != nil {
-			return report, unauthorized(err)
-		}
-		report.Ref, report.Mode = ref, results.UpdateOnly
-		return report, nil
-	}
-	if claim.Contradicts(r.Metadata) {
-		return report, unauthorized(errors.New("the token is for another job than the callback's metadata name"))
-	}
-	report.Ref, report.Mode = *claim, results.CreateOrUpdate
-	return report, nil
-}
-
-// record stores a report, and returns the text of the answer.
-func (h *Handler) record(ctx context.Context, log *slog.Logger, report results.Report) (string, error) {
-	verdict, err := h.results.Record(ctx, log, report)
-	if err != nil {
-		return "", err
-	}
-	switch verdict {
-	case results.Mismatch:
-		return "", unauthorized(errors.New("the job belongs to another upload than the callback says"))
-	case results.Missing:
-		return "", errors.New("the job has no row yet: dispatch is about to write it")
-	case results.Duplicate:
-		return "duplicate", nil
-	}
-	return "ok", nil
+	return h.record(ctx, log.With("event", c.Event, "signed", hasSignature(req.Headers)), c, report)
 }
 
 // decodeBody returns the bytes that Ittybit sent and signed.
@@ -155,7 +122,7 @@ func decodeBody(req events.APIGatewayV2HTTPRequest) ([]byte, error) {
 	if req.IsBase64Encoded {
 		size = base64.StdEncoding.DecodedLen(size) - 2 // the padding at most
 	}
-	tooLarge := refusal{http.StatusRequestEntityTooLarge, "too large", errors.New("the callback has over 1 MiB")}
+	tooLarge := refusal{http.StatusRequestEntityTooLarge, "too large", errors.New("the callback has over 6 MiB")}
 	if size > maxBody {
 		return nil, tooLarge
 	}

@@ -192,6 +192,7 @@ var (
 	forbidden    = answer{401, "unauthorized"}
 	tooLarge     = answer{413, "too large"}
 	notStored    = answer{500, "not stored, send it again"}
+	early        = answer{500, "not yet, send it again"}
 	replyHeaders = map[string]string{"Content-Type": "text/plain; charset=utf-8"}
 )
 
@@ -220,7 +221,7 @@ func (f *deployed) want(t testing.TB, req events.APIGatewayV2HTTPRequest, want a
 // row is an item: numbers are float64.
 type row = map[string]any
 
-// rows is the whole table.
+// rows is the whole table, but for ledgers.
 func (f *deployed) rows(t testing.TB) []row {
 	t.Helper()
 	var all []row
@@ -236,7 +237,10 @@ func (f *deployed) rows(t testing.TB) []row {
 		}
 		all = append(all, some...)
 	}
-	return all
+	return slices.DeleteFunc(all, func(r row) bool {
+		sk, _ := r["sk"].(string)
+		return strings.HasPrefix(sk, "ledger#")
+	})
 }
 
 // only is the table's single row.
@@ -254,6 +258,22 @@ func (f *deployed) queued(t testing.TB, u media.Upload, r media.JobRef, id strin
 	t.Helper()
 	_, err := f.Table.InsertQueued(t.Context(), results.Dispatched{At: time.Now(), CheckAt: time.Now().Add(30 * time.Minute), Upload: u, Ref: r, Result: media.Result{JobID: id, Status: "queued", Kind: "video"}})
 	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// noted writes the job's id into its upload's ledger, as dispatch does before
+// it writes the row.
+func (f *deployed) noted(t testing.TB, r media.JobRef, id string) {
+	t.Helper()
+	f.ledger(t, r, results.Entry{ID: id})
+}
+
+// ledger writes what an upload's ledger says of the job.
+func (f *deployed) ledger(t testing.TB, r media.JobRef, entry results.Entry) {
+	t.Helper()
+	entries := map[results.Slot]results.Entry{{Job: r.Job, Attempt: r.Attempt}: entry}
+	if _, err := f.Table.UpdateLedger(t.Context(), time.Now(), r.Key, r.Upload, entries); err != nil {
 		t.Fatal(err)
 	}
 }

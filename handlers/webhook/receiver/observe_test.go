@@ -72,14 +72,18 @@ func TestResultsAreCountedOnce(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, f *deployed) {
 		token := f.token(t, ref, newestKey)
+		f.noted(t, ref, "job_1")
 		for _, status := range []string{"queued", "processing", "finishing"} {
 			f.post(t.Context(), t, callback(t, token, about(t, ref, "", "job_1", status)))
 		}
 		f.log.WantCounted(t, telemetry.Results, map[string]float64{})
 
-		for id, status := range map[string]string{"job_1": "succeeded", "job_2": "failed", "job_3": "cancelled", "job_4": "completed"} {
+		for id, status := range map[string]string{"job_6": "succeeded", "job_2": "failed", "job_3": "cancelled", "job_4": "completed"} {
+			r := refTo(upload, id, 0)
+			token := f.token(t, r, newestKey)
+			f.noted(t, r, id)
 			for range 3 {
-				f.post(t.Context(), t, callback(t, token, about(t, ref, "", id, status)))
+				f.post(t.Context(), t, callback(t, token, about(t, r, "", id, status)))
 			}
 		}
 		f.log.WantCounted(t, telemetry.Results, map[string]float64{"succeeded": 2, "failed": 1, "cancelled": 1})

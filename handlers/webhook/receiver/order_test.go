@@ -29,6 +29,7 @@ func described(r row, uploaded, dispatched time.Time) row {
 func TestACallbackFasterThanDispatch(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, f *deployed) {
+		f.noted(t, ref, "task_abc123")
 		f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), stored)
 		called := time.Now()
 		time.Sleep(time.Second)
@@ -88,7 +89,6 @@ func TestTimesAreThoseOfTheInvocation(t *testing.T) {
 func TestEveryOrderEndsTheSame(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, f *deployed) {
-		token := f.token(t, ref, newestKey)
 		u := upload
 		u.Time = time.Now().Add(-2 * time.Second)
 		finished := []any{
@@ -106,6 +106,9 @@ func TestEveryOrderEndsTheSame(t *testing.T) {
 		wants, results := map[any]row{}, map[string]float64{}
 		for order := range handlertest.Permutations(steps) {
 			id := fmt.Sprintf("job_%v", order)
+			ref := refTo(upload, id, 0)
+			f.noted(t, ref, id)
+			token := f.token(t, ref, newestKey)
 			rank := -1
 			expect := func(its int, state string) answer {
 				if its <= rank {
@@ -130,6 +133,7 @@ func TestEveryOrderEndsTheSame(t *testing.T) {
 				}
 			}
 			want := described(guidesRow(id, time.Now()), u.Time, time.Now())
+			want["job"] = id
 			wants[want["sk"]] = want
 		}
 		for _, got := range f.rows(t) {
@@ -148,6 +152,7 @@ func TestTheFirstOfFailedAndCancelledStays(t *testing.T) {
 	t.Parallel()
 	for _, order := range [][]string{{"failed", "cancelled"}, {"cancelled", "failed"}} {
 		f := newCloud(t).deploy(t)
+		f.noted(t, ref, "job_1")
 		token := f.token(t, ref, newestKey)
 		f.want(t, callback(t, token, about(t, ref, "", "job_1", order[0])), stored)
 		f.want(t, callback(t, token, about(t, ref, "", "job_1", order[1])), duplicate)
@@ -179,6 +184,7 @@ func TestACallbackReplacesAnInferredFailure(t *testing.T) {
 func TestTheSameCallbackManyTimesAtOnce(t *testing.T) {
 	t.Parallel()
 	f := newCloud(t).deploy(t)
+	f.noted(t, ref, "task_abc123")
 	req := request(t, "callback.json", f.token(t, ref, newestKey))
 	const senders = 20
 	answers := make([]answer, senders)
@@ -204,10 +210,14 @@ func TestCallsToAWS(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
 	f := c.deploy(t)
+	f.noted(t, ref, "task_abc123")
 	token := f.token(t, ref, newestKey)
 	other := f.token(t, refTo(upload, "audio", 0), newestKey)
+	early, named := refTo(upload, "poster", 0), refTo(upload, "preview", 0)
+	earlier, noted := f.token(t, early, newestKey), f.token(t, named, newestKey)
+	f.noted(t, named, "task_noted")
 	f.queued(t, upload, ref, "task_abc123")
-	f.want(t, callback(t, token, about(t, ref, "", "warm up", "processing")), stored)
+	f.want(t, callback(t, token, about(t, ref, "", "task_abc123", "queued")), duplicate)
 	if n := c.CallsTo("SecretsManager"); n != 1 {
 		t.Errorf("%d calls to Secrets Manager until the first callback was stored, want 1", n)
 	}
@@ -220,7 +230,8 @@ func TestCallsToAWS(t *testing.T) {
 	}{
 		{name: "processing", token: token, body: about(t, ref, "", "task_abc123", "processing"), want: stored, calls: 1},
 		{name: "succeeded", token: token, body: about(t, ref, "", "task_abc123", "succeeded"), want: stored, calls: 1},
-		{name: "before dispatch", token: token, body: about(t, ref, "", "task_early", "succeeded"), want: stored, calls: 1},
+		{name: "before dispatch", token: earlier, body: about(t, early, "job.succeeded", "task_early", "succeeded"), want: stored, calls: 5},
+		{name: "before the row", token: noted, body: about(t, named, "", "task_noted", "succeeded"), want: stored, calls: 4},
 		{name: "twice", token: token, body: about(t, ref, "", "task_abc123", "succeeded"), want: duplicate, calls: 2},
 		{name: "ignored", token: token, body: `{"event":"media.created","data":{}}`, want: ignored, calls: 0},
 		{name: "another's token", token: other, body: about(t, ref, "", "task_abc123", "succeeded"), want: forbidden, calls: 0},

@@ -54,6 +54,7 @@ func claims(without ...string) jwt.MapClaims {
 func TestForgeryIsNearlyATrueToken(t *testing.T) {
 	t.Parallel()
 	f := newCloud(t).deploy(t)
+	f.noted(t, ref, "task_abc123")
 	f.want(t, request(t, "callback.json", f.forge(t, jwt.SigningMethodHS256, kidOf(newestKey), []byte(newestKey), claims())), stored)
 	f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), duplicate)
 	f.want(t, request(t, "callback.json", f.token(t, ref, olderKey)), duplicate)
@@ -136,6 +137,7 @@ func TestCallbacksWithoutOurTokenAreRefused(t *testing.T) {
 func TestWhereTheTokenIs(t *testing.T) {
 	t.Parallel()
 	f := newCloud(t).deploy(t)
+	f.noted(t, ref, "task_abc123")
 	token := f.token(t, ref, newestKey)
 	places := map[string]func(*events.APIGatewayV2HTTPRequest){
 		"nowhere":                  func(*events.APIGatewayV2HTTPRequest) {},
@@ -224,23 +226,23 @@ func padded(t testing.TB, size int) string {
 	return body + strings.Repeat(" ", size-len(body))
 }
 
-func TestBodiesUpTo1MiB(t *testing.T) {
+func TestBodiesUpTo6MiB(t *testing.T) {
 	t.Parallel()
-	const mebibyte = 1 << 20
+	const limit = 6 << 20
 	tests := map[string]struct {
 		size    int
 		encoded bool
 		want    answer
 	}{
-		"1 MiB":                         {size: mebibyte, want: stored},
-		"1 MiB, base64":                 {size: mebibyte, encoded: true, want: stored},
-		"a byte more":                   {size: mebibyte + 1, want: tooLarge},
-		"a byte more, base64":           {size: mebibyte + 1, encoded: true, want: tooLarge}, // padded as 1 MiB is
-		"two bytes more, base64":        {size: mebibyte + 2, encoded: true, want: tooLarge},
-		"three bytes more, base64":      {size: mebibyte + 3, encoded: true, want: tooLarge},
+		"6 MiB":                         {size: limit, want: stored},
+		"6 MiB, base64":                 {size: limit, encoded: true, want: stored},
+		"a byte more":                   {size: limit + 1, want: tooLarge},
+		"a byte more, base64":           {size: limit + 1, encoded: true, want: tooLarge}, // padded as 6 MiB is
+		"two bytes more, base64":        {size: limit + 2, encoded: true, want: tooLarge},
+		"three bytes more, base64":      {size: limit + 3, encoded: true, want: tooLarge},
 		"API Gateway's 10 MB":           {size: 10 << 20, want: tooLarge},
-		"a byte less than 1 MiB":        {size: mebibyte - 1, want: stored},
-		"two bytes less than 1 MiB, 64": {size: mebibyte - 2, encoded: true, want: stored},
+		"a byte less than 6 MiB":        {size: limit - 1, want: stored},
+		"two bytes less than 6 MiB, 64": {size: limit - 2, encoded: true, want: stored},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -268,7 +270,7 @@ func TestOrderOfReplies(t *testing.T) {
 	f := newCloud(t).deploy(t)
 	f.Fail(handlertest.Operation("UpdateItem"), &endpoint.Fault{Type: "AccessDeniedException", Message: "no"}) // not retried
 	token := f.token(t, ref, newestKey)
-	large := strings.Repeat("{", 1<<20+1) // nor is it JSON
+	large := strings.Repeat("{", maxBody+1) // nor is it JSON
 	other := toJSON(t, map[string]any{"id": "job_1", "metadata": map[string]string{"job": "other"}})
 	for _, tt := range []struct {
 		token, body string

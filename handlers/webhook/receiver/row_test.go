@@ -68,6 +68,7 @@ func TestTheGuidesExampleGivesTheGuidesRow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inBubble(t, func(t *testing.T, f *deployed) {
+				f.noted(t, ref, "task_abc123")
 				f.want(t, request(t, name, f.token(t, ref, newestKey)), stored)
 				wantRow(t, f.only(t), guidesRow("task_abc123", time.Now()))
 			})
@@ -80,6 +81,7 @@ func TestRowsEndWithTheirTTL(t *testing.T) {
 	c := newCloud(t)
 	synctest.Test(t, func(t *testing.T) {
 		f := c.deploy(t, env.ResultTTLDays, "30")
+		f.noted(t, ref, "task_abc123")
 		token := f.token(t, ref, newestKey)
 		f.want(t, callback(t, token, about(t, ref, "task.updated", "task_abc123", "processing")), stored)
 		if end, has := f.only(t)["expires_at"]; has {
@@ -125,6 +127,9 @@ func TestEveryFormOfCallback(t *testing.T) {
 			body, err := os.ReadFile(filepath.Join("..", "..", "ittybit", "testdata", tt.file))
 			if err != nil {
 				t.Fatal(err)
+			}
+			if tt.id != "" {
+				f.noted(t, ref, tt.id)
 			}
 			f.want(t, callback(t, f.token(t, ref, newestKey), string(body)), tt.want)
 			if tt.want == ignored {
@@ -217,6 +222,7 @@ func TestMetadata(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newCloud(t).deploy(t)
+			f.noted(t, claims, "task_abc123")
 			data := map[string]any{"id": "task_abc123", "status": "completed"}
 			if tt.metadata != "" {
 				data["metadata"] = json.RawMessage(tt.metadata)

@@ -26,7 +26,7 @@ func Wire(getenv func(string) string, o function.Options) (*Handler, error) {
 		return nil, err
 	}
 	log, metrics := o.Telemetry(cfg.LogLevel, cfg.Namespace)
-	table := results.New(dynamodb.NewFromConfig(aws), cfg.Table, results.Options{TTL: cfg.ResultTTL})
+	table := results.New(dynamodb.NewFromConfig(aws), cfg.Table, results.Options{TTL: cfg.ResultTTL, GiveUpAfter: cfg.GiveUpAfter})
 
 	// What runs beside the init from here on takes its time from it: the work
 	// is done by now.

@@ -58,6 +58,7 @@ func TestWireUsesTheEnvironment(t *testing.T) {
 	const arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:" + keysName + "-a1B2c3"
 	c := newCloud(t)
 	f := c.deploy(t, env.CallbackKeySecret, arn, env.LogLevel, "warn", env.MetricsNamespace, "Mine")
+	f.noted(t, ref, "task_abc123")
 	f.want(t, request(t, "callback.json", f.token(t, ref, newestKey)), stored)
 
 	signatures := newCloud(t).deploySigned(t)

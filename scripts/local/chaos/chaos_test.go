@@ -67,7 +67,7 @@ func TestBrokenGuardsAreFound(t *testing.T) {
 				return fault(r)
 			}
 		}
-		s.injector.foreign = func() string { return s.injector.pipeline.CallbackKeys[0] } // no check of the signature
+		s.injector.foreign = func() string { return s.injector.signing } // no check of the signature
 		s.injector.slow = nil
 	}})
 	if err != nil {

@@ -84,13 +84,23 @@ func (c *course) drive(ctx context.Context, progress func(string)) (unfinished [
 		case now > limit:
 			return []string{fmt.Sprintf("%d open rows and %d events, messages, jobs or callbacks after %v", open, c.pipeline.Pending(), limit)}, nil
 		}
-		if c.injector != nil && !c.rotated && now >= rotation {
-			c.rotated = true
-			c.injector.count(KeyRotated)
-			c.pipeline.RotateAPIKey()
+		if err := c.rotate(now); err != nil {
+			return nil, err
 		}
 		c.advance(quiet, now)
 	}
+}
+
+// rotate changes the API key and the callback key when it is time.
+func (c *course) rotate(now time.Duration) error {
+	if c.injector == nil || c.rotated || now < rotation {
+		return nil
+	}
+	c.rotated = true
+	c.injector.count(KeyRotated)
+	c.pipeline.RotateAPIKey()
+	c.injector.count(CallbackRotated)
+	return c.injector.setKeys(c.pipeline.RotateCallbackKey())
 }
 
 // due is when the next wave of uploads comes. Nothing goes by the time in the

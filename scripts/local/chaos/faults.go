@@ -16,6 +16,7 @@ import (
 	"ittybit-media/handlers/event"
 	"ittybit-media/handlers/media"
 	"ittybit-media/handlers/results"
+	"ittybit-media/scripts/local/aws/dynamodb"
 	"ittybit-media/scripts/local/aws/endpoint"
 	"ittybit-media/scripts/local/clock"
 	"ittybit-media/scripts/local/fakeittybit"
@@ -34,9 +35,10 @@ type injector struct {
 
 	// Set by attach, before the first upload.
 	pipeline *pipeline.Pipeline
-	keys     media.CallbackKeys
+	signing  string // the first callback key
 
 	mu       sync.Mutex
+	keys     media.CallbackKeys
 	ordinals map[uint64]int32 // by a hash of upload, operation and detail: there are many
 	injected map[Kind]int
 	accepted int    // forgeries
@@ -60,13 +62,49 @@ func newInjector(p plan, all []upload, c *clock.Clock) *injector {
 }
 
 // attach begins to misbehave.
-func (i *injector) attach(p *pipeline.Pipeline) (err error) {
+func (i *injector) attach(p *pipeline.Pipeline) error {
 	i.pipeline = p
-	if i.keys, err = media.NewCallbackKeys(p.CallbackKeys); err != nil {
-		return errors.New("the callback keys of the run are unusable")
+	i.signing = p.CallbackKeys[0]
+	if err := i.setKeys(p.CallbackKeys); err != nil {
+		return err
 	}
 	p.AWS.Intercept(i.intercept)
+	p.Tables.Stale(i.stale)
+	p.Tables.LimitWrites(keyWrites, i.clock.Now)
 	return nil
+}
+
+func (i *injector) setKeys(secrets []string) error {
+	keys, err := media.NewCallbackKeys(secrets)
+	if err != nil {
+		return errors.New("the callback keys of the run are unusable")
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.keys = keys
+	return nil
+}
+
+func (i *injector) callbackKeys() media.CallbackKeys {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.keys
+}
+
+// keyWrites is what a partition key takes in a second.
+const keyWrites = 1000
+
+// stale is for [dynamodb.Database.Stale]. Scans are our own.
+func (i *injector) stale(r dynamodb.Read) bool {
+	kind := Kind("")
+	if r.Operation != "Scan" {
+		kind = i.next(r.Key, opStale, r.Operation+" "+r.Index)
+	}
+	if kind == "" {
+		return false
+	}
+	i.count(kind)
+	return true
 }
 
 // ordinal counts the operations, from 1.
@@ -159,6 +197,12 @@ func (i *injector) fault(r fakeittybit.Request) fakeittybit.Fault {
 		f = fakeittybit.Fault{Cut: true}
 	case AnswerLost:
 		f = fakeittybit.Fault{Accept: true, Cut: true}
+	case MadeAndFailed:
+		f = fakeittybit.Fault{Accept: true, Status: http.StatusInternalServerError}
+	case KeyTaken:
+		f = fakeittybit.Fault{Accept: true, Kind: "idempotency_mismatch", Status: i.oneOf(key, "key taken "+r.Kind, http.StatusConflict, http.StatusBadRequest)}
+	case OddStatus:
+		f = fakeittybit.Fault{Status: i.oneOf(key, "status of "+r.JobID, http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, http.StatusGone)}
 	case KilledBefore, KilledAfter:
 		if i.pipeline.Dispatch.KillAt(i.dispatches(key)) == 0 {
 			return f
@@ -174,6 +218,11 @@ func (i *injector) fault(r fakeittybit.Request) fakeittybit.Fault {
 	}
 	i.count(kind)
 	return f
+}
+
+// oneOf is one of the statuses, which belongs to a fault.
+func (i *injector) oneOf(key, what string, statuses ...int) int {
+	return statuses[int(i.plan.draw(key, what, 0)*float64(len(statuses)))]
 }
 
 func anything([]byte) bool { return true }
@@ -203,7 +252,7 @@ func (i *injector) calls(key, job string) func([]byte) bool {
 		if json.Unmarshal(payload, &request) != nil {
 			return false
 		}
-		ref, err := i.keys.Verify(request.Query.Token)
+		ref, err := i.callbackKeys().Verify(request.Query.Token)
 		return err == nil && ref.Key == key && ref.Job == job
 	}
 }

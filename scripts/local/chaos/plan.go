@@ -31,13 +31,18 @@ const (
 	Reset           Kind = "Ittybit: connection reset"
 	AnswerLost      Kind = "Ittybit: connection reset after the job was made"
 	TimedOut        Kind = "Ittybit: no answer in time after the job was made"
+	MadeAndFailed   Kind = "Ittybit: 500 after the job was made"
+	KeyTaken        Kind = "Ittybit: 409 or 400 to an idempotency key in use"
+	OddStatus       Kind = "Ittybit: 401, 402, 403 or 410 for one job"
 	Outage          Kind = "Ittybit: outage" // counted by request and callback
 	KeyRotated      Kind = "API key rotated"
+	CallbackRotated Kind = "callback key rotated"
 	KilledBefore    Kind = "killed before a side effect"
 	KilledAfter     Kind = "killed after a side effect"
 	WebhookKilled   Kind = "webhook killed"
 	SweepKilled     Kind = "sweep killed"
 	Throttled       Kind = "DynamoDB throttled"
+	StaleRead       Kind = "DynamoDB: stale read"
 	WriteUnanswered Kind = "DynamoDB's answer to a write lost"
 	SecretThrottled Kind = "secret read throttled"
 	CallbackLost    Kind = "callback lost"
@@ -61,6 +66,7 @@ const (
 	opList      operation = "list"
 	opGet       operation = "get"
 	opRead      operation = "table read"
+	opStale     operation = "read that may be stale"
 	opWrite     operation = "table write"
 	opSecret    operation = "secret read"
 	opWebhook   operation = "webhook's write"
@@ -81,10 +87,11 @@ type chance struct {
 // by the wall clock.
 var chances = map[operation][]chance{
 	opEvent:     {{EventDoubled, .06}, {EventLate, .06}},
-	opCreate:    {{Limited, .012}, {ServerError, .01}, {Reset, .01}, {AnswerLost, .015}, {KilledBefore, .008}, {KilledAfter, .012}},
+	opCreate:    {{Limited, .012}, {ServerError, .01}, {Reset, .01}, {AnswerLost, .015}, {MadeAndFailed, .01}, {KeyTaken, .01}, {KilledBefore, .008}, {KilledAfter, .012}},
 	opList:      {{Limited, .01}, {ServerError, .01}, {Reset, .01}, {KilledBefore, .01}},
-	opGet:       {{Limited, .01}, {ServerError, .01}, {Reset, .01}, {SweepKilled, .02}},
+	opGet:       {{Limited, .01}, {ServerError, .01}, {Reset, .01}, {OddStatus, .06}, {SweepKilled, .02}},
 	opRead:      {{Throttled, .004}, {KilledBefore, .005}},
+	opStale:     {{StaleRead, .1}},
 	opWrite:     {{Throttled, .006}, {WriteUnanswered, .008}, {KilledBefore, .008}, {KilledAfter, .01}},
 	opSecret:    {{SecretThrottled, .12}},
 	opWebhook:   {{Throttled, .006}, {WriteUnanswered, .008}, {WebhookKilled, .01}},
@@ -96,7 +103,7 @@ var chances = map[operation][]chance{
 }
 
 // singular are the kinds that happen by the course of the run.
-var singular = []Kind{TimedOut, Outage, KeyRotated}
+var singular = []Kind{TimedOut, Outage, KeyRotated, CallbackRotated}
 
 // Kinds are all kinds of faults.
 func Kinds() []Kind {

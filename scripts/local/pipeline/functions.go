@@ -153,6 +153,7 @@ func (p *Pipeline) FunctionEnv(name string) map[string]string {
 		env.TableName:           tableName,
 		env.LogLevel:            p.opts.Stack.LogLevel.String(),
 		env.ResultTTLDays:       strconv.FormatInt(p.opts.Stack.ResultTTLDays, 10),
+		env.GiveUpAfter:         p.opts.Stack.GiveUpAfter.String(),
 	}
 	if name != "sweep" {
 		vars[env.CallbackKeySecret] = callbackSecret
@@ -173,8 +174,6 @@ func (p *Pipeline) FunctionEnv(name string) map[string]string {
 			env.OutputPrefix:        p.opts.Stack.OutputPrefix,
 			env.DailyJobLimit:       strconv.FormatInt(p.opts.Stack.DailyJobLimit, 10),
 		})
-	case "sweep":
-		vars[env.GiveUpAfter] = p.opts.Stack.GiveUpAfter.String()
 	}
 	maps.Copy(vars, p.opts.Env[name])
 	return vars

@@ -8,6 +8,8 @@ package pipeline
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
+	"slices"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -106,6 +108,20 @@ func (p *Pipeline) RotateAPIKey() {
 	key := "local_" + rand.Text()
 	p.Secrets.Set(apiKeySecret, key)
 	p.Ittybit.SetKeys(key)
+}
+
+// RotateCallbackKey has callbacks signed with a new key from now on, and returns
+// all keys, newest first: tokens of the old ones stay valid. CallbackKeys must
+// not be read at the same time.
+func (p *Pipeline) RotateCallbackKey() []string {
+	p.CallbackKeys = append([]string{rand.Text() + rand.Text()}, p.CallbackKeys...)
+	p.setCallbackKeys()
+	return slices.Clone(p.CallbackKeys)
+}
+
+func (p *Pipeline) setCallbackKeys() {
+	keys, _ := json.Marshal(p.CallbackKeys) // strings always encode
+	p.Secrets.Set(callbackSecret, string(keys))
 }
 
 // RunSweep runs sweep now, beside its schedule, and waits for its answer; see

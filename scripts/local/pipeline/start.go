@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -121,11 +120,7 @@ func (p *Pipeline) startAWS(ctx context.Context) (err error) {
 	if p.awsURL, err = p.serve("the AWS endpoint", loopback, p.AWS); err != nil {
 		return err
 	}
-	keys, err := json.Marshal(p.CallbackKeys)
-	if err != nil {
-		return err
-	}
-	p.Secrets.Set(callbackSecret, string(keys))
+	p.setCallbackKeys()
 	if _, err := p.DynamoDB().CreateTable(ctx, results.CreateTableInput(tableName)); err != nil {
 		return err
 	}

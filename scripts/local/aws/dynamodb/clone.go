@@ -6,7 +6,7 @@ import (
 )
 
 // Clone returns a copy of the database as it is now, without readers of its
-// streams: what becomes of one does not show in the other. Rows are shared, as
+// streams, stale reads and limits: what becomes of one does not show in the other. Rows are shared, as
 // they are never changed in place.
 func (db *Database) Clone() *Database {
 	db.mu.Lock()
@@ -20,7 +20,8 @@ func (db *Database) Clone() *Database {
 
 func (t *table) clone() *table {
 	other := *t
-	other.stream = nil
+	other.stream, other.stale, other.past = nil, nil, nil
+	other.limit = writeLimit{}
 	other.names = maps.Clone(t.names)
 	other.partitions = maps.Clone(t.partitions)
 	for partition, rows := range other.partitions {

@@ -17,6 +17,8 @@ import (
 type Database struct {
 	mu     sync.Mutex
 	tables map[string]*table
+	stale  func(Read) bool // see [Database.Stale]
+	limit  writeLimit      // see [Database.LimitWrites]
 }
 
 // New makes a database without tables.
@@ -121,7 +123,7 @@ func getItem(t *table, r *request) (any, error) {
 	if err := t.validateKey(r.Key); err != nil {
 		return nil, err
 	}
-	row := t.get(r.Key)
+	row := t.seen(r, "GetItem", identity(r.Key[t.keys.hash])).get(r.Key)
 	if row == nil {
 		return map[string]any{}, nil
 	}
@@ -156,13 +158,7 @@ func (t *table) replace(r *request, key, row item) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if row != nil {
-		t.put(row)
-	} else {
-		t.delete(key)
-	}
-	t.changed(old, row)
-	return answer, nil
+	return answer, t.store(key, old, row)
 }
 
 func updateItem(t *table, r *request) (any, error) {
@@ -193,9 +189,7 @@ func updateItem(t *table, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.put(row)
-	t.changed(old, row)
-	return answer, nil
+	return answer, t.store(r.Key, old, row)
 }
 
 // condition checks the request's condition against the row as it is, nil if
@@ -257,6 +251,8 @@ func (db *Database) createTable(_ context.Context, in createInput) (any, error) 
 	if db.tables[in.TableName] != nil {
 		return nil, &endpoint.Fault{Type: "ResourceInUseException", Message: "Table already exists: " + in.TableName}
 	}
+	t.limit = db.limit
+	t.setStale(db.stale)
 	db.tables[in.TableName] = t
 	return map[string]any{"TableDescription": map[string]any{"TableName": t.name, "TableStatus": "ACTIVE"}}, nil
 }

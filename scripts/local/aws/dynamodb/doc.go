@@ -12,7 +12,8 @@
 // floats in comparisons and arithmetic (times in milliseconds are exact);
 // begins_with, contains, size and < on an attribute that is missing or of
 // another type can be an error where AWS says false. Tables are consistent at
-// once, index included. Not there, and refused as unknown: batches,
+// once, index included, and take any number of writes, unless [Database.Stale]
+// and [Database.LimitWrites] make them as unkind as the real ones. Not there, and refused as unknown: batches,
 // transactions, TTL, table changes, the API of streams (but see
 // [Database.Stream]).
 package dynamodb

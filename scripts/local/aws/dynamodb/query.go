@@ -138,6 +138,7 @@ func query(t *table, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.table = t.seen(r, "Query", partition)
 	return s.page(r, s.rowsOf(partition), s.order)
 }
 
@@ -146,6 +147,7 @@ func scan(t *table, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.table = t.seen(r, "Scan", "")
 	return s.page(r, s.all(), s.primaryOrder)
 }
 

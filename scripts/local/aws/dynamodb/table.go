@@ -26,9 +26,8 @@ func (k keySchema) attributes() []string {
 	return []string{k.hash, k.sort}
 }
 
-// index is a global secondary index. It is computed when it is read, so it can
-// be neither stale nor incomplete: a row is in it exactly when it has the
-// index's key attributes.
+// index is a global secondary index. It is computed when it is read: a row is in
+// it exactly when it has the index's key attributes.
 type index struct {
 	keys       keySchema
 	projection projection
@@ -48,6 +47,12 @@ type table struct {
 	partitions map[string][]stored
 	names      map[string]string // of attributes
 	stream     *stream           // nil: nobody reads it
+
+	stale   func(Read) bool // see [Database.Stale]
+	past    *table          // every row as it was before its last change; nil if no read is stale
+	limit   writeLimit      // see [Database.LimitWrites]
+	second  int64           // in which written was written
+	written map[charge]int
 }
 
 // find gives a row's partition and its place there.
