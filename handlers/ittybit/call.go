@@ -129,7 +129,9 @@ func (c *Client) attempt(ctx context.Context, req request, key string, secrets [
 	case err != nil:
 		return response{}, noAnswer(req.op, err, secrets)
 	case int64(len(body)) > req.limit:
-		return response{}, req.malformed(resp, "the answer is longer than %d bytes", req.limit)
+		failure := req.malformed(resp, "the answer is longer than %d bytes", req.limit)
+		failure.tooLong = true
+		return response{}, failure
 	default:
 		return resp, nil
 	}

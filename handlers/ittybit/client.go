@@ -45,6 +45,7 @@ type Client struct {
 	http       *http.Client
 	userAgent  string
 	attempts   int
+	long       chan struct{} // has room for one: see [Client.longJob]
 }
 
 // New makes a client; it calls nobody. It fails when the options are not
@@ -69,6 +70,7 @@ func New(o Options) (*Client, error) {
 		http:       h,
 		userAgent:  event.Source + "/" + cmp.Or(o.Version, media.Version),
 		attempts:   defaultAttempts,
+		long:       make(chan struct{}, 1),
 	}, nil
 }
 

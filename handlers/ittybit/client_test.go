@@ -173,36 +173,6 @@ func TestGetRefusesAnotherJob(t *testing.T) {
 	}
 }
 
-// A job's answer can be much longer than one to a request for a job: its result
-// may have a file for every few seconds of a film.
-func TestGetReadsLongAnswers(t *testing.T) {
-	t.Parallel()
-	const most = 16 << 20
-	for name, tt := range map[string]struct {
-		length int
-		kind   string
-	}{
-		"16 MiB":      {length: most, kind: ""},
-		"over 16 MiB": {length: most + 1, kind: "malformed_answer"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			const before, after = `{"id":"job_1","status":"succeeded","results":"`, `"}`
-			body := before + strings.Repeat("x", tt.length-len(before+after)) + after
-			got, err := newClient(t, answers(200, body)).Get(t.Context(), "job_1")
-			if tt.kind == "" {
-				if err != nil || got.JobID != "job_1" {
-					t.Errorf("got %s, %v", got.JobID, err)
-				}
-				return
-			}
-			if e := asError(t, err); e.Kind != tt.kind || e.OtherJob() {
-				t.Errorf("got %+v", e)
-			}
-		})
-	}
-}
-
 func TestFailure(t *testing.T) {
 	t.Parallel()
 	const direct = `{"kind":"invalid_input","message":"no such scheme"}`

@@ -33,7 +33,8 @@ type Error struct {
 	// plain refusal (4xx other than 408): what it asked for may have been done.
 	Unknown bool
 
-	cause error
+	tooLong bool // the answer is, for the call
+	cause   error
 }
 
 // Error tells what failed, how, and what an operator can do.

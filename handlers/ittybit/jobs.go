@@ -3,6 +3,7 @@ package ittybit
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -36,15 +37,31 @@ func (c *Client) Get(ctx context.Context, id string) (media.Result, error) {
 		op:     "get job " + clip(id, maxID),
 		method: http.MethodGet,
 		path:   jobsPath + "/" + url.PathEscape(id),
-		limit:  maxJob,
+		limit:  maxAnswer,
 	}
 	result, err := c.job(ctx, req)
+	if e, ok := errors.AsType[*Error](err); ok && e.tooLong {
+		result, err = c.longJob(ctx, req)
+	}
 	if err == nil && result.JobID != id {
 		other := req.malformed(response{status: http.StatusOK}, "the answer is about job %s", result.JobID)
 		other.Kind = kindOther
 		return media.Result{}, other
 	}
 	return result, err
+}
+
+// longJob reads a long answer. It does so for one at a time: each takes six
+// times its length in memory, and several would be more than a function has.
+func (c *Client) longJob(ctx context.Context, req request) (media.Result, error) {
+	select {
+	case c.long <- struct{}{}:
+		defer func() { <-c.long }()
+	case <-ctx.Done():
+		return media.Result{}, noAnswer(req.op, ctx.Err(), nil)
+	}
+	req.limit = maxJob
+	return c.job(ctx, req)
 }
 
 // job makes a call that a job answers.
