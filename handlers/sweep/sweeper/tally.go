@@ -89,6 +89,7 @@ func (t *tally) leave() {
 func (t *tally) abort(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.behind = true // what was asked for in vain, at least
 	if t.aborted == nil {
 		t.aborted = err
 	}
