@@ -47,7 +47,8 @@ func TestEveryFaultAndNothingIsLostOrDoubled(t *testing.T) {
 	}
 }
 
-// A run in which no guard holds is found out.
+// A run in which no guard holds is found out. Forged callbacks that are taken
+// change no row all the same: the ledger knows whose the ids are.
 func TestBrokenGuardsAreFound(t *testing.T) {
 	t.Parallel()
 	r, err := Run(t.Context(), Options{Binaries: pipelinetest.Binaries(t), Uploads: 24, Seed: 3, Frequency: 4, tamper: func(s *simulation) {
@@ -73,7 +74,7 @@ func TestBrokenGuardsAreFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.OK() || r.Doubled == 0 || r.Lost != 1 || r.Wrong == 0 || r.Forged == 0 {
+	if r.OK() || r.Doubled == 0 || r.Lost != 1 || r.Forged == 0 {
 		t.Errorf("doubled %d, lost %d, wrong %d, forged %d", r.Doubled, r.Lost, r.Wrong, r.Forged)
 	}
 }
