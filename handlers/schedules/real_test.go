@@ -152,6 +152,9 @@ var strict = manners{OtherBody: http.StatusConflict, InProgress: http.StatusConf
 
 func TestEveryScheduleOfOneJob(t *testing.T) {
 	t.Parallel()
+	if raceDetector {
+		t.Skip("walked without the race detector")
+	}
 	for _, test := range []struct {
 		limit   int
 		ittybit manners
@@ -184,6 +187,9 @@ func TestEveryScheduleOfOneJob(t *testing.T) {
 
 func TestEveryScheduleOfTwoJobs(t *testing.T) {
 	t.Parallel()
+	if raceDetector {
+		t.Skip("walked without the race detector")
+	}
 	for _, limit := range []int{0, 2, 3, 4} {
 		f := deploy(t, limit, "film", "thumb")
 		for name, tries := range f.pairs() {
@@ -203,6 +209,9 @@ func TestEveryScheduleOfTwoJobs(t *testing.T) {
 // A request gets an answer that says nothing of the job, or the answer is lost.
 func TestEveryScheduleOfLostAnswersAndServerErrors(t *testing.T) {
 	t.Parallel()
+	if raceDetector {
+		t.Skip("walked without the race detector")
+	}
 	for _, limit := range []int{0, 1, 2} {
 		f := deploy(t, limit, "film")
 		for name, tries := range f.pairs() {
@@ -229,6 +238,9 @@ func TestEveryScheduleOfLostAnswersAndServerErrors(t *testing.T) {
 // decides which.
 func TestEveryScheduleOfTwoJobsForOneKey(t *testing.T) {
 	t.Parallel()
+	if raceDetector {
+		t.Skip("walked without the race detector")
+	}
 	f := deploy(t, 0, "film")
 	for name, tries := range f.pairs() {
 		t.Run(name, func(t *testing.T) {
