@@ -201,8 +201,8 @@ func (i *injector) fault(r fakeittybit.Request) fakeittybit.Fault {
 		f = fakeittybit.Fault{Accept: true, Status: http.StatusInternalServerError}
 	case KeyTaken:
 		f = fakeittybit.Fault{Accept: true, Kind: "idempotency_mismatch", Status: i.oneOf(key, "key taken "+r.Kind, http.StatusConflict, http.StatusBadRequest)}
-	case OddStatus:
-		f = fakeittybit.Fault{Status: i.oneOf(key, "status of "+r.JobID, http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, http.StatusGone)}
+	case OddStatus: // not 410, which ends a job a day after its dispatch
+		f = fakeittybit.Fault{Status: i.oneOf(key, "status of "+r.JobID, http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden)}
 	case KilledBefore, KilledAfter:
 		if i.pipeline.Dispatch.KillAt(i.dispatches(key)) == 0 {
 			return f

@@ -33,7 +33,7 @@ const (
 	TimedOut        Kind = "Ittybit: no answer in time after the job was made"
 	MadeAndFailed   Kind = "Ittybit: 500 after the job was made"
 	KeyTaken        Kind = "Ittybit: 409 or 400 to an idempotency key in use"
-	OddStatus       Kind = "Ittybit: 401, 402, 403 or 410 for one job"
+	OddStatus       Kind = "Ittybit: 401, 402 or 403 for one job"
 	Outage          Kind = "Ittybit: outage" // counted by request and callback
 	KeyRotated      Kind = "API key rotated"
 	CallbackRotated Kind = "callback key rotated"
