@@ -1,6 +1,6 @@
 // Package record does with a job's result what webhook and sweep both do with
 // it: it writes the result to the table, and logs and counts what became of it.
-// Whoever calls it has made sure that the result is Ittybit's, or says that it
+// The caller has made sure that the result is Ittybit's, or says that it
 // is inferred, and whose job it is.
 package record
 

@@ -8,29 +8,15 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
-	"ittybit-media/handlers/media"
 )
 
 // UploadRows are the rows of one upload, of all attempts. They have only the
 // sort key, Job, Attempt, State, DispatchedAt and Error.
 type UploadRows []Row
 
-// Has reports whether the job needs no dispatch in that attempt: there is a row
-// for it in any state, or it or its whole upload was rejected in that attempt
-// or a later one, whose note replaced the earlier one.
+// Has is [Ledger.Has] of what the rows tell.
 func (all UploadRows) Has(job string, attempt int) bool {
-	for _, row := range all {
-		switch {
-		case row.State == media.Rejected:
-			if (row.Job == job || row.Job == "") && row.Attempt >= attempt {
-				return true
-			}
-		case row.Job == job && row.Attempt == attempt:
-			return true
-		}
-	}
-	return false
+	return all.Ledger().Has(job, attempt)
 }
 
 // Unnoted are the rows of an attempt that a callback made and that dispatch has
